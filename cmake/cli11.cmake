@@ -1,0 +1,2 @@
+# CLI11 (system package libcli11-dev).
+find_package(CLI11 REQUIRED)

@@ -1,0 +1,2 @@
+# fmt (system package libfmt-dev).
+find_package(fmt REQUIRED)

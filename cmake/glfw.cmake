@@ -1,0 +1,2 @@
+# GLFW (system package libglfw3-dev).
+find_package(glfw3 REQUIRED)

@@ -1,0 +1,2 @@
+# GoogleTest (system package libgtest-dev).
+find_package(GTest REQUIRED)

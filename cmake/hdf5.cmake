@@ -1,0 +1,2 @@
+# HDF5's serial C library (system package libhdf5-dev).
+pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5-serial)

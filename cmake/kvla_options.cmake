@@ -1,0 +1,73 @@
+# Flags for every target, and the helpers that declare kvla's own libraries.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
+
+# Any machine with AVX2 and FMA. Multiplications and additions are not fused behind the source's
+# back, and there is no -ffast-math: the same source gives the same bits in every preset.
+add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-march=x86-64-v3;-ffp-contract=off>")
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra>")
+include_directories("${PROJECT_SOURCE_DIR}")
+
+if(KVLA_SANITIZE)
+  add_compile_options(
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${KVLA_SANITIZE};-fno-omit-frame-pointer>")
+  add_link_options("-fsanitize=${KVLA_SANITIZE}")
+endif()
+
+find_program(KVLA_CCACHE ccache)
+if(KVLA_CCACHE)
+  # The sloppiness that precompiled headers need.
+  set(launcher "${CMAKE_COMMAND}" -E env
+      "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
+      "${KVLA_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+endif()
+find_program(KVLA_MOLD mold)
+if(KVLA_MOLD)
+  add_link_options("-fuse-ld=mold")
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+# kvla_library(NAME SOURCES... ) declares target NAME; without sources it is an INTERFACE library.
+# Sets NAME_SCOPE in the caller to PUBLIC or INTERFACE for target_link_libraries.
+function(kvla_library name)
+  list(FILTER ARGN EXCLUDE REGEX "_test\\.cc$")
+  if(ARGN)
+    add_library(${name} STATIC ${ARGN})
+    set(${name}_SCOPE PUBLIC PARENT_SCOPE)
+  else()
+    add_library(${name} INTERFACE)
+    set(${name}_SCOPE INTERFACE PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Shares the precompiled torch/torch.h of kvla_kv_efficient (17 s a translation unit without it).
+function(kvla_use_torch_pch name)
+  get_target_property(type ${name} TYPE)
+  get_target_property(owner_type kvla_kv_efficient TYPE)
+  if(type STREQUAL "INTERFACE_LIBRARY")
+    return()
+  endif()
+  if(owner_type STREQUAL "INTERFACE_LIBRARY")
+    target_precompile_headers(${name} PRIVATE <torch/torch.h>)
+  else()
+    target_precompile_headers(${name} REUSE_FROM kvla_kv_efficient)
+  endif()
+endfunction()
+
+# Fails with the one thing to do when an unpacked dependency is missing.
+function(kvla_require_unpacked path)
+  if(NOT EXISTS "${path}")
+    message(FATAL_ERROR "missing ${path}: run scripts/setup.sh first")
+  endif()
+endfunction()

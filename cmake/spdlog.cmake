@@ -1,0 +1,2 @@
+# spdlog (system package libspdlog-dev).
+find_package(spdlog REQUIRED)

@@ -1,0 +1,2 @@
+# SQLite (system package libsqlite3-dev).
+find_package(SQLite3 REQUIRED)

@@ -1,0 +1,21 @@
+# Writes OUTPUT, the definitions of base/version.h, when they differ from what is there.
+set(commit "unknown")
+find_program(GIT git)
+if(GIT)
+  execute_process(
+    COMMAND "${GIT}" -C "${SOURCE_DIR}" describe --always --dirty --abbrev=12 --exclude=*
+    OUTPUT_VARIABLE described RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT failed AND described)
+    set(commit "${described}")
+  endif()
+endif()
+file(CONFIGURE OUTPUT "${OUTPUT}" @ONLY CONTENT [=[
+#include "base/version.h"
+
+namespace kvla {
+
+std::string_view Version() { return "@VERSION@"; }
+std::string_view GitCommit() { return "@commit@"; }
+
+}  // namespace kvla
+]=])

@@ -1,0 +1,2 @@
+# xxHash (system package libxxhash-dev).
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Sets up, configures and builds one preset (release unless another is named):
+#   scripts/build.sh [release|debug|asan|tsan|headless|cuda]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset="${1:-release}"
+if [[ "$preset" == cuda ]]; then
+  bash scripts/setup.sh --cuda
+else
+  bash scripts/setup.sh
+fi
+# A LibTorch translation unit takes up to 2 GB of memory.
+cores="$(nproc)"
+by_memory="$(awk '/^MemAvailable/ { print int($2 / 2000000) }' /proc/meminfo)"
+jobs=$((by_memory < cores ? by_memory : cores))
+cmake --preset "$preset" >"/tmp/kvla_configure.$$" 2>&1 || { cat "/tmp/kvla_configure.$$"; exit 1; }
+rm -f "/tmp/kvla_configure.$$"
+cmake --build --preset "$preset" --parallel "$((jobs > 0 ? jobs : 1))"
