@@ -1,0 +1,80 @@
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace kvla {
+
+int EditDistance(std::string_view a, std::string_view b) {
+  // Rows of the optimal string alignment table: two rows back, one back, this one.
+  std::vector<int> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) last[j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = static_cast<int>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int replace = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replace});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
+  const auto distance = [&](const std::string& c) {
+    // A name typed in part ("window" for "window_blocks") is nearer than its edits suggest.
+    const bool part = !name.empty() && (c.starts_with(name) || name.starts_with(c));
+    return part ? 1 : EditDistance(name.substr(0, 200), c);
+  };
+  const auto best = std::min_element(
+      candidates.begin(), candidates.end(),
+      [&](const std::string& x, const std::string& y) { return distance(x) < distance(y); });
+  return best == candidates.end() ? std::string() : *best;
+}
+
+std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates) {
+  const std::string nearest = NearestName(name, candidates);
+  return nearest.empty() ? std::string() : "; did you mean '" + nearest + "'?";
+}
+
+bool IsUtf8(std::string_view bytes) {
+  for (size_t i = 0; i < bytes.size();) {
+    const auto at = [&](size_t k) { return static_cast<unsigned char>(bytes[k]); };
+    const unsigned char lead = at(i);
+    size_t length = 1;
+    if (lead >= 0xc2 && lead <= 0xdf) {
+      length = 2;
+    } else if (lead >= 0xe0 && lead <= 0xef) {
+      length = 3;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+      length = 4;
+    } else if (lead >= 0x80) {
+      return false;
+    }
+    if (i + length > bytes.size()) return false;
+    for (size_t k = 1; k < length; ++k) {
+      if ((at(i + k) & 0xc0) != 0x80) return false;
+    }
+    const unsigned char second = length > 1 ? at(i + 1) : 0;
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+        (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string out;
+  for (const std::string& part : parts) {
+    if (!out.empty()) out += separator;
+    out += part;
+  }
+  return out;
+}
+
+}  // namespace kvla

@@ -1,0 +1,27 @@
+// Small text helpers for messages.
+#ifndef KVLA_BASE_TEXT_H_
+#define KVLA_BASE_TEXT_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvla {
+
+// Edits (insert, delete, replace, swap of neighbours) between two names.
+int EditDistance(std::string_view a, std::string_view b);
+
+// The candidate with the fewest edits; the first of equals; "" if there are none.
+std::string NearestName(std::string_view name, const std::vector<std::string>& candidates);
+
+// "; did you mean 'x'?", or "" if there are no candidates.
+std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates);
+
+// Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
+bool IsUtf8(std::string_view bytes);
+
+std::string Join(const std::vector<std::string>& parts, std::string_view separator);
+
+}  // namespace kvla
+
+#endif  // KVLA_BASE_TEXT_H_
