@@ -1,0 +1,56 @@
+// Off-screen images of a World, through EGL.
+#ifndef KVLA_SIM_RENDERER_H_
+#define KVLA_SIM_RENDERER_H_
+
+#include <mujoco/mujoco.h>
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "sim/specs.h"
+#include "sim/world.h"
+
+namespace kvla {
+
+// How much is drawn. The policy's cameras never see shadows or reflections: they cost more than
+// everything else together under software GL.
+struct RenderQuality {
+  bool shadows = false;
+  bool reflections = false;
+  int samples = 0;  // multisampling of the offscreen buffer
+};
+
+// One GL context. Create, use and destroy it on one thread; several threads may each have one.
+class Renderer {
+ public:
+  // `max_width` x `max_height` bounds the images. No other thread may use `model` during the call.
+  // InternalError says which EGL call failed.
+  static Result<std::unique_ptr<Renderer>> Create(const mjModel* model, int max_width,
+                                                  int max_height, RenderQuality quality = {});
+  ~Renderer();
+  Renderer(const Renderer&) = delete;
+  Renderer& operator=(const Renderer&) = delete;
+
+  // What draws, for example "llvmpipe (LLVM 15.0.6, 256 bits)".
+  const std::string& gl_renderer() const { return gl_renderer_; }
+  // True where the GL renderer is a software one.
+  bool software() const;
+
+  // Draws from a camera of the model. Fills `out` (reused across calls) with the top row first.
+  // REQUIRES: `world` was made from the same MJCF file as `model` of Create().
+  Status Render(const World& world, const std::string& camera, int width, int height, Image* out);
+  // The same from a camera that the caller steers (the viewer's).
+  Status RenderFree(const World& world, const mjvCamera& camera, int width, int height, Image* out);
+
+ private:
+  struct Gl;  // EGL handles and MuJoCo's scene and context
+  Renderer();
+
+  std::unique_ptr<Gl> gl_;
+  std::string gl_renderer_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_SIM_RENDERER_H_
