@@ -1,0 +1,88 @@
+// What the table-top tasks share: names in the scene, lights, and the expert's carrying skill.
+#ifndef KVLA_TASKS_TABLETOP_H_
+#define KVLA_TASKS_TABLETOP_H_
+
+#include <array>
+#include <vector>
+
+#include "base/rng.h"
+#include "sim/world.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+inline constexpr int kNumColors = 4;  // red, green, blue, yellow
+inline constexpr std::array<const char*, kNumColors> kColorNames = {"red", "green", "blue",
+                                                                    "yellow"};
+inline constexpr int kNumLights = 3;    // distractors
+inline constexpr int kFlashSteps = 10;  // control steps that a light or the cue is lit
+inline constexpr double kBlockHalf = 0.0225;
+inline constexpr std::array<double, 2> kTray = {0.42, -0.13};
+inline constexpr std::array<double, 2> kPad = {0.42, 0.13};
+
+using Vec3 = std::array<double, 3>;
+double Distance(const Vec3& a, const Vec3& b);
+double HorizontalDistance(const Vec3& a, const Vec3& b);
+
+Vec3 BlockPosition(const World& world);
+// Puts the block at rest on the table, turned by `yaw` radians.
+void PlaceBlock(World& world, double x, double y, double yaw);
+
+// Distractor light `light` is lit in `color` during [begin, begin + kFlashSteps).
+struct Flash {
+  int light = 0;
+  int begin = 0;
+  int color = 0;
+};
+// Random flashes up to `horizon`; none overlaps the control steps [keep_begin, keep_end).
+std::vector<Flash> DrawFlashes(Rng& rng, int horizon, int keep_begin, int keep_end);
+void AppendFlashes(const std::vector<Flash>& flashes, std::vector<double>* params);
+// Colours the distractor lights for control step `step` from params[first..].
+void ShowFlashes(World& world, const std::vector<double>& params, size_t first, int step);
+
+// Colours of geoms: of a class, of an unlit lamp, of the white lamp.
+enum class Lamp { kOff, kWhite, kColor };
+void SetColor(World& world, const std::string& geom, Lamp lamp, int color = 0);
+
+// Fields that every scenario starts with.
+Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key);
+
+// Moves towards `target` at a speed that falls smoothly with the distance, gripper down.
+Action MoveTowards(const Pose& ee, const Vec3& target, float grip, double max_step = 0.0165);
+
+// Picks the block and puts it at a destination, taking the situation up where it stands.
+// The way to the block comes in from the robot's side, the way back goes straight up, so that
+// what the cameras see tells the two apart.
+class CarrySkill {
+ public:
+  static constexpr Vec3 kHome = {0.38, 0.0, 0.13};
+
+  enum class Phase {
+    kHome,
+    kApproach,
+    kDescend,
+    kGrasp,
+    kLift,
+    kCarry,
+    kLower,
+    kRelease,
+    kRetreat
+  };
+
+  // One control step of carrying the block to `destination` (x, y).
+  Action Act(const World& world, const std::array<double, 2>& destination);
+  // True while the block is in the gripper or being let go.
+  bool busy() const { return phase_ >= Phase::kGrasp; }
+  Phase phase() const { return phase_; }
+  const Vec3& waypoint() const { return waypoint_; }
+
+ private:
+  Phase Advance(const World& world, const std::array<double, 2>& destination) const;
+
+  Phase phase_ = Phase::kHome;
+  Vec3 waypoint_ = kHome;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_TABLETOP_H_

@@ -1,0 +1,121 @@
+// What a task is: a scene, a seeded placement, a script, a rule for success and an expert.
+#ifndef KVLA_TASKS_TASK_H_
+#define KVLA_TASKS_TASK_H_
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/status.h"
+#include "sim/specs.h"
+#include "sim/world.h"
+
+namespace kvla {
+
+enum class StageKind {
+  kMotor,     // skill alone
+  kDecisive,  // needs the memory
+};
+
+struct StageInfo {
+  std::string name;
+  StageKind kind = StageKind::kMotor;
+};
+
+// When the fact to be remembered was visible, in seconds of simulated time.
+struct CueInterval {
+  double begin_s = 0;
+  double end_s = 0;
+};
+
+struct TaskInfo {
+  std::string name;
+  std::string family;               // "object", "control", ...
+  std::vector<std::string> delays;  // how long between cue and use
+  std::vector<StageInfo> stages;    // in order
+  std::string success_rule;
+  std::string instruction;
+  double chance = 0;  // of the decisive stage without memory; 0 for a control task
+  bool needs_memory = false;
+  int num_targets = 0;  // classes of ExpertLabel::target, 0 if there are none
+};
+
+// One episode, drawn from its key; immutable once placed.
+struct Scenario {
+  Split split = Split::kEvaluation;
+  uint64_t run_seed = 0;
+  std::string task;
+  std::string delay;
+  uint64_t episode = 0;
+
+  std::string instruction;
+  int horizon_steps = 0;  // control steps
+  std::vector<CueInterval> cues;
+  double decision_s = -1;      // when the remembered fact is needed first, seconds; -1: never
+  int target = -1;             // cued class
+  std::vector<double> params;  // the schedule, defined by the task
+
+  // Points into this scenario's strings.
+  EpisodeKey Key() const { return {split, run_seed, task, delay, episode}; }
+};
+
+struct Progress {
+  std::vector<bool> reached;  // per stage of TaskInfo::stages
+  bool success = false;
+  bool done = false;  // success or final failure
+  bool decisive_reached = false;
+  bool decisive_right = false;
+
+  // Share of the stages reached, in [0, 1].
+  double Fraction() const;
+};
+
+// What the expert knows at a step, for auxiliary losses; never an input of a policy.
+struct ExpertLabel {
+  std::array<double, 3> waypoint{};  // where the current motion ends, world metres
+  int target = -1;        // class that the image (cue lit) or the decision is about, -1 none
+  bool decision = false;  // the remembered fact is being used now
+};
+
+// A scripted demonstrator. It decides from the world's state alone, so that a disturbed episode
+// is taken up where it stands.
+class Expert {
+ public:
+  virtual ~Expert() = default;
+  virtual Action Act(const World& world) = 0;
+  // About the world of the last Act().
+  virtual ExpertLabel Label() const = 0;
+};
+
+// Immutable and thread-safe once made; binds to any World loaded from scene().
+//
+// One episode:  world.Reset(); s = Place(world, key); Update(world, s);
+//   loop { observe; Step(action); Update(world, s); p = Evaluate(world, s); if (p.done) break; }
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual const TaskInfo& info() const = 0;
+  virtual std::filesystem::path scene() const = 0;
+
+  // Draws the episode's scenario from its key without a world: schedule, target, horizon.
+  // BadInput for a delay that info() does not list.
+  virtual Result<Scenario> Draw(const EpisodeKey& key) const = 0;
+  // Resets the world and places objects and script memory for the episode.
+  virtual Result<Scenario> Place(World& world, const EpisodeKey& key) const = 0;
+  // The scene's script, once per control step and after RestoreState(): latches go into userdata
+  // (state, hashed and saved), colours into the model as a function of scenario, time and userdata.
+  virtual void Update(World& world, const Scenario& scenario) const = 0;
+  // Pure.
+  virtual Progress Evaluate(const World& world, const Scenario& scenario) const = 0;
+  // `blind`: the cue is withheld, the target is guessed from `rng`.
+  virtual std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind,
+                                             Rng rng) const = 0;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_TASK_H_
