@@ -1,0 +1,320 @@
+#include "kv_efficient/kv_cache.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kv_efficient/attention.h"
+#include "kv_efficient/bytes.h"
+
+namespace kvla {
+namespace {
+
+// Adds the time of its life to a counter.
+class Timer {
+ public:
+  explicit Timer(double* ms) : ms_(ms), begin_(std::chrono::steady_clock::now()) {}
+  ~Timer() {
+    const auto time = std::chrono::steady_clock::now() - begin_;
+    *ms_ += std::chrono::duration<double, std::milli>(time).count();
+  }
+
+ private:
+  double* ms_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
+                                                 const CacheConfig& config,
+                                                 std::unique_ptr<CachePolicy> policy,
+                                                 at::Device device) {
+  if (Status s = ValidateCacheConfig(config); !s.ok()) return s;
+  if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
+  std::unique_ptr<KvCache> cache(new KvCache(geometry, config, std::move(policy), device));
+  try {
+    Result<std::unique_ptr<ChunkStore>> store =
+        ChunkStore::Create(geometry, config.chunk_blocks, cache->rotary_, device);
+    if (!store.ok()) return store.status();
+    cache->store_ = std::move(store).value();
+    const int64_t rows = int64_t{geometry.group()} * geometry.tokens_per_block;
+    const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(device);
+    cache->near_query_ = torch::empty({1, geometry.kv_heads, rows, geometry.head_dim}, options);
+    cache->far_query_ = torch::empty_like(cache->near_query_);
+  } catch (const c10::Error& e) {
+    return InternalError(
+        fmt::format("cannot make the cache on {}: {}", device.str(), e.what_without_backtrace()));
+  }
+  cache->Reset({});
+  return cache;
+}
+
+KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
+                 std::unique_ptr<CachePolicy> policy, at::Device device)
+    : geometry_(geometry),
+      config_(config),
+      schedule_(config),
+      device_(device),
+      policy_(std::move(policy)),
+      rotary_(std::make_shared<RotaryTable>(
+          geometry.head_dim, geometry.rope_theta,
+          std::max(geometry.max_blocks, geometry.age_clamp_blocks + 1))) {}
+
+KvCache::~KvCache() = default;
+
+void KvCache::Reset(const EpisodeFacts& facts) {
+  store_->Reset();
+  policy_->Reset(facts);
+  in_block_ = false;
+  stats_ = {};
+  chunks_.clear();
+  log_.clear();
+  taken_ = 0;
+  mass_.clear();
+}
+
+Status KvCache::AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v) {
+  c10::InferenceMode inference;
+  try {
+    return store_->AppendInstruction(layer, k, v);
+  } catch (const c10::Error& e) {
+    return InternalError(fmt::format("instruction tokens: {}", e.what_without_backtrace()));
+  }
+}
+
+Status KvCache::BeginBlock() {
+  if (in_block_) return InternalError("BeginBlock came before EndBlock");
+  if (blocks() >= geometry_.max_blocks) {
+    return BadInput(
+        fmt::format("the episode is longer than the cache's {} frame blocks (max_blocks)",
+                    geometry_.max_blocks));
+  }
+  in_block_ = true;
+  if (blocks() % config_.chunk_blocks == 0) {
+    ChunkRecord record;
+    record.decision = {static_cast<int>(chunks_.size()), ChunkAction::kWindow, 0,
+                       ReasonCode::kNone};
+    chunks_.push_back(record);
+    if (policy_->needs().attention_mass) mass_.push_back(0);
+  }
+  stats_.attend_ms = stats_.gate_ms = stats_.compact_ms = 0;
+  stats_.gate_flops = 0;
+  stats_.transient_bytes = 0;
+  return {};
+}
+
+void KvCache::RotateQuery(const at::Tensor& q) {
+  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
+  const int near = blocks(), far = geometry_.age_clamp_blocks;
+  if (!device_.is_cpu()) {
+    const auto at_position = [&](int p, at::Tensor* out) {
+      const at::Tensor position = torch::full({1}, p, torch::kInt64);
+      out->copy_(Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
+                     .reshape(out->sizes()));
+    };
+    at_position(near, &near_query_);
+    at_position(far, &far_query_);
+    return;
+  }
+  const at::Tensor rows = q.stride(-1) == 1 ? q : q.contiguous();
+  const float* base = rows.const_data_ptr<float>();
+  float* near_out = near_query_.data_ptr<float>();
+  float* far_out = far_query_.data_ptr<float>();
+  for (int h = 0; h < geometry_.heads; ++h) {
+    for (int t = 0; t < tokens; ++t, near_out += width, far_out += width) {
+      const float* row = base + h * rows.stride(0) + t * rows.stride(1);
+      RotateRow(row, near_out, rotary_->cos(near), rotary_->sin(near), width, 1);
+      RotateRow(row, far_out, rotary_->cos(far), rotary_->sin(far), width, 1);
+    }
+  }
+}
+
+at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v) {
+  c10::InferenceMode inference;
+  const Timer timer(&stats_.attend_ms);
+  TORCH_CHECK(in_block_, "Attend needs BeginBlock");
+  TORCH_CHECK(q.dim() == 3 && q.size(0) == geometry_.heads &&
+                  q.size(1) == geometry_.tokens_per_block && q.size(2) == geometry_.head_dim &&
+                  q.scalar_type() == at::kFloat,
+              "queries must be f32 [", geometry_.heads, ", ", geometry_.tokens_per_block, ", ",
+              geometry_.head_dim, "]");
+  store_->AppendBlock(layer, k, v);
+  RotateQuery(q);
+  // Laid out [tokens, heads, head_dim], as the output projection reads it.
+  at::Tensor out =
+      torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
+  // Lanes of one length: one call a region for the whole layer; else one for each KV head.
+  const bool together = store_->uniform(layer);
+  const int step = together ? geometry_.kv_heads : 1;
+  for (int h = 0; h < geometry_.kv_heads; h += step) {
+    const LaneView near = together ? store_->NearView(layer) : store_->NearView(layer, h);
+    const LaneView far = together ? store_->FarView(layer) : store_->FarView(layer, h);
+    const at::Tensor near_query = together ? near_query_ : near_query_.narrow(1, h, 1);
+    Attended a = FusedAttention(near_query, near), b;
+    if (far.tokens > 0) {
+      b = FusedAttention(together ? far_query_ : far_query_.narrow(1, h, 1), far);
+    }
+    MergeAttended(a, b, h, geometry_.group(), &out);
+    if (!mass_.empty())
+      AddMass(layer, near, far, h, step, b.out.defined() ? torch::logaddexp(a.lse, b.lse) : a.lse);
+  }
+  return out.transpose(0, 1);
+}
+
+void KvCache::AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
+                      const at::Tensor& lse) {
+  const auto add = [&](const at::Tensor& query, const LaneView& view, auto chunk_of) {
+    if (view.tokens == 0) return;
+    const at::Tensor mass = KeyMass(query.narrow(1, head, heads), view, lse)
+                                .to(torch::kCPU, torch::kFloat32)
+                                .contiguous();
+    const float* m = mass.const_data_ptr<float>();
+    for (int h = 0; h < heads; ++h) {
+      for (int t = 0; t < view.tokens; ++t, ++m) {
+        const int chunk = chunk_of(head + h, t);
+        if (chunk >= 0) mass_[chunk] += *m;
+      }
+    }
+  };
+  add(near_query_, near, [&](int, int t) {
+    return schedule_.ChunkOf(store_->near_begin_block() + t / geometry_.tokens_per_block);
+  });
+  add(far_query_, far, [&](int h, int t) { return store_->far(layer, h)[t].chunk; });
+}
+
+Status KvCache::EndBlock() {
+  c10::InferenceMode inference;
+  if (!in_block_) return InternalError("EndBlock came before BeginBlock");
+  in_block_ = false;
+  try {
+    store_->EndBlock();
+    stats_.attended_tokens = (store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes();
+    if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
+      ChunkView view;
+      view.chunk = schedule_.ChunkOf(store_->near_begin_block());
+      view.first_block = store_->near_begin_block();
+      view.blocks = schedule_.chunk_blocks;
+      if (policy_->needs().keys_values) {
+        const Timer timer(&stats_.compact_ms);
+        store_->UnrotateLeaving();
+        view.keys = store_->LeavingKeys();
+        view.values = store_->LeavingValues();
+      }
+      FarState state;
+      state.chunks = std::span(chunks_).first(view.chunk);
+      if (!mass_.empty()) state.mass = std::span(mass_).first(view.chunk + 1);
+      Plan plan;
+      {
+        const Timer timer(&stats_.gate_ms);
+        plan = policy_->PlanLeaving(view, state);
+      }
+      {
+        const Timer timer(&stats_.compact_ms);
+        if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
+      }
+      for (const ChunkDecision& decision : plan.decisions) {
+        chunks_[decision.chunk].decision = decision;
+        chunks_[decision.chunk].decided_block = blocks() - 1;
+        log_.push_back({blocks() - 1, decision});
+      }
+      stats_.gate_flops = policy_->plan_flops();
+      stats_.transient_bytes = std::max(policy_->transient_bytes(), store_->transient_bytes());
+    }
+  } catch (const c10::Error& e) {
+    return InternalError(fmt::format("{}: {}", config_.policy, e.what_without_backtrace()));
+  }
+  UpdateStats();
+  return {};
+}
+
+void KvCache::UpdateStats() {
+  const int64_t lanes = geometry_.lanes(), held = store_->held_tokens();
+  const int64_t near = int64_t{blocks() - store_->near_begin_block()} * geometry_.tokens_per_block;
+  stats_.live_bytes = store_->live_bytes();
+  stats_.reserved_bytes = store_->reserved_bytes();
+  stats_.tokens = (held + lanes - 1) / lanes;
+  stats_.far_tokens = stats_.tokens - near;
+}
+
+std::vector<ChunkDecision> KvCache::TakeChangedDecisions() {
+  std::vector<ChunkDecision> changed;
+  for (; taken_ < log_.size(); ++taken_) changed.push_back(log_[taken_].decision);
+  return changed;
+}
+
+std::unique_ptr<KvCache> KvCache::Clone() const {
+  std::unique_ptr<KvCache> copy(new KvCache(geometry_, config_, policy_->Clone(), device_));
+  copy->rotary_ = rotary_;
+  copy->store_ = store_->Clone();
+  copy->near_query_ = torch::empty_like(near_query_);
+  copy->far_query_ = torch::empty_like(far_query_);
+  copy->stats_ = stats_;
+  copy->chunks_ = chunks_;
+  copy->log_ = log_;
+  copy->taken_ = taken_;
+  copy->mass_ = mass_;
+  return copy;
+}
+
+std::vector<uint8_t> KvCache::Save() const {
+  ByteWriter out;
+  out.List(store_->Save());
+  out.List(policy_->SaveState());
+  out.Value<uint64_t>(log_.size());
+  for (const DecisionEvent& e : log_) {
+    out.Value(e.block);
+    out.Value(e.decision.chunk);
+    out.Value(e.decision.action);
+    out.Value(e.decision.score);
+    out.Value(e.decision.reason);
+  }
+  out.Value<uint64_t>(taken_);
+  out.List(mass_);
+  return out.Take();
+}
+
+Status KvCache::Restore(std::span<const uint8_t> bytes) {
+  Reset({});
+  ByteReader in(bytes);
+  std::vector<uint8_t> store, policy;
+  uint64_t events = 0, taken = 0;
+  const Status bad = BadInput("the saved cache is cut short or belongs to another method");
+  if (!in.List(&store) || !in.List(&policy) || !in.Value(&events) || events > bytes.size())
+    return bad;
+  std::vector<DecisionEvent> log(events);
+  for (DecisionEvent& e : log) {
+    in.Value(&e.block);
+    in.Value(&e.decision.chunk);
+    in.Value(&e.decision.action);
+    in.Value(&e.decision.score);
+    in.Value(&e.decision.reason);
+  }
+  std::vector<float> mass;
+  if (!in.Value(&taken) || !in.List(&mass) || !in.done() || taken > events) return bad;
+  if (Status s = store_->Restore(store); !s.ok()) return s;
+  const int chunks = (blocks() + config_.chunk_blocks - 1) / config_.chunk_blocks;
+  const bool log_fits = std::all_of(log.begin(), log.end(), [&](const DecisionEvent& e) {
+    return e.decision.chunk >= 0 && e.decision.chunk < chunks;
+  });
+  Status state = policy_->RestoreState(policy);
+  if (!log_fits || !state.ok() ||
+      mass.size() != (policy_->needs().attention_mass ? static_cast<size_t>(chunks) : 0)) {
+    Reset({});
+    return state.ok() ? bad : state;
+  }
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    chunks_.push_back({{chunk, ChunkAction::kWindow, 0, ReasonCode::kNone}, -1});
+  }
+  for (const DecisionEvent& e : log) chunks_[e.decision.chunk] = {e.decision, e.block};
+  log_ = std::move(log);
+  taken_ = taken;
+  mass_ = std::move(mass);
+  UpdateStats();
+  return {};
+}
+
+}  // namespace kvla

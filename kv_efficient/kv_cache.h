@@ -1,0 +1,118 @@
+// The key-value cache of one episode: attention over it, and its compression. torch.
+//
+// Position rule, a property of the model and so the same for every method: a near token (in the
+// window, see schedule.h) is at its true distance in blocks; a far token (instruction, chunks that
+// left) is at the constant distance age_clamp_blocks. Near keys are stored rotated by their block
+// index, far keys un-rotated; attention is two fused calls, one a region, with the query rotated by
+// its block index or by age_clamp_blocks, merged by their log-sum-exps. All tokens of a block see
+// each other.
+//
+// One block:  BeginBlock(); for each layer: Attend(layer, q, k, v); EndBlock();
+#ifndef KVLA_KV_EFFICIENT_KV_CACHE_H_
+#define KVLA_KV_EFFICIENT_KV_CACHE_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "kv_efficient/cache_config.h"
+#include "kv_efficient/cache_policy.h"
+#include "kv_efficient/chunk_store.h"
+#include "kv_efficient/plan.h"
+#include "kv_efficient/rotary.h"
+#include "kv_efficient/schedule.h"
+
+namespace kvla {
+
+// Costs of the last block, and the state after it.
+struct CacheStats {
+  int64_t live_bytes = 0;       // keys and values held
+  int64_t reserved_bytes = 0;   // pages held (CUDA: the preallocated tensors)
+  int64_t transient_bytes = 0;  // largest temporary of planning and applying in the last block
+  int64_t attended_tokens = 0;  // keys each query met, its own block included; mean over lanes
+  int64_t tokens = 0;           // held now; mean over lanes, rounded up
+  int64_t far_tokens = 0;       // of them far, the instruction included
+  double attend_ms = 0;         // rotate, append, attention (CUDA: time to launch)
+  double gate_ms = 0;           // the policy's own planning
+  double compact_ms = 0;        // turning back, summaries, moves, pages
+  double gate_flops = 0;        // of the planning done in the last block
+};
+
+// Not thread-safe. Attention runs in inference mode; f32.
+class KvCache {
+ public:
+  static Result<std::unique_ptr<KvCache>> Create(const CacheGeometry& geometry,
+                                                 const CacheConfig& config,
+                                                 std::unique_ptr<CachePolicy> policy,
+                                                 at::Device device);
+  ~KvCache();
+
+  // Starts an episode; nothing of the one before remains.
+  void Reset(const EpisodeFacts& facts);
+  Needs needs() const { return policy_->needs(); }
+  // k, v [kv_heads, n, head_dim] un-rotated, n <= geometry.instruction_tokens; before the first
+  // block.
+  Status AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v);
+
+  // kBadInput when the episode is longer than geometry.max_blocks.
+  Status BeginBlock();
+  // q [heads, tokens_per_block, head_dim], k and v [kv_heads, tokens_per_block, head_dim], all
+  // un-rotated; any strides with a dense last dimension. Appends k and v, attends, and returns
+  // [heads, tokens_per_block, head_dim], laid out so that transpose(0, 1) is contiguous.
+  // Throws c10::Error on wrong shapes or order of calls.
+  at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+  // The oldest chunk leaves if it is time: the policy plans, the store applies.
+  Status EndBlock();
+
+  int blocks() const { return store_->blocks(); }  // complete blocks
+  const CacheStats& stats() const { return stats_; }
+  const CacheGeometry& geometry() const { return geometry_; }
+  const BlockSchedule& schedule() const { return schedule_; }
+  const ChunkStore& store() const { return *store_; }
+  // Every chunk begun so far, those in the window included.
+  const std::vector<ChunkRecord>& chunks() const { return chunks_; }
+  // Every decision of the episode, in order: BuildVisibility() replays it.
+  const std::vector<DecisionEvent>& decision_log() const { return log_; }
+  // Decisions since the last call.
+  std::vector<ChunkDecision> TakeChangedDecisions();
+
+  std::unique_ptr<KvCache> Clone() const;
+  std::vector<uint8_t> Save() const;
+  // Into a cache with the same geometry and config. On failure the cache is empty.
+  Status Restore(std::span<const uint8_t> bytes);
+
+ private:
+  KvCache(const CacheGeometry& geometry, const CacheConfig& config,
+          std::unique_ptr<CachePolicy> policy, at::Device device);
+  void RotateQuery(const at::Tensor& q);
+  void AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
+               const at::Tensor& lse);
+  void UpdateStats();
+
+  CacheGeometry geometry_;
+  CacheConfig config_;
+  BlockSchedule schedule_;
+  at::Device device_;
+  std::unique_ptr<CachePolicy> policy_;
+  std::shared_ptr<const RotaryTable> rotary_;
+  std::unique_ptr<ChunkStore> store_;
+  at::Tensor near_query_, far_query_;  // [1, kv_heads, group * T, head_dim]
+  bool in_block_ = false;
+  CacheStats stats_;
+  std::vector<ChunkRecord> chunks_;
+  std::vector<DecisionEvent> log_;
+  size_t taken_ = 0;         // of log_, by TakeChangedDecisions
+  std::vector<float> mass_;  // by chunk, when the policy needs it
+};
+
+// Attention of the instruction tokens among themselves: all see all, at one position.
+// q [..., heads, n, head_dim], k, v [..., kv_heads, n, head_dim]. Differentiable.
+at::Tensor InstructionAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+}  // namespace kvla
+
+#endif  // KVLA_KV_EFFICIENT_KV_CACHE_H_

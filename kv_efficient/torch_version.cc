@@ -1,0 +1,15 @@
+#include "kv_efficient/torch_version.h"
+
+#include <torch/torch.h>
+
+namespace kvla {
+
+std::string TorchVersion() {
+  return std::string(TORCH_VERSION) + " (" + at::get_cpu_capability() + ")";
+}
+
+int TorchCudaDevices() {
+  return torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+}
+
+}  // namespace kvla

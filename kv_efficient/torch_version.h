@@ -1,0 +1,16 @@
+#ifndef KVLA_KV_EFFICIENT_TORCH_VERSION_H_
+#define KVLA_KV_EFFICIENT_TORCH_VERSION_H_
+
+#include <string>
+
+namespace kvla {
+
+// LibTorch's version and the CPU instruction set its kernels chose, such as "2.11.0 (AVX512)".
+std::string TorchVersion();
+
+// Number of CUDA devices that LibTorch can use; 0 in a CPU build.
+int TorchCudaDevices();
+
+}  // namespace kvla
+
+#endif  // KVLA_KV_EFFICIENT_TORCH_VERSION_H_
