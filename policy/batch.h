@@ -1,0 +1,38 @@
+// Tensors of one training step. Includes torch.
+#ifndef KVLA_POLICY_BATCH_H_
+#define KVLA_POLICY_BATCH_H_
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "policy/demo_source.h"
+#include "policy/policy_config.h"
+#include "policy/sub_history.h"
+
+namespace kvla {
+
+// `samples` sub-histories of `blocks` frame blocks; shorter ones are padded at the end.
+struct Batch {
+  int samples = 0, blocks = 0;
+  torch::Tensor instruction;            // [n] int64: one instruction for all samples
+  std::vector<torch::Tensor> images;    // per camera [samples * blocks, size, size, 3] uint8
+  torch::Tensor proprio;                // [samples * blocks, 7]
+  torch::Tensor motion;                 // [samples, blocks, replan_steps, 6], head units
+  torch::Tensor gripper;                // [samples, blocks, replan_steps], 1 close, 0 open
+  torch::Tensor action_valid;           // [samples, blocks, replan_steps], 1 or 0
+  torch::Tensor waypoint;               // [samples, blocks, 3], head units
+  torch::Tensor target_class;           // [samples, blocks] int64, -1 none
+  torch::Tensor decision;               // [samples, blocks], 1 where the decision is open
+  torch::Tensor valid;                  // [samples, blocks], 0 in the padding
+  std::vector<SubHistory> histories;    // [samples]
+};
+
+// One block's labels and inputs are taken at its control step (block * replan_steps).
+// REQUIRES: episodes and histories of equal length, none empty.
+Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<SubHistory> histories,
+                const PolicyConfig& config, const std::vector<int64_t>& instruction);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_BATCH_H_

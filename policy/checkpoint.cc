@@ -1,0 +1,106 @@
+#include "policy/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/config_io.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "kv_efficient/safetensors.h"
+#include "policy/vla.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kConfigFile[] = "config.yaml";
+constexpr char kWeightsFile[] = "model.safetensors";
+
+}  // namespace
+
+Status CheckPolicyConfig(const PolicyConfig& c) {
+  if (c.cameras.empty() || c.cameras.size() != c.camera_tokens.size()) {
+    return BadInput(fmt::format("cameras lists {} names and camera_tokens {} numbers: one a camera",
+                                c.cameras.size(), c.camera_tokens.size()));
+  }
+  if (std::any_of(c.camera_tokens.begin(), c.camera_tokens.end(), [](int n) { return n < 1; })) {
+    return BadInput("camera_tokens: every camera needs at least one token");
+  }
+  if (c.hidden_size % c.num_heads != 0 || c.num_heads % c.num_kv_heads != 0 ||
+      c.head_dim() % 2 != 0) {
+    return BadInput(fmt::format(
+        "hidden_size {} must be a multiple of num_heads {}, num_heads of num_kv_heads {}, and the "
+        "head's width even",
+        c.hidden_size, c.num_heads, c.num_kv_heads));
+  }
+  if (c.image_size % 8 != 0) {
+    return BadInput(fmt::format("image_size {} must be a multiple of 8", c.image_size));
+  }
+  return {};
+}
+
+Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
+  const fs::path weights_path = folder / kWeightsFile;
+  for (const fs::path& path : {folder / kConfigFile, weights_path}) {
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) {
+      return BadInput(fmt::format(
+          "{}: no such file; a checkpoint folder holds {} and {} (kvla train makes one)",
+          path.string(), kConfigFile, kWeightsFile));
+    }
+  }
+  Checkpoint checkpoint;
+  if (Status s = LoadConfigFile(folder / kConfigFile, {}, &checkpoint.config); !s.ok()) return s;
+  if (Status s = CheckPolicyConfig(checkpoint.config); !s.ok()) return s.In(folder.string());
+  Result<TensorFile> file = ReadSafetensors(weights_path);
+  if (!file.ok()) return file.status();
+  checkpoint.net = VlaNet(checkpoint.config);
+  const torch::NoGradGuard no_grad;
+  auto parameters = checkpoint.net->named_parameters();
+  for (auto& item : parameters) {
+    const auto found = file->tensors.find(item.key());
+    if (found == file->tensors.end()) {
+      return BadInput(fmt::format("{}: tensor '{}' is missing", weights_path.string(), item.key()));
+    }
+    if (found->second.sizes() != item.value().sizes()) {
+      return BadInput(fmt::format("{}: tensor '{}' has {} values; {} says {}",
+                                  weights_path.string(), item.key(), found->second.numel(),
+                                  kConfigFile, item.value().numel()));
+    }
+    item.value().copy_(found->second);
+    file->tensors.erase(found);
+  }
+  if (!file->tensors.empty()) {
+    return BadInput(fmt::format("{}: tensor '{}' is not part of this policy",
+                                weights_path.string(), file->tensors.begin()->first));
+  }
+  return checkpoint;
+}
+
+Status SaveCheckpoint(const fs::path& folder, VlaNet& net,
+                      const std::map<std::string, std::string>& notes, torch::Dtype type) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return IoError(fmt::format("{}: {}", folder.string(), error.message()));
+  TensorFile file;
+  for (const auto& item : net->named_parameters()) {
+    file.tensors[item.key()] = item.value().detach().to(torch::kCPU, type).contiguous();
+  }
+  file.metadata = notes;
+  if (Status s = WriteSafetensors(folder / kWeightsFile, file); !s.ok()) return s;
+  return WriteFileAtomic(folder / kConfigFile, PrintConfig(net->config()));
+}
+
+Result<std::string> CheckpointHash(const fs::path& folder) {
+  std::string hashes;
+  for (const char* name : {kConfigFile, kWeightsFile}) {
+    Result<std::string> hash = HashFileHex(folder / name);
+    if (!hash.ok()) return hash.status();
+    hashes += *hash;
+  }
+  return HashHex(hashes);
+}
+
+}  // namespace kvla

@@ -1,0 +1,38 @@
+// Which old chunks does a frozen policy need? Includes torch.
+#ifndef KVLA_POLICY_COUNTERFACTUAL_H_
+#define KVLA_POLICY_COUNTERFACTUAL_H_
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "base/status.h"
+#include "policy/demo_source.h"
+#include "policy/gate_training.h"
+#include "policy/vla_net.h"
+
+namespace kvla {
+
+// One demonstration as the gate meets it: chunks in the order in which they leave the window.
+struct LabelledChunks {
+  torch::Tensor features;         // [chunks, chunk tokens, gate features], see GateFeatures()
+  torch::Tensor useful;           // [chunks], 1 where the chunk alone lowers the loss enough
+  std::vector<double> drops;      // [chunks], by how much
+  int target = -1;                // the class the decision was about; for the report only
+};
+
+// The drop in the policy's own loss (action, waypoint and target heads) over the first blocks of
+// the decision when chunk c is given back, alone, in front of the bare recent history; 0 for
+// chunks within that history. Later decision blocks do not count: the demonstrator's motion
+// betrays the target there. An episode without a decision yields an empty list.
+std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
+                                        const GateTrainConfig& config);
+
+// Runs the policy over the episode through the cache, keeping just the useful chunks, and records
+// what a gate would read at each leaving chunk.
+Result<LabelledChunks> LabelChunks(VlaNet& net, const DemoEpisode& episode,
+                                   const GateTrainConfig& config);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_COUNTERFACTUAL_H_

@@ -1,0 +1,46 @@
+// Demonstrations as the trainers see them; the harness reads them from HDF5.
+#ifndef KVLA_POLICY_DEMO_SOURCE_H_
+#define KVLA_POLICY_DEMO_SOURCE_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace kvla {
+
+// End-effector position [m, world], rotation vector relative to gripper-down [rad], width [m].
+inline constexpr int kProprioDim = 7;
+// Target position [m], rotation vector relative to gripper-down [rad], gripper -1 open, +1 close.
+inline constexpr int kTargetDim = 7;
+
+// One demonstration of `steps` control steps and `blocks` inferences (one each replan interval).
+struct DemoEpisode {
+  std::string task, delay, instruction;
+  uint64_t episode = 0;
+  int steps = 0, blocks = 0;
+  std::vector<std::vector<uint8_t>> images;              // per camera: [blocks, height, width, 3]
+  std::vector<std::array<float, kProprioDim>> proprio;   // [blocks]
+  std::vector<std::array<float, kTargetDim>> targets;    // [steps], position in world metres
+  std::vector<std::array<float, 3>> waypoints;           // [steps], world metres
+  std::vector<int> target_class;                         // [steps], -1 where there is none
+  std::vector<uint8_t> decision;                         // [steps], 1 while the decision is open
+  // Inferences that saw the cue, half-open [begin, end). The sampler of sub-histories keeps them; a
+  // gate never sees them.
+  std::vector<std::pair<int, int>> cue_blocks;
+};
+
+// REQUIRES of implementations: Read is deterministic; no concurrent calls.
+class DemoSource {
+ public:
+  virtual ~DemoSource() = default;
+  virtual int size() const = 0;
+  virtual Result<DemoEpisode> Read(int index) = 0;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_DEMO_SOURCE_H_

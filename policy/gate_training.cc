@@ -1,0 +1,213 @@
+#include "policy/gate_training.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/config_io.h"
+#include "base/files.h"
+#include "base/rng.h"
+#include "kv_efficient/chunk_gate.h"
+#include "policy/checkpoint.h"
+#include "policy/counterfactual.h"
+
+namespace kvla {
+namespace {
+
+constexpr double kGradientNorm = 1.0;
+
+class GateTrainer {
+ public:
+  GateTrainer(const GateTrainConfig& config, const TrainHooks& hooks)
+      : config_(config), hooks_(hooks) {}
+
+  Status Run(DemoSource& demos, DemoSource& validation);
+
+ private:
+  Status Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out);
+  Status Fit();
+  double Epoch(torch::optim::Adam& optimizer, Rng& rng);
+  double Loss(const std::vector<LabelledChunks>& set);
+  void Calibrate();
+  nlohmann::json Describe();
+  bool Stopped() const { return hooks_.stop != nullptr && *hooks_.stop; }
+
+  GateTrainConfig config_;
+  TrainHooks hooks_;
+  Checkpoint policy_;
+  ChunkGate gate_{nullptr};
+  std::vector<LabelledChunks> train_, validation_;
+  double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
+};
+
+Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out) {
+  const int total = std::min(episodes, source.size());
+  int index = 0;
+  while (static_cast<int>(out->size()) < total && index < source.size()) {
+    if (Stopped()) return {StatusCode::kCancelled, "stopped while labelling"};
+    const auto begin = std::chrono::steady_clock::now();
+    Result<DemoEpisode> episode = source.Read(index++);
+    if (!episode.ok()) return episode.status();
+    if (!config_.task.empty() && episode->task != config_.task) continue;
+    Result<LabelledChunks> labelled = LabelChunks(policy_.net, *episode, config_);
+    if (!labelled.ok()) return labelled.status();
+    if (labelled->features.defined()) out->push_back(*std::move(labelled));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    if (hooks_.on_progress) {
+      hooks_.on_progress({static_cast<int>(out->size()), total, 0.0, seconds.count(),
+                          "labelling chunks by counterfactuals"});
+    }
+  }
+  return {};
+}
+
+double GateTrainer::Epoch(torch::optim::Adam& optimizer, Rng& rng) {
+  std::vector<int> order(train_.size());
+  std::iota(order.begin(), order.end(), 0);
+  rng.Shuffle(order);
+  double total = 0;
+  const torch::Tensor weight = torch::tensor(config_.positive_weight);
+  for (const int i : order) {
+    optimizer.zero_grad();
+    // Features were recorded in inference mode; a clone may take part in autograd.
+    const torch::Tensor logits = gate_->Forward(train_[i].features.clone());
+    const torch::Tensor loss = torch::binary_cross_entropy_with_logits(
+        logits, train_[i].useful.clone(), {}, weight, at::Reduction::Mean);
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(gate_->parameters(), kGradientNorm);
+    optimizer.step();
+    total += loss.item<double>();
+  }
+  return total / static_cast<double>(train_.size());
+}
+
+double GateTrainer::Loss(const std::vector<LabelledChunks>& set) {
+  const torch::NoGradGuard no_grad;
+  double total = 0;
+  for (const LabelledChunks& episode : set) {
+    total += torch::binary_cross_entropy_with_logits(gate_->Forward(episode.features),
+                                                     episode.useful, {},
+                                                     torch::tensor(config_.positive_weight),
+                                                     at::Reduction::Mean)
+                 .item<double>();
+  }
+  return total / std::max<double>(1.0, static_cast<double>(set.size()));
+}
+
+Status GateTrainer::Fit() {
+  torch::optim::Adam optimizer(gate_->parameters(),
+                               torch::optim::AdamOptions(config_.learning_rate).weight_decay(1e-4));
+  std::ofstream curve(config_.out + ".csv");
+  curve << "epoch,train_loss,validation_loss\n";
+  Rng rng(StableHash(fmt::format("gate/{}", config_.seed)));
+  for (int epoch = 0; epoch < config_.epochs; ++epoch) {
+    if (Stopped()) return {StatusCode::kCancelled, "stopped while fitting the gate"};
+    const auto begin = std::chrono::steady_clock::now();
+    const double share = static_cast<double>(epoch) / config_.epochs;
+    for (auto& group : optimizer.param_groups()) {
+      group.options().set_lr(config_.learning_rate * (1.0 - 0.95 * share));
+    }
+    const double loss = Epoch(optimizer, rng);
+    const double held_out = Loss(validation_);
+    curve << epoch + 1 << ',' << loss << ',' << held_out << '\n' << std::flush;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    if (hooks_.on_progress) {
+      hooks_.on_progress({epoch + 1, config_.epochs, loss, seconds.count(),
+                          fmt::format("fitting the gate; validation loss {:.4f}", held_out)});
+    }
+  }
+  return {};
+}
+
+void GateTrainer::Calibrate() {
+  const torch::NoGradGuard no_grad;
+  std::vector<double> useful;  // logits
+  for (const LabelledChunks& episode : validation_) {
+    const torch::Tensor logits = gate_->Forward(episode.features);
+    for (int64_t i = 0; i < logits.size(0); ++i) {
+      if (episode.useful[i].item<double>() > 0.5) useful.push_back(logits[i].item<double>());
+    }
+  }
+  if (useful.empty()) return;
+  std::sort(useful.begin(), useful.end());
+  const auto index = static_cast<size_t>(
+      std::floor((1.0 - config_.recall) * static_cast<double>(useful.size())));
+  shift_ = useful[std::min(index, useful.size() - 1)];
+  gate_->named_parameters()["head.bias"].sub_(shift_);
+}
+
+nlohmann::json GateTrainer::Describe() {
+  const torch::NoGradGuard no_grad;
+  double kept = 0, useful = 0, both = 0, chunks = 0;
+  std::map<int, std::pair<int, int>> by_target;  // target -> (episodes, episodes that kept a cue)
+  for (const LabelledChunks& episode : validation_) {
+    const torch::Tensor open = (gate_->Forward(episode.features) >= 0).to(torch::kFloat32);
+    const double hits = (open * episode.useful).sum().item<double>();
+    kept += open.sum().item<double>();
+    useful += episode.useful.sum().item<double>();
+    both += hits;
+    chunks += static_cast<double>(open.size(0));
+    if (episode.target >= 0 && episode.useful.sum().item<double>() > 0) {
+      auto& [count, held] = by_target[episode.target];
+      ++count;
+      if (hits > 0) ++held;
+    }
+  }
+  nlohmann::json out = {{"validation_episodes", validation_.size()},
+                        {"training_episodes", train_.size()},
+                        {"chunks", chunks},
+                        {"useful", useful},
+                        {"kept", kept},
+                        {"precision", kept > 0 ? both / kept : 0.0},
+                        {"recall", useful > 0 ? both / useful : 0.0},
+                        {"logit_shift", shift_}};
+  for (const auto& [target, counts] : by_target) {
+    out["kept_rate_by_target"][std::to_string(target)] = {
+        {"episodes", counts.first}, {"kept", static_cast<double>(counts.second) / counts.first}};
+  }
+  return out;
+}
+
+Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
+  torch::manual_seed(config_.seed);
+  torch::set_num_threads(config_.threads);
+  Result<Checkpoint> policy = LoadCheckpoint(config_.checkpoint);
+  if (!policy.ok()) return policy.status();
+  policy_ = *std::move(policy);
+  policy_.net->eval();
+  if (Status s = Label(demos, config_.episodes, &train_); !s.ok()) return s;
+  if (Status s = Label(validation, config_.validation_episodes, &validation_); !s.ok()) return s;
+  if (train_.empty() || validation_.empty()) {
+    return BadInput(fmt::format("no demonstration of task '{}' is long enough for a gate",
+                                config_.task));
+  }
+  const PolicyConfig& sizes = policy_.config;
+  const CacheGeometry geometry = GeometryOf(sizes, sizes.max_instruction_tokens, 1);
+  gate_ = ChunkGate(
+      GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
+  if (Status s = Fit(); !s.ok()) return s;
+  Calibrate();
+  const std::string report = Describe().dump(2) + "\n";
+  if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
+  return SaveGate(gate_, config_.out, {{"gate_config", PrintConfig(config_)}});
+}
+
+}  // namespace
+
+Status TrainGate(const GateTrainConfig& config, DemoSource& demos, DemoSource& validation,
+                 const TrainHooks& hooks) {
+  try {
+    return GateTrainer(config, hooks).Run(demos, validation);
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("gate training: {}", e.what()));
+  }
+}
+
+}  // namespace kvla

@@ -1,0 +1,64 @@
+// Trains a ChunkGate for a frozen policy by counterfactual distillation.
+//
+// Which old chunk, given back alone in front of a bare recent history, lowers the policy's own
+// loss where its decision begins? Those chunks are the gate's positives. No cue label is used.
+#ifndef KVLA_POLICY_GATE_TRAINING_H_
+#define KVLA_POLICY_GATE_TRAINING_H_
+
+#include <string>
+
+#include "base/fields.h"
+#include "base/status.h"
+#include "policy/demo_source.h"
+#include "policy/train.h"
+
+namespace kvla {
+
+struct GateTrainConfig {
+  std::string checkpoint;   // the frozen policy
+  std::string demos;        // training demonstrations
+  std::string validation;   // demonstrations that calibrate the threshold
+  std::string out;          // gate file to write (safetensors)
+  std::string task;         // only this task's demonstrations; empty: all
+  int seed = 0;
+  int episodes = 300;
+  int validation_episodes = 60;
+  int tail_blocks = 24;
+  int decision_blocks = 3;
+  double useful_drop = 0.3;
+  int epochs = 60;
+  double learning_rate = 2e-3;
+  double positive_weight = 6.0;
+  double recall = 0.995;
+  int threads = 2;
+
+  template <class V>
+  void Fields(V& v) {
+    v("checkpoint", checkpoint, "folder of the frozen policy");
+    v("demos", demos, "folder of training demonstrations");
+    v("validation", validation, "folder of the demonstrations that calibrate the threshold");
+    v("out", out, "gate file to write (safetensors)");
+    v("task", task, "only demonstrations of this task; empty: all");
+    v("seed", seed, Range{0, 1000000}, "seed of weights and order");
+    v("episodes", episodes, Range{1, 100000}, "training demonstrations to label");
+    v("validation_episodes", validation_episodes, Range{1, 100000}, "demonstrations to calibrate");
+    v("tail_blocks", tail_blocks, Range{8, 512}, "recent frame blocks a counterfactual keeps");
+    v("decision_blocks", decision_blocks, Range{1, 64},
+      "blocks from the decision's begin whose loss counts: later ones betray the target");
+    v("useful_drop", useful_drop, Range{0.0, 100.0}, "loss a useful chunk takes off, at least");
+    v("epochs", epochs, Range{1, 10000}, "passes over the labelled episodes");
+    v("learning_rate", learning_rate, Range{0.0, 1.0}, "Adam's rate");
+    v("positive_weight", positive_weight, Range{0.0, 1000.0}, "weight of useful chunks");
+    v("recall", recall, Range{0.0, 1.0}, "share of useful chunks the threshold must keep");
+    v("threads", threads, Range{1, 256}, "LibTorch threads");
+  }
+};
+
+// Writes config.out, and beside it <out>.csv (loss curve) and <out>.json (kept rate by cue value,
+// precision, recall, threshold).
+Status TrainGate(const GateTrainConfig& config, DemoSource& demos, DemoSource& validation,
+                 const TrainHooks& hooks);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_GATE_TRAINING_H_

@@ -1,0 +1,56 @@
+#include "policy/losses.h"
+
+namespace kvla {
+namespace {
+
+constexpr double kGripperWeight = 0.2;
+constexpr double kTiny = 1e-6;
+
+}  // namespace
+
+BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
+  namespace F = torch::nn::functional;
+  const auto device = outputs.motion.device();
+  const torch::Tensor valid = batch.action_valid.to(device);  // [samples, blocks, steps]
+  const torch::Tensor steps = valid.sum(-1).clamp_min(1.0);
+  BlockLosses losses;
+  losses.action_valid = valid.amax(-1);
+  losses.motion =
+      ((outputs.motion.to(torch::kFloat32) - batch.motion.to(device)).abs().mean(-1) * valid)
+          .sum(-1) /
+      steps;
+  losses.gripper = (F::binary_cross_entropy_with_logits(
+                        outputs.gripper.to(torch::kFloat32), batch.gripper.to(device),
+                        F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)) *
+                    valid)
+                       .sum(-1) /
+                   steps;
+  losses.waypoint =
+      (outputs.waypoint.to(torch::kFloat32) - batch.waypoint.to(device)).abs().mean(-1) *
+      losses.action_valid;
+  const torch::Tensor target = batch.target_class.to(device);
+  losses.target_valid = (target >= 0).to(torch::kFloat32);
+  const int64_t classes = outputs.target.size(-1);
+  losses.target = F::cross_entropy(outputs.target.to(torch::kFloat32).view({-1, classes}),
+                                   target.clamp_min(0).view({-1}),
+                                   F::CrossEntropyFuncOptions().reduction(torch::kNone))
+                      .view_as(target) *
+                  losses.target_valid;
+  return losses;
+}
+
+torch::Tensor Mean(const torch::Tensor& loss, const torch::Tensor& valid) {
+  return loss.sum() / (valid.sum() + kTiny);
+}
+
+torch::Tensor ActionLoss(const BlockLosses& losses) {
+  return losses.motion + kGripperWeight * losses.gripper;
+}
+
+TargetCount CountTargets(const HeadOutputs& outputs, const Batch& batch, bool decision) {
+  const torch::Tensor known = ((batch.decision > 0) == decision) & (batch.target_class >= 0);
+  const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
+  return {known.sum().item<double>(), (right & known).sum().item<double>()};
+}
+
+}  // namespace kvla

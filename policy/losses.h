@@ -1,0 +1,38 @@
+// The losses of behaviour cloning. Includes torch.
+#ifndef KVLA_POLICY_LOSSES_H_
+#define KVLA_POLICY_LOSSES_H_
+
+#include <torch/torch.h>
+
+#include "policy/batch.h"
+#include "policy/vla_net.h"
+
+namespace kvla {
+
+// Each [samples, blocks], already multiplied by its validity; see Mean().
+struct BlockLosses {
+  torch::Tensor motion;    // L1, head units
+  torch::Tensor gripper;   // binary cross-entropy
+  torch::Tensor waypoint;  // L1
+  torch::Tensor target;    // cross-entropy where a target class is known
+  torch::Tensor action_valid, target_valid;
+};
+
+BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch);
+
+// The mean over valid blocks, as a scalar.
+torch::Tensor Mean(const torch::Tensor& loss, const torch::Tensor& valid);
+
+// The loss a policy acts by: motion and gripper. [samples, blocks]
+torch::Tensor ActionLoss(const BlockLosses& losses);
+
+// Blocks whose target class is known, and how many of them have it as the most likely one.
+struct TargetCount {
+  double known = 0, right = 0;
+};
+// `decision`: the blocks of an open decision, which need the memory; else those that see the cue.
+TargetCount CountTargets(const HeadOutputs& outputs, const Batch& batch, bool decision);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_LOSSES_H_

@@ -1,0 +1,81 @@
+#include "policy/sub_history.h"
+
+#include <algorithm>
+#include <set>
+
+namespace kvla {
+namespace {
+
+std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
+  std::set<int> chunks;
+  for (const auto& [begin, end] : episode.cue_blocks) {
+    for (int block = begin; block < end; ++block) chunks.insert(block / chunk_blocks);
+  }
+  return chunks;
+}
+
+bool HasDecision(const DemoEpisode& episode, int first_block, int end_block) {
+  const int stride = std::max(1, episode.steps / std::max(1, episode.blocks));
+  const int end = std::min<int>(end_block * stride, static_cast<int>(episode.decision.size()));
+  for (int step = first_block * stride; step < end; ++step) {
+    if (episode.decision[step] != 0) return true;
+  }
+  return false;
+}
+
+// Retained whole, compressed or dropped, in proportions that an episode draws for itself, so that
+// the policy meets everything from a full cache to a bare window.
+std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std::set<int>& cues,
+                                         bool compress, Rng& rng) {
+  const double drop = compress ? rng.Uniform() : 0.0;
+  const double pool = compress ? rng.Uniform() : 0.0;
+  std::vector<ChunkDecision> decisions;
+  for (const int chunk : chunks) {
+    ChunkDecision decision;
+    decision.chunk = chunk;
+    decision.action = ChunkAction::kWhole;
+    if (rng.Uniform() < pool) decision.action = ChunkAction::kCompressed;
+    if (rng.Uniform() < drop && !cues.contains(chunk)) decision.action = ChunkAction::kDropped;
+    decisions.push_back(decision);
+  }
+  return decisions;
+}
+
+}  // namespace
+
+SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng) {
+  const int chunk_blocks = options.chunk_blocks;
+  const std::set<int> cues = CueChunks(episode, chunk_blocks);
+  std::set<int> chunks;  // complete or, at the end of the run, partial
+  int end_block = episode.blocks;
+  if (episode.blocks <= options.max_blocks) {
+    for (int c = 0; c * chunk_blocks < end_block; ++c) chunks.insert(c);
+  } else {
+    const int recent = static_cast<int>(options.max_blocks * options.recent_share);
+    if (rng.Uniform() >= options.end_share) {
+      end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
+    }
+    const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
+    for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
+    if (HasDecision(episode, first_chunk * chunk_blocks, end_block)) {
+      chunks.insert(cues.begin(), cues.end());
+    }
+    std::vector<int> older(first_chunk);
+    for (int c = 0; c < first_chunk; ++c) older[c] = c;
+    rng.Shuffle(older);
+    const size_t limit = options.max_blocks / chunk_blocks;
+    for (size_t i = 0; i < older.size() && chunks.size() < limit; ++i) chunks.insert(older[i]);
+  }
+  SubHistory sample;
+  std::set<int> complete;
+  for (const int c : chunks) {
+    const int end = std::min((c + 1) * chunk_blocks, end_block);
+    for (int block = c * chunk_blocks; block < end; ++block) sample.blocks.push_back(block);
+    if (end == (c + 1) * chunk_blocks) complete.insert(c);
+  }
+  sample.holds_cue = std::includes(chunks.begin(), chunks.end(), cues.begin(), cues.end());
+  sample.decisions = DrawDecisions(complete, cues, options.compress, rng);
+  return sample;
+}
+
+}  // namespace kvla

@@ -1,0 +1,35 @@
+// Which frame blocks of a demonstration a training step looks at.
+#ifndef KVLA_POLICY_SUB_HISTORY_H_
+#define KVLA_POLICY_SUB_HISTORY_H_
+
+#include <vector>
+
+#include "base/rng.h"
+#include "kv_efficient/plan.h"
+#include "policy/demo_source.h"
+
+namespace kvla {
+
+// Whole chunks at their true positions: a run of recent chunks and a random choice of older ones.
+struct SubHistory {
+  std::vector<int> blocks;             // true block indices, increasing
+  std::vector<ChunkDecision> decisions;  // one per complete sampled chunk, `chunk` its true index
+  bool holds_cue = false;              // every chunk with a cue is among the blocks
+};
+
+struct SubHistoryOptions {
+  int max_blocks = 64;
+  int chunk_blocks = 4;
+  double recent_share = 0.6;  // of max_blocks: the contiguous run at the end
+  double end_share = 0.5;     // how often that run ends where the episode ends
+  bool compress = false;      // old chunks compressed or dropped at random, those with a cue never
+                              // dropped; else all whole
+};
+
+// Where the run holds decision blocks, the chunks of the cue are always among the older ones: no
+// policy could learn the decision without them.
+SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_SUB_HISTORY_H_

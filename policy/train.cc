@@ -1,0 +1,279 @@
+#include "policy/train.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <numbers>
+#include <set>
+
+#include "base/config_io.h"
+#include "policy/autocast.h"
+#include "policy/batch.h"
+#include "policy/checkpoint.h"
+#include "policy/losses.h"
+#include "policy/tokenizer.h"
+#include "policy/train_state.h"
+#include "policy/training_forward.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kGradientNorm = 1.0;
+constexpr double kFinalRateShare = 0.02;
+// Encoder tokens that vary less than this over a batch mean that the encoder has died.
+constexpr double kLeastTokenSpread = 1e-3;
+
+// Demonstrations in memory, grouped by instruction: a step's samples share one.
+struct Corpus {
+  std::vector<DemoEpisode> episodes;
+  std::map<std::string, std::vector<int>> groups;
+  std::map<std::string, double> weights;  // square root of the group's blocks
+};
+
+Result<Corpus> ReadCorpus(DemoSource& source, const std::atomic<bool>* stop) {
+  Corpus corpus;
+  for (int i = 0; i < source.size(); ++i) {
+    if (stop != nullptr && *stop) return Status(StatusCode::kCancelled, "stopped while reading");
+    Result<DemoEpisode> episode = source.Read(i);
+    if (!episode.ok()) return episode.status();
+    corpus.groups[episode->instruction].push_back(i);
+    corpus.weights[episode->instruction] += episode->blocks;
+    corpus.episodes.push_back(std::move(*episode));
+  }
+  if (corpus.episodes.empty()) return BadInput("there are no demonstrations to train on");
+  for (auto& [instruction, weight] : corpus.weights) weight = std::sqrt(weight);
+  return corpus;
+}
+
+const std::string& DrawGroup(const Corpus& corpus, Rng& rng) {
+  double total = 0;
+  for (const auto& [instruction, weight] : corpus.weights) total += weight;
+  double left = rng.Uniform() * total;
+  for (const auto& [instruction, weight] : corpus.weights) {
+    left -= weight;
+    if (left < 0) return instruction;
+  }
+  return corpus.weights.rbegin()->first;
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainConfig& config, const TrainHooks& hooks) : config_(config), hooks_(hooks) {}
+
+  Status Run(DemoSource& demos, DemoSource& validation);
+
+ private:
+  Status Prepare();
+  Status Loop();
+  Batch DrawBatch(const Corpus& corpus, int samples, bool full, bool compress, Rng& rng) const;
+  torch::Tensor Loss(const HeadOutputs& outputs, const Batch& batch) const;
+  double Step(int step);
+  std::string Validate();
+  Status CheckEncoder();
+  Status SaveWeights(int step);
+
+  TrainConfig config_;
+  TrainHooks hooks_;
+  Corpus train_, validation_;
+  VlaNet net_{nullptr};
+  std::unique_ptr<WeightAverage> average_;
+  std::unique_ptr<torch::optim::AdamW> optimizer_;
+};
+
+Status Trainer::Prepare() {
+  torch::manual_seed(config_.seed);
+  torch::set_num_threads(config_.threads);
+  if (!config_.init_from.empty()) {
+    Result<Checkpoint> start = LoadCheckpoint(config_.init_from);
+    if (!start.ok()) return start.status();
+    config_.policy = start->config;
+    net_ = start->net;
+  } else {
+    if (config_.policy.vocabulary.empty()) {
+      std::set<std::string> words;
+      for (const auto& [instruction, members] : train_.groups) {
+        for (const std::string& word : Tokenizer::Words(instruction)) words.insert(word);
+      }
+      config_.policy.vocabulary.assign(words.begin(), words.end());
+    }
+    if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
+    net_ = VlaNet(config_.policy);
+  }
+  std::vector<torch::Tensor> matrices, vectors;
+  for (const torch::Tensor& p : net_->parameters()) (p.dim() > 1 ? matrices : vectors).push_back(p);
+  const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(matrices, std::make_unique<torch::optim::AdamWOptions>(
+                                    torch::optim::AdamWOptions(options).weight_decay(
+                                        config_.weight_decay)));
+  groups.emplace_back(vectors, std::make_unique<torch::optim::AdamWOptions>(
+                                   torch::optim::AdamWOptions(options).weight_decay(0.0)));
+  optimizer_ = std::make_unique<torch::optim::AdamW>(groups, options);
+  average_ = std::make_unique<WeightAverage>(net_, config_.ema_decay);
+  return {};
+}
+
+Batch Trainer::DrawBatch(const Corpus& corpus, int samples, bool full, bool compress,
+                         Rng& rng) const {
+  const std::string& instruction = DrawGroup(corpus, rng);
+  const std::vector<int>& members = corpus.groups.at(instruction);
+  SubHistoryOptions options;
+  options.chunk_blocks = config_.policy.chunk_blocks;
+  options.compress = compress;
+  options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
+  std::vector<const DemoEpisode*> episodes;
+  std::vector<SubHistory> histories;
+  for (int i = 0; i < samples; ++i) {
+    episodes.push_back(&corpus.episodes[members[rng.UniformInt(static_cast<int>(members.size()))]]);
+    histories.push_back(DrawSubHistory(*episodes.back(), options, rng));
+  }
+  const Tokenizer tokenizer(config_.policy.vocabulary);
+  return MakeBatch(episodes, std::move(histories), config_.policy,
+                   tokenizer.Encode(instruction, config_.policy.max_instruction_tokens));
+}
+
+torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
+  const BlockLosses losses = ComputeLosses(outputs, batch);
+  return Mean(ActionLoss(losses), losses.action_valid) +
+         config_.waypoint_weight * Mean(losses.waypoint, losses.action_valid) +
+         config_.target_weight * Mean(losses.target, losses.target_valid);
+}
+
+double Trainer::Step(int step) {
+  // Keyed by the step alone, so that a resumed run draws what an undisturbed one would.
+  Rng rng(StableHash(fmt::format("batch/{}/{}", config_.seed, step)));
+  const bool full = rng.Uniform() < config_.full_history_share;
+  const bool compress = rng.Uniform() < config_.compression_share;
+  const Batch batch = DrawBatch(train_, full ? config_.full_history_batch : config_.batch, full,
+                                compress, rng);
+  const double warm = std::min(1.0, (step + 1.0) / std::max(1, config_.warmup_steps));
+  const double cosine = 0.5 * (1.0 + std::cos(std::numbers::pi * step / config_.steps));
+  const double rate =
+      config_.learning_rate * warm * (kFinalRateShare + (1.0 - kFinalRateShare) * cosine);
+  for (auto& group : optimizer_->param_groups()) group.options().set_lr(rate);
+
+  net_->train();
+  optimizer_->zero_grad();
+  torch::Tensor loss;
+  {
+    const Autocast autocast(config_.bf16);
+    loss = Loss(TrainingForward(net_, batch), batch);
+  }
+  loss.backward();
+  torch::nn::utils::clip_grad_norm_(net_->parameters(), kGradientNorm);
+  optimizer_->step();
+  average_->Update(net_);
+  return loss.item<double>();
+}
+
+std::string Trainer::Validate() {
+  const torch::NoGradGuard no_grad;
+  average_->Swap(net_);
+  net_->eval();
+  Rng rng(StableHash("validation"));
+  double action = 0;
+  TargetCount cue, decision;
+  const auto add = [](const TargetCount& more, TargetCount* sum) {
+    sum->known += more.known;
+    sum->right += more.right;
+  };
+  constexpr int kBatches = 8;
+  for (int i = 0; i < kBatches; ++i) {
+    const Batch batch = DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng);
+    const HeadOutputs outputs = TrainingForward(net_, batch);
+    const BlockLosses losses = ComputeLosses(outputs, batch);
+    action += Mean(ActionLoss(losses), losses.action_valid).item<double>() / kBatches;
+    add(CountTargets(outputs, batch, false), &cue);
+    add(CountTargets(outputs, batch, true), &decision);
+  }
+  average_->Swap(net_);
+  return fmt::format("validation: action loss {:.4f}, target right at the cue {:.3f}, at the "
+                     "decision {:.3f}",
+                     action, cue.right / std::max(1.0, cue.known),
+                     decision.right / std::max(1.0, decision.known));
+}
+
+Status Trainer::CheckEncoder() {
+  const torch::NoGradGuard no_grad;
+  Rng rng(StableHash("encoder"));
+  const Batch batch = DrawBatch(train_, 2, false, false, rng);
+  const torch::Tensor tokens = net_->EncodeBlocks(batch.images, batch.proprio);
+  const torch::Tensor spread = tokens.std(0).mean(-1);  // [tokens_per_block]
+  const double least = spread.min().item<double>();
+  if (least > kLeastTokenSpread) return {};
+  return InternalError(fmt::format("the image encoder died: one of its tokens varies by {:.2g} "
+                                   "over a batch, less than {}",
+                                   least, kLeastTokenSpread));
+}
+
+Status Trainer::SaveWeights(int step) {
+  average_->Swap(net_);
+  const Status status = SaveCheckpoint(
+      config_.out, net_,
+      {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
+      config_.half_file ? torch::kFloat16 : torch::kFloat32);
+  average_->Swap(net_);
+  return status;
+}
+
+Status Trainer::Loop() {
+  const fs::path state = fs::path(config_.out) / "state";
+  Result<int> resumed = LoadTrainState(state, net_, *average_, *optimizer_);
+  if (!resumed.ok()) return resumed.status();
+  std::ofstream curve(fs::path(config_.out) / "loss.csv", std::ios::app);
+  if (*resumed == 0) curve << "step,loss,seconds,note\n";
+  for (int step = *resumed; step < config_.steps; ++step) {
+    const auto begin = std::chrono::steady_clock::now();
+    const double loss = Step(step);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    if (!std::isfinite(loss)) return InternalError(fmt::format("step {}: loss is {}", step, loss));
+    const int done = step + 1;
+    std::string note;
+    if (done % config_.validate_every == 0 || done == config_.steps) {
+      if (Status status = CheckEncoder(); !status.ok()) return status;
+      note = Validate();
+    }
+    curve << done << ',' << loss << ',' << seconds.count() << ",\"" << note << "\"\n" << std::flush;
+    if (hooks_.on_progress) hooks_.on_progress({done, config_.steps, loss, seconds.count(), note});
+    const bool stop = hooks_.stop != nullptr && *hooks_.stop;
+    if (stop || done % config_.checkpoint_every == 0 || done == config_.steps) {
+      if (Status s = SaveTrainState(state, done, net_, *average_, *optimizer_); !s.ok()) return s;
+      if (Status s = SaveWeights(done); !s.ok()) return s;
+    }
+    if (stop) return {StatusCode::kCancelled, fmt::format("stopped after step {}", done)};
+  }
+  return {};
+}
+
+Status Trainer::Run(DemoSource& demos, DemoSource& validation) {
+  Result<Corpus> train = ReadCorpus(demos, hooks_.stop);
+  if (!train.ok()) return train.status();
+  Result<Corpus> held_out = ReadCorpus(validation, hooks_.stop);
+  if (!held_out.ok()) return held_out.status();
+  train_ = std::move(*train);
+  validation_ = std::move(*held_out);
+  std::error_code error;
+  fs::create_directories(config_.out, error);
+  if (error) return IoError(fmt::format("{}: {}", config_.out, error.message()));
+  if (Status status = Prepare(); !status.ok()) return status;
+  return Loop();
+}
+
+}  // namespace
+
+Status Train(const TrainConfig& config, DemoSource& demos, DemoSource& validation,
+             const TrainHooks& hooks) {
+  try {
+    return Trainer(config, hooks).Run(demos, validation);
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("training: {}", e.what()));
+  }
+}
+
+}  // namespace kvla

@@ -1,0 +1,90 @@
+// Behaviour cloning over whole episodes and chunk-aligned sub-histories.
+#ifndef KVLA_POLICY_TRAIN_H_
+#define KVLA_POLICY_TRAIN_H_
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "base/fields.h"
+#include "base/status.h"
+#include "policy/demo_source.h"
+#include "policy/policy_config.h"
+
+namespace kvla {
+
+struct TrainConfig {
+  std::string demos;        // folder of training demonstrations
+  std::string validation;   // folder of validation demonstrations
+  std::string out;          // checkpoint folder to write
+  std::string init_from;    // checkpoint folder to start from; empty: fresh weights
+  PolicyConfig policy;
+  int seed = 0;
+  int steps = 1500;
+  int batch = 16;
+  int sample_blocks = 64;
+  double full_history_share = 0.1;
+  int full_history_batch = 3;
+  double learning_rate = 1e-3;
+  int warmup_steps = 100;
+  double weight_decay = 0.01;
+  double ema_decay = 0.995;
+  double compression_share = 0.0;
+  double waypoint_weight = 0.5;
+  double target_weight = 0.5;
+  bool bf16 = true;
+  bool half_file = true;
+  int threads = 2;
+  int validate_every = 250;
+  int checkpoint_every = 100;
+
+  template <class V>
+  void Fields(V& v) {
+    v("demos", demos, "folder of training demonstrations (kvla demos)");
+    v("validation", validation, "folder of validation demonstrations");
+    v("out", out, "checkpoint folder to write");
+    v("init_from", init_from, "checkpoint folder to start from; empty: fresh weights");
+    v("policy", policy, "sizes of the policy; taken from init_from where that is given");
+    v("seed", seed, Range{0, 1000000}, "seed of weights and batches");
+    v("steps", steps, Range{1, 1000000}, "optimiser steps");
+    v("batch", batch, Range{1, 1024}, "sub-histories a step");
+    v("sample_blocks", sample_blocks, Range{8, 4096}, "longest sub-history, frame blocks");
+    v("full_history_share", full_history_share, Range{0.0, 1.0},
+      "share of steps on whole episodes");
+    v("full_history_batch", full_history_batch, Range{1, 256}, "whole episodes in such a step");
+    v("learning_rate", learning_rate, Range{0.0, 1.0}, "peak of the cosine schedule");
+    v("warmup_steps", warmup_steps, Range{0, 100000}, "steps of linear warm-up");
+    v("weight_decay", weight_decay, Range{0.0, 1.0}, "AdamW's decay of matrices");
+    v("ema_decay", ema_decay, Range{0.0, 1.0}, "average of the weights that is saved; 0: none");
+    v("compression_share", compression_share, Range{0.0, 1.0},
+      "share of steps on histories with chunks compressed or dropped");
+    v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
+    v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
+    v("bf16", bf16, "bfloat16 autocast");
+    v("half_file", half_file, "write model.safetensors in float16");
+    v("threads", threads, Range{1, 256}, "LibTorch threads");
+    v("validate_every", validate_every, Range{1, 1000000}, "steps between validations");
+    v("checkpoint_every", checkpoint_every, Range{1, 1000000}, "steps between resumable states");
+  }
+};
+
+struct TrainProgress {
+  int step = 0, steps = 0;
+  double loss = 0, seconds_per_step = 0;
+  std::string note;  // validation figures, when there are new ones
+};
+
+struct TrainHooks {
+  std::function<void(const TrainProgress&)> on_progress;
+  const std::atomic<bool>* stop = nullptr;  // checked between steps; the state is saved first
+};
+
+// Trains (or resumes: the state lies in out/state), writes out/{config.yaml, model.safetensors,
+// loss.csv}. kCancelled after a stop. Deterministic for a seed, build and thread count.
+Status Train(const TrainConfig& config, DemoSource& demos, DemoSource& validation,
+             const TrainHooks& hooks);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_TRAIN_H_

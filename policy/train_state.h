@@ -1,0 +1,38 @@
+// What a training run needs to go on after a stop. Includes torch.
+#ifndef KVLA_POLICY_TRAIN_STATE_H_
+#define KVLA_POLICY_TRAIN_STATE_H_
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "base/status.h"
+#include "policy/vla_net.h"
+
+namespace kvla {
+
+// Exponential moving average of a module's parameters.
+class WeightAverage {
+ public:
+  WeightAverage(VlaNet& net, double decay);
+  void Update(VlaNet& net);
+  // Exchanges the net's parameters with the average; call twice to undo.
+  void Swap(VlaNet& net);
+  std::vector<torch::Tensor>& tensors() { return average_; }
+
+ private:
+  double decay_;
+  std::vector<torch::Tensor> average_;
+};
+
+// Written to a temporary folder and renamed: a kill leaves the previous state.
+Status SaveTrainState(const std::filesystem::path& folder, int step, VlaNet& net,
+                      WeightAverage& average, torch::optim::Optimizer& optimizer);
+// The step to go on with; 0 where there is no state.
+Result<int> LoadTrainState(const std::filesystem::path& folder, VlaNet& net,
+                           WeightAverage& average, torch::optim::Optimizer& optimizer);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_TRAIN_STATE_H_

@@ -1,0 +1,17 @@
+// The whole of a sub-history in one pass, seeing what cached inference would see. Includes torch.
+#ifndef KVLA_POLICY_TRAINING_FORWARD_H_
+#define KVLA_POLICY_TRAINING_FORWARD_H_
+
+#include "policy/batch.h"
+#include "policy/vla_net.h"
+
+namespace kvla {
+
+// Heads for every frame block: HeadOutputs with leading dimensions [samples, blocks].
+// What a block sees follows from the batch's chunk decisions by kv_efficient/visibility.h, the
+// same rule that the cache follows; a test holds the two within 1e-5.
+HeadOutputs TrainingForward(VlaNet& net, const Batch& batch);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_TRAINING_FORWARD_H_

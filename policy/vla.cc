@@ -1,0 +1,203 @@
+#include "policy/vla.h"
+
+#include <fmt/format.h>
+#include <torch/cuda.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kv_efficient/cache_policy_list.h"
+#include "kv_efficient/cost_model.h"
+#include "kv_efficient/kv_cache.h"
+#include "policy/checkpoint.h"
+#include "policy/tokenizer.h"
+
+namespace kvla {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double MillisecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// Multiply-adds of every convolution and linear map outside the decoder, from one pass.
+double EncodeFlops(const VlaNet& net) {
+  const PolicyConfig& config = net->config();
+  double flops = 0;
+  for (const auto& item : net->named_parameters()) {
+    if (item.key().rfind("image_encoders.", 0) != 0 || item.value().dim() < 2) continue;
+    double positions = 1;
+    if (item.value().dim() == 4) {  // trunk.0 works at a quarter of the side, the others an eighth
+      const bool patches = item.key().find("trunk.0.") != std::string::npos;
+      const double side = config.image_size / (patches ? 4.0 : 8.0);
+      positions = side * side;
+    }
+    flops += 2.0 * positions * static_cast<double>(item.value().numel());
+  }
+  return flops;
+}
+
+Result<torch::Device> DeviceOf(const std::string& name) {
+  if (name == "cpu") return torch::Device(torch::kCPU);
+  if (name != "cuda") return BadInput(fmt::format("device '{}': use cpu or cuda", name));
+  if (!torch::cuda::is_available()) {
+    return BadInput("device cuda: no CUDA device is usable by this build; use device: cpu, or the "
+                    "cuda preset on a machine with a GPU");
+  }
+  return torch::Device(torch::kCUDA);
+}
+
+}  // namespace
+
+struct Vla::Impl {
+  PolicyConfig config;
+  VlaNet net{nullptr};
+  Tokenizer tokenizer{{}};
+  torch::Device device{torch::kCPU};
+  std::unique_ptr<KvCache> cache;
+  int instruction_tokens = 0;
+  double encode_flops = 0;
+
+  torch::Tensor Encode(const FrameInput& input);
+  void Measure(Inference* inference) const;
+};
+
+// [tokens_per_block, hidden]
+torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
+  const int64_t side = config.image_size;
+  std::vector<torch::Tensor> images;
+  for (const std::span<const uint8_t>& image : input.images) {
+    // The tensor borrows the caller's bytes until the encoder has converted them.
+    images.push_back(torch::from_blob(const_cast<uint8_t*>(image.data()), {1, side, side, 3},
+                                      torch::kUInt8)
+                         .to(device));
+  }
+  const torch::Tensor proprio =
+      torch::tensor(torch::ArrayRef<float>(input.proprio)).unsqueeze(0).to(device);
+  return net->EncodeBlocks(images, proprio).squeeze(0);
+}
+
+void Vla::Impl::Measure(Inference* inference) const {
+  const CacheStats& stats = cache->stats();
+  inference->attend_ms = stats.attend_ms;
+  inference->linear_ms -= stats.attend_ms;
+  inference->gate_ms = stats.gate_ms;
+  inference->compact_ms = stats.compact_ms;
+  inference->kv_live_bytes = stats.live_bytes;
+  inference->kv_reserved_bytes = stats.reserved_bytes;
+  inference->kv_transient_bytes = stats.transient_bytes;
+  inference->cached_tokens = static_cast<int>(stats.tokens);
+  inference->flops =
+      InferenceFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
+                     config.tokens_per_block(), static_cast<double>(stats.attended_tokens),
+                     encode_flops, stats.gate_flops)
+          .total();
+  inference->changes = cache->TakeChangedDecisions();
+}
+
+Vla::Vla(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Vla::~Vla() = default;
+
+Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
+  try {
+    torch::set_num_threads(options.threads);
+    Result<torch::Device> device = DeviceOf(options.device);
+    if (!device.ok()) return device.status();
+    Result<Checkpoint> checkpoint = LoadCheckpoint(options.checkpoint);
+    if (!checkpoint.ok()) return checkpoint.status();
+    auto impl = std::make_unique<Impl>();
+    impl->config = checkpoint->config;
+    impl->net = checkpoint->net;
+    impl->device = *device;
+    impl->net->to(*device);
+    impl->net->eval();
+    impl->tokenizer = Tokenizer(impl->config.vocabulary);
+    impl->encode_flops = EncodeFlops(impl->net);
+    const CacheGeometry geometry =
+        GeometryOf(impl->config, impl->config.max_instruction_tokens, options.max_blocks);
+    Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(options.cache, geometry);
+    if (!policy.ok()) return policy.status();
+    Result<std::unique_ptr<KvCache>> cache =
+        KvCache::Create(geometry, options.cache, *std::move(policy), *device);
+    if (!cache.ok()) return cache.status();
+    impl->cache = *std::move(cache);
+    return std::unique_ptr<Vla>(new Vla(std::move(impl)));
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("{}: {}", options.checkpoint.string(), e.what()));
+  }
+}
+
+Status Vla::BeginEpisode(const EpisodeContext& context) {
+  try {
+    const c10::InferenceMode inference_mode;
+    EpisodeFacts facts;
+    facts.stream_key = context.stream_key;
+    if (impl_->cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
+    impl_->cache->Reset(facts);
+    const std::vector<int64_t> ids =
+        impl_->tokenizer.Encode(context.instruction, impl_->config.max_instruction_tokens);
+    impl_->instruction_tokens = static_cast<int>(ids.size());
+    const std::vector<Qkv> layers =
+        impl_->net->InstructionKeys(torch::tensor(ids, torch::kInt64).to(impl_->device));
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      Status status = impl_->cache->AppendInstruction(static_cast<int>(layer), layers[layer].k,
+                                                      layers[layer].v);
+      if (!status.ok()) return status;
+    }
+    return {};
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("policy at the instruction: {}", e.what()));
+  }
+}
+
+Result<Inference> Vla::Infer(const FrameInput& input) {
+  const PolicyConfig& config = impl_->config;
+  const size_t image_bytes = size_t{3} * config.image_size * config.image_size;
+  if (input.images.size() != config.cameras.size() ||
+      std::any_of(input.images.begin(), input.images.end(),
+                  [&](const auto& image) { return image.size() != image_bytes; })) {
+    return BadInput(fmt::format("the policy wants {} RGB images of {}x{}", config.cameras.size(),
+                                config.image_size, config.image_size));
+  }
+  try {
+    const c10::InferenceMode inference_mode;
+    Inference inference;
+    Clock::time_point begin = Clock::now();
+    const torch::Tensor block = impl_->Encode(input);
+    inference.encode_ms = MillisecondsSince(begin);
+
+    begin = Clock::now();
+    if (Status status = impl_->cache->BeginBlock(); !status.ok()) return status;
+    const torch::Tensor hidden =
+        impl_->net->decoder()->forward(block, [this](int layer, const Qkv& qkv) {
+          return impl_->cache->Attend(layer, qkv.q, qkv.k, qkv.v);
+        });
+    inference.linear_ms = MillisecondsSince(begin);  // attention is taken out in Measure()
+
+    begin = Clock::now();
+    const HeadOutputs heads = impl_->net->Heads(hidden);
+    const torch::Tensor motion = heads.motion.cpu().contiguous();
+    const torch::Tensor gripper = heads.gripper.cpu().contiguous();
+    const float* m = motion.data_ptr<float>();
+    for (int step = 0; step < config.replan_steps; ++step, m += kTargetDim - 1) {
+      const auto scale = static_cast<float>(VlaNetImpl::kPositionScale);
+      const float close = gripper.data_ptr<float>()[step] > 0 ? 1.0F : -1.0F;
+      inference.targets.push_back(
+          {m[0] * scale, m[1] * scale, m[2] * scale, m[3], m[4], m[5], close});
+    }
+    inference.act_ms = MillisecondsSince(begin);
+
+    if (Status status = impl_->cache->EndBlock(); !status.ok()) return status;
+    impl_->Measure(&inference);
+    return inference;
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("policy: {}", e.what()));
+  }
+}
+
+const PolicyConfig& Vla::config() const { return impl_->config; }
+int Vla::instruction_tokens() const { return impl_->instruction_tokens; }
+
+}  // namespace kvla

@@ -1,0 +1,88 @@
+// The vision-language-action policy at run time: one observation in, one action chunk out.
+#ifndef KVLA_POLICY_VLA_H_
+#define KVLA_POLICY_VLA_H_
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "kv_efficient/cache_config.h"
+#include "kv_efficient/plan.h"
+#include "policy/demo_source.h"
+#include "policy/policy_config.h"
+
+namespace kvla {
+
+// What the policy sees at one inference.
+struct FrameInput {
+  // One per camera of the policy's config, in its order: RGB8, row 0 at the top,
+  // [image_size, image_size, 3].
+  std::vector<std::span<const uint8_t>> images;
+  std::array<float, kProprioDim> proprio{};
+};
+
+// What one episode tells its policy before the first inference.
+struct EpisodeContext {
+  std::string instruction;
+  uint64_t stream_key = 0;  // keys the random draws of a cache method
+  // Inferences that see the cue, half-open [begin, end). Privileged: it reaches the cache only under
+  // a method that declares that it needs it (`oracle`).
+  std::vector<std::pair<int, int>> cue_blocks;
+};
+
+// One action chunk and what it cost.
+struct Inference {
+  // [replan_steps]: target position minus end-effector position at the inference [m], rotation
+  // vector relative to gripper-down [rad], gripper in [-1, 1].
+  std::vector<std::array<float, kTargetDim>> targets;
+  double encode_ms = 0, linear_ms = 0, attend_ms = 0, gate_ms = 0, compact_ms = 0, act_ms = 0;
+  int64_t kv_live_bytes = 0, kv_reserved_bytes = 0, kv_transient_bytes = 0;
+  int cached_tokens = 0;
+  double flops = 0;
+  std::vector<ChunkDecision> changes;  // decisions made at this inference
+};
+
+// A loaded checkpoint with one cache method inside its attention. Not thread-safe; one instance a
+// worker, reused over episodes.
+class Vla {
+ public:
+  struct Options {
+    std::filesystem::path checkpoint;  // folder with config.yaml and model.safetensors
+    CacheConfig cache;
+    std::string device = "cpu";  // "cpu" or "cuda"
+    int threads = 1;             // LibTorch threads an operation; process-wide
+    int max_blocks = 512;        // capacity: the longest episode, in inferences
+  };
+
+  // BadInput when the checkpoint is missing, truncated or partial, the cache settings contradict
+  // each other, or the device is not there.
+  static Result<std::unique_ptr<Vla>> Load(const Options& options);
+  ~Vla();
+
+  // Forgets the last episode entirely, then reads the instruction into the cache.
+  Status BeginEpisode(const EpisodeContext& context);
+  // REQUIRES: BeginEpisode was called.
+  Result<Inference> Infer(const FrameInput& input);
+
+  const PolicyConfig& config() const;
+  int instruction_tokens() const;  // of the current episode
+
+ private:
+  struct Impl;
+  explicit Vla(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Hash of config and weights in a checkpoint folder (16 hex digits): goes with every result.
+Result<std::string> CheckpointHash(const std::filesystem::path& folder);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_VLA_H_

@@ -1,0 +1,108 @@
+#include "policy/vla_net.h"
+
+#include <string>
+
+#include "kv_efficient/kv_cache.h"
+#include "policy/demo_source.h"
+#include "policy/tokenizer.h"
+
+namespace kvla {
+namespace {
+
+constexpr double kEmbeddingSpread = 0.5;
+constexpr int kHeadWidth = 256;
+constexpr int kMotionDim = 6;
+// Centres and spreads that bring the workspace's proprioception to about unit scale.
+constexpr float kProprioCentre[kProprioDim] = {0.5F, 0.0F, 0.2F, 0, 0, 0, 0.04F};
+constexpr float kProprioSpread[kProprioDim] = {0.12F, 0.15F, 0.12F, 0.2F, 0.2F, 0.2F, 0.03F};
+
+}  // namespace
+
+DecoderSizes DecoderSizesOf(const PolicyConfig& config) {
+  return {config.hidden_size,  config.num_layers,        config.num_heads,
+          config.num_kv_heads, config.intermediate_size, Tokenizer(config.vocabulary).size()};
+}
+
+CacheGeometry GeometryOf(const PolicyConfig& config, int instruction_tokens, int max_blocks) {
+  CacheGeometry geometry;
+  geometry.layers = config.num_layers;
+  geometry.heads = config.num_heads;
+  geometry.kv_heads = config.num_kv_heads;
+  geometry.head_dim = config.head_dim();
+  geometry.tokens_per_block = config.tokens_per_block();
+  geometry.max_blocks = max_blocks;
+  geometry.instruction_tokens = instruction_tokens;
+  geometry.rope_theta = config.rope_theta;
+  geometry.age_clamp_blocks = config.age_clamp_blocks;
+  return geometry;
+}
+
+VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
+  const int width = config.hidden_size;
+  torch::nn::ModuleList list;
+  for (size_t i = 0; i < config.cameras.size(); ++i) {
+    encoders_.emplace_back(config.image_size, config.camera_tokens[i], width);
+    list->push_back(encoders_.back());
+  }
+  register_module("image_encoders", list);
+  state_encoder_ = register_module(
+      "state_encoder",
+      torch::nn::Sequential(torch::nn::Linear(kProprioDim, width), torch::nn::SiLU(),
+                            torch::nn::Linear(width, width),
+                            torch::nn::LayerNorm(std::vector<int64_t>{width})));
+  slot_embedding_ = register_parameter(
+      "slot_embedding", kEmbeddingSpread * torch::randn({config.tokens_per_block(), width}));
+  instruction_position_ =
+      register_parameter("instruction_position",
+                         kEmbeddingSpread * torch::randn({config.max_instruction_tokens, width}));
+  decoder_ = register_module("model", Decoder(DecoderSizesOf(config)));
+  const int block_width = config.tokens_per_block() * width;
+  action_head_ = register_module(
+      "action_head",
+      torch::nn::Sequential(
+          torch::nn::Linear(block_width, kHeadWidth), torch::nn::SiLU(),
+          torch::nn::Linear(kHeadWidth, config.replan_steps * (kMotionDim + 1))));
+  waypoint_head_ = register_module("waypoint_head", torch::nn::Linear(block_width, 3));
+  target_head_ =
+      register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));
+}
+
+torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
+                                       const torch::Tensor& proprio) {
+  std::vector<torch::Tensor> tokens;
+  for (size_t i = 0; i < encoders_.size(); ++i) {
+    const torch::Tensor scaled =
+        images[i].permute({0, 3, 1, 2}).to(torch::kFloat32).mul_(1.0 / 255.0).sub_(0.5);
+    tokens.push_back(encoders_[i]->forward(scaled));
+  }
+  const auto options = proprio.options().dtype(torch::kFloat32);
+  const torch::Tensor centre = torch::tensor(torch::ArrayRef<float>(kProprioCentre), options);
+  const torch::Tensor spread = torch::tensor(torch::ArrayRef<float>(kProprioSpread), options);
+  tokens.push_back(state_encoder_->forward((proprio - centre) / spread).unsqueeze(1));
+  // A layer norm may come out in another type than a linear map under autocast.
+  for (torch::Tensor& t : tokens) t = t.to(torch::kFloat32);
+  return torch::cat(tokens, 1) + slot_embedding_;
+}
+
+torch::Tensor VlaNetImpl::EmbedInstruction(const torch::Tensor& ids) {
+  return decoder_->Embed(ids) + instruction_position_.narrow(0, 0, ids.size(0));
+}
+
+HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden) {
+  const torch::Tensor block = hidden.flatten(-2);
+  const torch::Tensor actions =
+      action_head_->forward(block).unflatten(-1, {config_.replan_steps, kMotionDim + 1});
+  return {actions.narrow(-1, 0, kMotionDim), actions.select(-1, kMotionDim),
+          waypoint_head_->forward(block), target_head_->forward(block)};
+}
+
+std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& ids) {
+  std::vector<Qkv> layers;
+  decoder_->forward(EmbedInstruction(ids), [&layers](int, const Qkv& qkv) {
+    layers.push_back(qkv);
+    return InstructionAttention(qkv.q, qkv.k, qkv.v);
+  });
+  return layers;
+}
+
+}  // namespace kvla

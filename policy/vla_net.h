@@ -1,0 +1,65 @@
+// The policy's network: encoders, decoder, heads. Includes torch.
+#ifndef KVLA_POLICY_VLA_NET_H_
+#define KVLA_POLICY_VLA_NET_H_
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "kv_efficient/cache_config.h"
+#include "policy/decoder.h"
+#include "policy/image_encoder.h"
+#include "policy/policy_config.h"
+
+namespace kvla {
+
+// What the heads read off a frame block.
+struct HeadOutputs {
+  torch::Tensor motion;    // [..., replan_steps, 6]: position offset / kPositionScale, rotation
+  torch::Tensor gripper;   // [..., replan_steps]: logit of "close"
+  torch::Tensor waypoint;  // [..., 3]: offset / kWaypointScale; auxiliary, training only
+  torch::Tensor target;    // [..., classes]: logits; auxiliary, training only
+};
+
+class VlaNetImpl : public torch::nn::Module {
+ public:
+  static constexpr double kPositionScale = 0.05;  // metres a unit of the action head
+  static constexpr double kWaypointScale = 0.25;  // metres a unit of the waypoint head
+
+  explicit VlaNetImpl(const PolicyConfig& config);
+
+  // images: per camera [frames, size, size, 3] uint8; proprio: [frames, 7]
+  // -> frame blocks [frames, tokens_per_block, hidden]; the state token comes last.
+  torch::Tensor EncodeBlocks(const std::vector<torch::Tensor>& images,
+                             const torch::Tensor& proprio);
+  // ids: [n] -> [n, hidden], with a learned position each: rotary positions are all one there.
+  torch::Tensor EmbedInstruction(const torch::Tensor& ids);
+  // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of the
+  // block: through the state token alone, what a camera saw was hardly learned.
+  HeadOutputs Heads(const torch::Tensor& hidden);
+
+  // The instruction attends to itself alone, un-rotated; returns each layer's keys and values
+  // [kv_heads, n, head_dim], which every block sees from the far side of the cache.
+  std::vector<Qkv> InstructionKeys(const torch::Tensor& ids);
+
+  Decoder& decoder() { return decoder_; }
+  const PolicyConfig& config() const { return config_; }
+
+ private:
+  PolicyConfig config_;
+  std::vector<ImageEncoder> encoders_;
+  torch::nn::Sequential state_encoder_{nullptr};
+  torch::Tensor slot_embedding_, instruction_position_;
+  Decoder decoder_{nullptr};
+  torch::nn::Sequential action_head_{nullptr};
+  torch::nn::Linear waypoint_head_{nullptr}, target_head_{nullptr};
+};
+TORCH_MODULE(VlaNet);
+
+DecoderSizes DecoderSizesOf(const PolicyConfig& config);
+// The cache's view of this policy. `instruction_tokens` is this episode's.
+CacheGeometry GeometryOf(const PolicyConfig& config, int instruction_tokens, int max_blocks);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_VLA_NET_H_

@@ -1,0 +1,148 @@
+#include "policy/train.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <atomic>
+#include <filesystem>
+
+#include "kv_efficient/chunk_gate.h"
+#include "kv_efficient/safetensors.h"
+#include "policy/batch.h"
+#include "policy/checkpoint.h"
+#include "policy/counterfactual.h"
+#include "policy/gate_training.h"
+#include "policy/training_forward.h"
+#include "tests/policy/tiny_policy.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+TinySource Source(int episodes) {
+  std::vector<DemoEpisode> list;
+  for (int i = 0; i < episodes; ++i) list.push_back(TinyEpisode(TinyConfig(), 18 + i % 3, 3, i % 3));
+  return TinySource(std::move(list));
+}
+
+TrainConfig Config(const std::string& name) {
+  TrainConfig config;
+  config.policy = TinyConfig();
+  config.out = (fs::path(testing::TempDir()) / name).string();
+  fs::remove_all(config.out);
+  config.steps = 6;
+  config.batch = 4;
+  config.sample_blocks = 12;
+  config.checkpoint_every = 1;
+  config.validate_every = 3;
+  config.compression_share = 0.5;
+  config.bf16 = false;
+  config.half_file = false;
+  config.threads = 1;
+  return config;
+}
+
+std::map<std::string, at::Tensor> Weights(const std::string& folder) {
+  Result<TensorFile> file = ReadSafetensors(fs::path(folder) / "model.safetensors");
+  EXPECT_TRUE(file.ok()) << file.status().message();
+  return file.ok() ? file->tensors : std::map<std::string, at::Tensor>{};
+}
+
+TEST(Train, LossFalls) {
+  TinySource demos = Source(6), validation = Source(3);
+  TrainConfig config = Config("loss_falls");
+  config.steps = 60;
+  config.warmup_steps = 5;
+  config.checkpoint_every = 60;
+  std::vector<double> losses;
+  TrainHooks hooks;
+  hooks.on_progress = [&](const TrainProgress& p) { losses.push_back(p.loss); };
+  const Status status = Train(config, demos, validation, hooks);
+  ASSERT_TRUE(status.ok()) << status.message();
+  ASSERT_EQ(losses.size(), 60U);
+  EXPECT_LT(losses.back(), 0.7 * losses.front());
+}
+
+TEST(Train, ResumedRunEndsWithTheSameWeights) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig straight = Config("straight");
+  ASSERT_TRUE(Train(straight, demos, validation, {}).ok());
+  const TrainConfig broken = Config("broken");
+  std::atomic<bool> stop = false;
+  TrainHooks hooks;
+  hooks.stop = &stop;
+  hooks.on_progress = [&](const TrainProgress& p) { stop = p.step == 3; };
+  EXPECT_EQ(Train(broken, demos, validation, hooks).code(), StatusCode::kCancelled);
+  ASSERT_TRUE(Train(broken, demos, validation, {}).ok());
+  const auto expected = Weights(straight.out);
+  for (const auto& [name, tensor] : Weights(broken.out)) {
+    EXPECT_TRUE(torch::equal(tensor, expected.at(name))) << name;
+  }
+}
+
+TEST(Train, NoDemonstrationsIsBadInput) {
+  TinySource none({}), validation = Source(1);
+  EXPECT_EQ(Train(Config("none"), none, validation, {}).code(), StatusCode::kBadInput);
+}
+
+TEST(Batch, PaddingChangesNothing) {
+  torch::manual_seed(2);
+  VlaNet net(TinyConfig());
+  const torch::NoGradGuard no_grad;
+  const DemoEpisode episode = TinyEpisode(TinyConfig(), 12, 3, 1);
+  Rng rng(1);
+  const SubHistory whole = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
+  SubHistory shorter = whole;
+  shorter.blocks.resize(8);
+  shorter.decisions.resize(4);
+  const std::vector<int64_t> ids = {0, 2, 3, 4};
+  const Batch alone = MakeBatch({&episode}, {shorter}, TinyConfig(), ids);
+  const Batch padded = MakeBatch({&episode, &episode}, {shorter, whole}, TinyConfig(), ids);
+  const torch::Tensor expected = TrainingForward(net, alone).motion[0];
+  const torch::Tensor got = TrainingForward(net, padded).motion[0].narrow(0, 0, 8);
+  EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
+}
+
+TEST(SubHistory, KeepsTheCueWhereTheDecisionIs) {
+  const DemoEpisode episode = TinyEpisode(TinyConfig(), 60, 7, 1);
+  Rng rng(4);
+  int decisions = 0;
+  for (int i = 0; i < 200; ++i) {
+    const SubHistory h = DrawSubHistory(
+        episode, {.max_blocks = 16, .chunk_blocks = 2, .compress = true}, rng);
+    EXPECT_LE(h.blocks.size(), 16U + 2U);
+    EXPECT_TRUE(std::is_sorted(h.blocks.begin(), h.blocks.end()));
+    if (h.blocks.back() >= 57) {
+      ++decisions;
+      EXPECT_TRUE(h.holds_cue);
+      for (const ChunkDecision& d : h.decisions) {
+        if (d.chunk == 3) EXPECT_NE(d.action, ChunkAction::kDropped);
+      }
+    }
+  }
+  EXPECT_GT(decisions, 50);
+}
+
+TEST(GateTraining, WritesAGateThatKeepsWhatHelps) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig train = Config("gate_policy");
+  ASSERT_TRUE(Train(train, demos, validation, {}).ok());
+  GateTrainConfig config;
+  config.checkpoint = train.out;
+  config.out = (fs::path(testing::TempDir()) / "trained_gate.safetensors").string();
+  config.tail_blocks = 8;
+  config.epochs = 5;
+  config.episodes = 4;
+  config.validation_episodes = 3;
+  config.threads = 1;
+  config.useful_drop = -100.0;  // every old chunk counts: the wiring is under test, not the policy
+  const Status status = TrainGate(config, demos, validation, {});
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(LoadGate(config.out).ok());
+  EXPECT_TRUE(fs::exists(config.out + ".csv"));
+  EXPECT_TRUE(fs::exists(config.out + ".json"));
+}
+
+}  // namespace
+}  // namespace kvla
