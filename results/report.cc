@@ -1,0 +1,301 @@
+#include "results/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/rng.h"
+
+namespace kvla {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kParts = std::size(kLatencyPartNames);
+
+// What a cell's inferences add up to; floats, because a night's run has millions of them.
+struct CellCosts {
+  std::vector<float> total;
+  std::vector<float> parts[kParts];
+  std::vector<float> decoder_last10;
+  double bytes_sum = 0, flops_sum = 0, flops_last_sum = 0, tokens_last_sum = 0;
+  int64_t bytes_peak = 0;
+  int64_t inferences = 0, episodes = 0;  // episodes with an inference
+
+  void Add(const std::vector<InferenceEvent>& events) {
+    if (events.empty()) return;
+    ++episodes;
+    const size_t tail = std::max<size_t>(1, (events.size() + 9) / 10);
+    for (size_t i = 0; i < events.size(); ++i) {
+      const InferenceEvent& e = events[i];
+      const LatencyParts& l = e.latency;
+      total.push_back(static_cast<float>(l.total_ms()));
+      const double values[kParts] = {l.render_ms, l.encode_ms,  l.linear_ms, l.attend_ms,
+                                     l.gate_ms,   l.compact_ms, l.act_ms};
+      for (size_t p = 0; p < kParts; ++p) parts[p].push_back(static_cast<float>(values[p]));
+      if (i + tail >= events.size()) {
+        decoder_last10.push_back(static_cast<float>(l.decoder_ms()));
+      }
+      bytes_sum += static_cast<double>(e.kv_live_bytes);
+      bytes_peak = std::max(bytes_peak, e.kv_live_bytes);
+      flops_sum += e.flops;
+      ++inferences;
+    }
+    flops_last_sum += events.back().flops;
+    tokens_last_sum += events.back().cached_tokens;
+  }
+};
+
+Percentiles PercentilesOf(const std::vector<float>& values) {
+  if (values.empty()) return {kNan, kNan, kNan, kNan};
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  return {QuantileSorted(sorted, 0.5), QuantileSorted(sorted, 0.95), QuantileSorted(sorted, 0.99),
+          sorted.back()};
+}
+
+void FillCosts(const CellCosts& costs, ReportRow* row) {
+  const auto per = [](double sum, int64_t n) {
+    return n > 0 ? sum / static_cast<double>(n) : kNan;
+  };
+  row->latency_ms = PercentilesOf(costs.total);
+  for (const auto& part : costs.parts) row->parts_ms.push_back(PercentilesOf(part));
+  row->decoder_ms_last10_p50 = PercentilesOf(costs.decoder_last10).p50;
+  row->kv_bytes_mean = per(costs.bytes_sum, costs.inferences);
+  row->kv_bytes_peak = costs.inferences > 0 ? static_cast<double>(costs.bytes_peak) : kNan;
+  row->flops_mean = per(costs.flops_sum, costs.inferences);
+  row->flops_last = per(costs.flops_last_sum, costs.episodes);
+  row->cached_tokens_last = per(costs.tokens_last_sum, costs.episodes);
+}
+
+// A fixed stream: the same episodes give the same interval.
+Rng BootstrapRng(const std::string& purpose) { return Rng(StableHash(purpose)); }
+
+using Cell = std::vector<const EpisodeRow*>;
+
+ReportRow RatesOf(const Cell& cell) {
+  ReportRow row;
+  row.arm = cell[0]->id.arm;
+  row.task = cell[0]->id.task;
+  row.delay = cell[0]->id.delay;
+  int64_t n = 0, successes = 0, right = 0, motor = 0;
+  std::vector<double> progress;
+  for (const EpisodeRow* e : cell) {
+    ++row.episodes;
+    if (e->is_error()) {
+      ++row.errors;
+      continue;
+    }
+    ++n;
+    row.chance = e->chance;
+    successes += e->success ? 1 : 0;
+    motor += e->motor_ok ? 1 : 0;
+    progress.push_back(e->progress);
+    if (!e->decisive_reached) continue;
+    ++row.decisive_reached;
+    right += e->decisive_right ? 1 : 0;
+  }
+  const auto rate = [](int64_t k, int64_t of) {
+    return of > 0 ? WilsonInterval(k, of) : Interval{kNan, kNan, kNan};
+  };
+  row.success = rate(successes, n);
+  row.decisive = rate(right, row.decisive_reached);
+  row.motor = rate(motor, n);
+  row.progress = BootstrapMean(progress, BootstrapRng("progress"));
+  return row;
+}
+
+AgainstFull Compare(const ReportRow& row, const Cell& cell, const ReportRow& full_row,
+                    const Cell& full_cell) {
+  AgainstFull out;
+  out.kv_bytes_ratio = row.kv_bytes_mean / full_row.kv_bytes_mean;
+  out.flops_ratio = row.flops_mean / full_row.flops_mean;
+  out.decoder_ratio = row.decoder_ms_last10_p50 / full_row.decoder_ms_last10_p50;
+  std::map<int64_t, bool> of_full;
+  for (const EpisodeRow* e : full_cell) {
+    if (!e->is_error()) of_full[e->id.seed] = e->success;
+  }
+  std::vector<double> a, b;
+  int64_t only_arm = 0, only_full = 0;
+  for (const EpisodeRow* e : cell) {
+    const auto pair = of_full.find(e->id.seed);
+    if (e->is_error() || pair == of_full.end()) continue;
+    a.push_back(e->success ? 100 : 0);
+    b.push_back(pair->second ? 100 : 0);
+    only_arm += e->success && !pair->second ? 1 : 0;
+    only_full += !e->success && pair->second ? 1 : 0;
+  }
+  out.pairs = static_cast<int>(a.size());
+  out.success_points = PairedBootstrap(a, b, BootstrapRng("difference"));
+  out.mcnemar_p = out.pairs > 0 ? McNemarExact(only_arm, only_full) : kNan;
+  return out;
+}
+
+// Position in `order`; names that it does not hold come after, by name.
+std::pair<size_t, std::string> Rank(const std::vector<std::string>& order,
+                                    const std::string& name) {
+  const auto found = std::find(order.begin(), order.end(), name);
+  return {static_cast<size_t>(found - order.begin()), found == order.end() ? name : ""};
+}
+
+std::vector<std::string> ArmOrder(const RunMeta& meta) {
+  const auto arms = meta.find("arms");
+  if (arms != meta.end()) {
+    const json list = json::parse(arms->second, nullptr, false);
+    std::vector<std::string> order;
+    for (const json& name : list) {
+      if (name.is_string()) order.push_back(name.get<std::string>());
+    }
+    if (!order.empty()) return order;
+  }
+  return {"full"};
+}
+
+// ---- JSON ----
+
+json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+json Rate(const Interval& i) {
+  return {{"rate", Number(i.value)}, {"low", Number(i.low)}, {"high", Number(i.high)}};
+}
+
+json PercentilesJson(const Percentiles& p) {
+  return {{"p50", Number(p.p50)},
+          {"p95", Number(p.p95)},
+          {"p99", Number(p.p99)},
+          {"max", Number(p.max)}};
+}
+
+json RowJson(const ReportRow& r) {
+  return {{"arm", r.arm},
+          {"task", r.task},
+          {"delay", r.delay},
+          {"episodes", r.episodes},
+          {"errors", r.errors},
+          {"success", Rate(r.success)},
+          {"decisive", Rate(r.decisive)},
+          {"progress",
+           {{"mean", Number(r.progress.value)},
+            {"low", Number(r.progress.low)},
+            {"high", Number(r.progress.high)}}},
+          {"latency_ms", PercentilesJson(r.latency_ms)},
+          {"decoder_ms_last10", {{"p50", Number(r.decoder_ms_last10_p50)}}},
+          {"kv_bytes", {{"mean", Number(r.kv_bytes_mean)}, {"peak", Number(r.kv_bytes_peak)}}},
+          {"flops", {{"mean", Number(r.flops_mean)}, {"last", Number(r.flops_last)}}}};
+}
+
+json DetailJson(const ReportRow& r) {
+  json parts = json::object();
+  for (size_t p = 0; p < r.parts_ms.size(); ++p) {
+    parts[kLatencyPartNames[p]] = PercentilesJson(r.parts_ms[p]);
+  }
+  json against = nullptr;
+  if (r.against_full) {
+    const AgainstFull& f = *r.against_full;
+    against = {{"pairs", f.pairs},
+               {"kv_bytes_ratio", Number(f.kv_bytes_ratio)},
+               {"flops_ratio", Number(f.flops_ratio)},
+               {"decoder_ratio", Number(f.decoder_ratio)},
+               {"success_points",
+                {{"difference", Number(f.success_points.value)},
+                 {"low", Number(f.success_points.low)},
+                 {"high", Number(f.success_points.high)}}},
+               {"mcnemar_p", Number(f.mcnemar_p)}};
+  }
+  return {{"arm", r.arm},
+          {"task", r.task},
+          {"delay", r.delay},
+          {"decisive_reached", r.decisive_reached},
+          {"chance", Number(r.chance)},
+          {"motor", Rate(r.motor)},
+          {"cached_tokens_last", Number(r.cached_tokens_last)},
+          {"parts_ms", std::move(parts)},
+          {"against_full", std::move(against)}};
+}
+
+}  // namespace
+
+Result<Report> BuildReport(const RunStore& store) {
+  Report report;
+  Result<RunMeta> meta = store.Meta();
+  if (!meta.ok()) return meta.status();
+  report.meta = std::move(*meta);
+  Result<std::vector<EpisodeRow>> episodes = store.Episodes();
+  if (!episodes.ok()) return episodes.status();
+  report.episodes = std::move(*episodes);
+
+  using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
+  std::map<CellKey, Cell> cells;
+  std::set<EpisodeId> counted;
+  std::map<std::string, int> warnings;
+  for (const EpisodeRow& e : report.episodes) {
+    cells[{e.id.arm, e.id.task, e.id.delay}].push_back(&e);
+    if (!e.is_error()) counted.insert(e.id);
+    for (const std::string& warning : e.warnings) ++warnings[e.id.arm + ": " + warning];
+  }
+  for (const auto& [text, n] : warnings) {
+    report.warnings.push_back(text + " (" + std::to_string(n) +
+                              (n == 1 ? " episode)" : " episodes)"));
+  }
+
+  std::map<CellKey, CellCosts> costs;
+  // An episode that ends between the two reads is in neither: only those of the list count.
+  const Status status =
+      store.ForEachInferences([&](const EpisodeId& id, const std::vector<InferenceEvent>& events) {
+        if (counted.contains(id)) costs[{id.arm, id.task, id.delay}].Add(events);
+      });
+  if (!status.ok()) return status;
+
+  for (const auto& [key, cell] : cells) {
+    ReportRow row = RatesOf(cell);
+    FillCosts(costs[key], &row);
+    costs.erase(key);
+    report.rows.push_back(std::move(row));
+  }
+  for (ReportRow& row : report.rows) {
+    if (row.arm == "full") continue;
+    const auto full = std::find_if(report.rows.begin(), report.rows.end(), [&](const auto& r) {
+      return r.arm == "full" && r.task == row.task && r.delay == row.delay;
+    });
+    if (full == report.rows.end()) continue;
+    row.against_full = Compare(row, cells[{row.arm, row.task, row.delay}], *full,
+                               cells[{"full", row.task, row.delay}]);
+  }
+
+  const std::vector<std::string> arms = ArmOrder(report.meta);
+  const std::vector<std::string> delays = {"short", "medium", "long"};
+  const auto rank = [&](const ReportRow& r) {
+    return std::make_tuple(r.task, Rank(delays, r.delay), Rank(arms, r.arm));
+  };
+  std::sort(report.rows.begin(), report.rows.end(),
+            [&](const ReportRow& a, const ReportRow& b) { return rank(a) < rank(b); });
+  return report;
+}
+
+json ReportJson(const Report& report, bool episodes) {
+  json out = {{"rows", json::array()}, {"details", json::array()}, {"warnings", report.warnings}};
+  for (const ReportRow& row : report.rows) {
+    out["rows"].push_back(RowJson(row));
+    out["details"].push_back(DetailJson(row));
+  }
+  if (!episodes) return out;
+  out["episodes"] = json::array();
+  for (const EpisodeRow& e : report.episodes) {
+    out["episodes"].push_back({{"arm", e.id.arm},
+                               {"task", e.id.task},
+                               {"delay", e.id.delay},
+                               {"seed", e.id.seed},
+                               {"outcome", e.outcome},
+                               {"success", e.success},
+                               {"progress", Number(e.progress)},
+                               {"steps", e.steps},
+                               {"state_hash", e.state_hash}});
+  }
+  return out;
+}
+
+}  // namespace kvla

@@ -1,0 +1,74 @@
+// A run's table, as text and as JSON.
+//
+// Episodes that ended in error have their own column and enter no rate and no cost. Rates carry
+// Wilson intervals, means percentile bootstrap intervals, all at 95%.
+#ifndef KVLA_RESULTS_REPORT_H_
+#define KVLA_RESULTS_REPORT_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "results/run_store.h"
+#include "results/statistics.h"
+
+namespace kvla {
+
+struct Percentiles {
+  double p50 = 0, p95 = 0, p99 = 0, max = 0;
+};
+
+// An arm against the arm named `full`, on the episodes that both ended without error.
+struct AgainstFull {
+  double kv_bytes_ratio = 0, flops_ratio = 0, decoder_ratio = 0;  // arm / full
+  int pairs = 0;
+  Interval success_points;  // difference of success rates, in points, paired bootstrap
+  double mcnemar_p = 1;
+};
+
+// One arm on one task at one delay. Values are NaN where there is no data.
+struct ReportRow {
+  std::string arm, task, delay;
+  int episodes = 0;  // errors included
+  int errors = 0;
+  Interval success;
+  int decisive_reached = 0;
+  Interval decisive;  // right, among the episodes that reached the decisive stage
+  double chance = 0;  // of the decisive stage; 0 for a control task
+  Interval motor;     // every motor stage reached
+  Interval progress;
+  Percentiles latency_ms;            // of whole inferences
+  double decoder_ms_last10_p50 = 0;  // linear, attend, gate, compact; last 10% of each episode
+  double kv_bytes_mean = 0, kv_bytes_peak = 0;  // live bytes, over inferences
+  double flops_mean = 0, flops_last = 0;        // per inference; mean over episodes of the last one
+  double cached_tokens_last = 0;                // mean over episodes
+  // render, encode, linear, attend, gate, compact, act
+  std::vector<Percentiles> parts_ms;
+  std::optional<AgainstFull> against_full;  // none for `full` itself, and where it was not run
+};
+
+inline constexpr const char* kLatencyPartNames[] = {"render", "encode",  "linear", "attend",
+                                                    "gate",   "compact", "act"};
+
+struct Report {
+  RunMeta meta;
+  std::vector<ReportRow> rows;        // by task, delay, then arm in the order of meta "arms"
+  std::vector<EpisodeRow> episodes;   // sorted by id
+  std::vector<std::string> warnings;  // each once, with the number of episodes that had it
+};
+
+Result<Report> BuildReport(const RunStore& store);
+
+// Aligned plain text, at most 140 columns: success, cost, latency by part, against `full`.
+std::string FormatTable(const Report& report);
+
+// {"rows": [...], "details": [...], "warnings": [...]}, with `episodes` also {"episodes": [...]}.
+// NaN is null.
+nlohmann::json ReportJson(const Report& report, bool episodes);
+
+}  // namespace kvla
+
+#endif  // KVLA_RESULTS_REPORT_H_

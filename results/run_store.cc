@@ -1,0 +1,491 @@
+#include "results/run_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/config_node.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "results/record_codec.h"
+#include "results/sqlite_db.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int64_t kApplicationId = 0x6b766c61;  // "kvla"
+constexpr char kLockFile[] = "run.lock";
+constexpr size_t kMaxDifferences = 8;
+
+constexpr char kSchema[] = R"(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE episodes(
+  id INTEGER PRIMARY KEY,
+  arm TEXT NOT NULL, task TEXT NOT NULL, delay TEXT NOT NULL, seed INTEGER NOT NULL,
+  outcome TEXT NOT NULL, success INTEGER NOT NULL, progress REAL,
+  decisive_reached INTEGER NOT NULL, decisive_right INTEGER NOT NULL, motor_ok INTEGER NOT NULL,
+  steps INTEGER NOT NULL, state_hash TEXT NOT NULL,
+  stages TEXT NOT NULL,    -- JSON: [{"name", "decisive", "reached"}]
+  chance REAL, wall_s REAL, error TEXT NOT NULL,
+  warnings TEXT NOT NULL,  -- JSON: ["text"]
+  inferences INTEGER NOT NULL, trace_bytes INTEGER NOT NULL,
+  UNIQUE(arm, task, delay, seed));
+CREATE TABLE traces(
+  episode INTEGER PRIMARY KEY REFERENCES episodes(id),
+  level INTEGER NOT NULL,
+  begin TEXT NOT NULL,       -- JSON
+  inferences BLOB NOT NULL,  -- packed, see record_codec.h
+  steps BLOB NOT NULL);
+)";
+
+constexpr char kEpisodeColumns[] =
+    "SELECT arm, task, delay, seed, outcome, success, progress, decisive_reached, decisive_right, "
+    "motor_ok, steps, state_hash, stages, chance, wall_s, error, warnings, trace_bytes FROM "
+    "episodes ";
+
+std::string Dump(const json& j) {
+  return j.dump(-1, ' ', false, json::error_handler_t::replace);  // never throws on bad UTF-8
+}
+
+// Held by the one process that writes; the kernel frees it when that process dies.
+class WriterLock {
+ public:
+  WriterLock() = default;
+  WriterLock(const WriterLock&) = delete;
+  WriterLock& operator=(const WriterLock&) = delete;
+  ~WriterLock() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Status Take(const fs::path& dir) {
+    const fs::path path = dir / kLockFile;
+    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd_ < 0) {
+      return BadInput(fmt::format("cannot write to {}: {}", dir.string(), std::strerror(errno)));
+    }
+    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      return BadInput(fmt::format("another kvla process is writing to {}", dir.string()));
+    }
+    return {};
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+// SQLite notices missing pages, but not a last page that was cut. Without a log beside it the file
+// must hold every page that its header counts.
+Status CheckSize(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<unsigned char, 32> header{};
+  if (!file.read(reinterpret_cast<char*>(header.data()), header.size()))
+    return {};  // SQLite judges
+  const uint64_t page =
+      header[16] == 0 && header[17] == 1 ? 65536 : (uint64_t{header[16]} << 8 | header[17]);
+  const uint64_t pages = uint64_t{header[28]} << 24 | uint64_t{header[29]} << 16 |
+                         uint64_t{header[30]} << 8 | header[31];
+  std::error_code error;
+  const uint64_t size = fs::file_size(path, error);
+  // Asked last: a writer that came meanwhile has left its log.
+  const uint64_t log = fs::file_size(path.string() + "-wal", error);
+  if ((!error && log > 0) || size >= page * pages) return {};
+  return BadInput(fmt::format("{} is damaged or was cut short: it has {} bytes of {}",
+                              path.string(), size, page * pages));
+}
+
+// True: a run's database of this schema. False: nothing in it yet. Else an error.
+Result<bool> IsRun(const SqliteDb& db) {
+  const Result<int64_t> tables = db.QueryInt("SELECT count(*) FROM sqlite_master");
+  if (!tables.ok()) return tables.status();
+  const Result<int64_t> application = db.QueryInt("PRAGMA application_id");
+  if (!application.ok()) return application.status();
+  const Result<int64_t> version = db.QueryInt("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*tables == 0 && *application == 0 && *version == 0) return false;
+  if (*application != kApplicationId) {
+    return BadInput(db.path().string() + " is another program's database, not a run of kvla");
+  }
+  if (*version != kRunSchemaVersion) {
+    return BadInput(fmt::format("{} has schema version {}; this program reads and writes {} ({})",
+                                db.path().string(), *version, kRunSchemaVersion,
+                                *version > kRunSchemaVersion ? "it was written by a newer kvla"
+                                                             : "it was written by an older kvla"));
+  }
+  return true;
+}
+
+// "arms.gated.cache.threshold" -> "0.5"
+void Flatten(const ConfigNode& node, const std::string& path,
+             std::map<std::string, std::string>* out) {
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const auto& [key, value] : node.members) Flatten(value, prefix + key, out);
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const ConfigNode* name = node.items[i].Find("name");
+    Flatten(node.items[i], prefix + (name != nullptr ? name->text : std::to_string(i)), out);
+  }
+  if (node.members.empty() && node.items.empty()) (*out)[path] = "'" + node.text + "'";
+}
+
+std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now) {
+  const Result<ConfigNode> was_node = ParseYaml(was, "run"), now_node = ParseYaml(now, "now");
+  if (!was_node.ok() || !now_node.ok()) return {"config differs"};
+  std::map<std::string, std::string> was_values, now_values;
+  Flatten(*was_node, "", &was_values);
+  Flatten(*now_node, "", &now_values);
+  std::vector<std::string> out;
+  for (const auto& [path, value] : was_values) {
+    const auto found = now_values.find(path);
+    if (found == now_values.end()) {
+      out.push_back(fmt::format("{} is {} in the run, absent now", path, value));
+    } else if (found->second != value) {
+      out.push_back(fmt::format("{} is {} in the run, {} now", path, value, found->second));
+    }
+  }
+  for (const auto& [path, value] : now_values) {
+    if (!was_values.contains(path)) {
+      out.push_back(fmt::format("{} is absent in the run, {} now", path, value));
+    }
+  }
+  if (out.empty()) out.emplace_back("the config lists the same settings in another order");
+  return out;
+}
+
+Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
+  EpisodeRow row;
+  row.id = {s.Text(0), s.Text(1), s.Text(2), s.Int(3)};
+  row.outcome = s.Text(4);
+  row.success = s.Bool(5);
+  row.progress = s.Double(6);
+  row.decisive_reached = s.Bool(7);
+  row.decisive_right = s.Bool(8);
+  row.motor_ok = s.Bool(9);
+  row.steps = static_cast<int>(s.Int(10));
+  row.state_hash = s.Text(11);
+  row.chance = s.Double(13);
+  row.wall_s = s.Double(14);
+  row.error = s.Text(15);
+  row.trace_bytes = s.Int(17);
+  try {
+    for (const json& stage : json::parse(s.Text(12))) {
+      row.stages.push_back({stage.at("name").get<std::string>(), stage.at("decisive").get<bool>()});
+      row.stages_reached.push_back(stage.at("reached").get<bool>());
+    }
+    row.warnings = json::parse(s.Text(16)).get<std::vector<std::string>>();
+  } catch (const std::exception& e) {
+    return BadInput(fmt::format("malformed row of {}: {}", ToString(row.id), e.what()));
+  }
+  return row;
+}
+
+SqliteStatement& BindId(SqliteStatement& statement, const EpisodeId& id) {
+  return statement.Bind(id.arm).Bind(id.task).Bind(id.delay).Bind(id.seed);
+}
+
+}  // namespace
+
+struct RunStore::Impl {
+  fs::path path;
+  Mode mode;
+  WriterLock lock;  // outlives the database below
+  std::optional<SqliteDb> db;
+
+  // The folder's database, with the writer's lock in kReadWrite. `fresh` says whether it is blank.
+  static Result<std::unique_ptr<Impl>> Load(const fs::path& dir, Mode mode, bool create,
+                                            bool* fresh) {
+    auto impl = std::make_unique<Impl>();
+    impl->path = dir / kRunFile;
+    impl->mode = mode;
+    std::error_code error;
+    if (!create && !fs::exists(impl->path, error)) {
+      return BadInput(fmt::format("no run in {}: {} is missing", dir.string(), kRunFile));
+    }
+    if (create) {
+      if (Status s = CheckFolderWritable(dir); !s.ok()) return s;
+      fs::create_directories(dir, error);
+      if (error) {
+        return BadInput(fmt::format("cannot make {}: {}", dir.string(), error.message()));
+      }
+    }
+    if (mode == Mode::kReadWrite) {
+      if (Status s = impl->lock.Take(dir); !s.ok()) return s;
+    }
+    const auto sqlite_mode = create                     ? SqliteDb::Mode::kCreate
+                             : mode == Mode::kReadWrite ? SqliteDb::Mode::kReadWrite
+                                                        : SqliteDb::Mode::kReadOnly;
+    Result<SqliteDb> db = SqliteDb::Open(impl->path, sqlite_mode);
+    if (!db.ok()) return db.status();
+    impl->db.emplace(std::move(*db));
+    const Result<bool> is_run = IsRun(*impl->db);
+    if (!is_run.ok()) return is_run.status();
+    *fresh = !*is_run;
+    if (Status s = CheckSize(impl->path); !s.ok()) return s;
+    if (*fresh && !create) {
+      return BadInput(fmt::format("no run in {}: {} is empty", dir.string(), kRunFile));
+    }
+    if (mode == Mode::kReadWrite) {
+      SqliteStatement wal(*impl->db, "PRAGMA journal_mode=WAL");
+      const Result<bool> row = wal.Step();
+      if (!row.ok()) return row.status();
+      if (wal.Text(0) != "wal") {
+        return IoError(impl->path.string() + ": this file system cannot hold a WAL database");
+      }
+      if (Status s = impl->db->Execute("PRAGMA synchronous=FULL"); !s.ok()) return s;
+    }
+    return impl;
+  }
+
+  Status MakeSchema(const RunMeta& meta) const {
+    SqliteTransaction transaction(*db);
+    if (Status s = transaction.Begin(); !s.ok()) return s;
+    const std::string sql = fmt::format("{} PRAGMA application_id={}; PRAGMA user_version={};",
+                                        kSchema, kApplicationId, kRunSchemaVersion);
+    if (Status s = db->Execute(sql.c_str()); !s.ok()) return s;
+    for (const auto& [key, value] : meta) {
+      if (Status s = PutMeta(key, value); !s.ok()) return s;
+    }
+    return transaction.Commit();
+  }
+
+  Status PutMeta(const std::string& key, const std::string& value) const {
+    SqliteStatement statement(*db, "INSERT OR REPLACE INTO meta VALUES(?, ?)");
+    return statement.Bind(key).Bind(value).Run();
+  }
+};
+
+Result<TraceLevel> ParseTraceLevel(const std::string& name) {
+  if (name == "off") return TraceLevel::kOff;
+  if (name == "summary") return TraceLevel::kSummary;
+  if (name == "full") return TraceLevel::kFull;
+  return BadInput("no trace level '" + name + "': one of [off, summary, full]" +
+                  DidYouMean(name, {"off", "summary", "full"}));
+}
+
+RunStore::RunStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RunStore::RunStore(RunStore&&) noexcept = default;
+RunStore& RunStore::operator=(RunStore&&) noexcept = default;
+RunStore::~RunStore() = default;
+
+const fs::path& RunStore::path() const { return impl_->path; }
+
+Result<RunStore> RunStore::Create(const fs::path& dir, const RunMeta& meta) {
+  bool fresh = false;
+  auto impl = Impl::Load(dir, Mode::kReadWrite, true, &fresh);
+  if (!impl.ok()) return impl.status();
+  if (!fresh) return BadInput(dir.string() + " holds a run already");
+  if (Status s = (*impl)->MakeSchema(meta); !s.ok()) return s;
+  return RunStore(std::move(*impl));
+}
+
+Result<RunStore> RunStore::Open(const fs::path& dir, Mode mode) {
+  bool fresh = false;
+  auto impl = Impl::Load(dir, mode, false, &fresh);
+  if (!impl.ok()) return impl.status();
+  return RunStore(std::move(*impl));
+}
+
+Result<RunStore> RunStore::OpenOrCreate(const fs::path& dir, const RunMeta& identity,
+                                        const RunMeta& facts) {
+  bool fresh = false;
+  auto impl = Impl::Load(dir, Mode::kReadWrite, true, &fresh);
+  if (!impl.ok()) return impl.status();
+  RunStore store(std::move(*impl));
+  if (fresh) {
+    RunMeta meta = identity;
+    meta.insert(facts.begin(), facts.end());
+    if (Status s = store.impl_->MakeSchema(meta); !s.ok()) return s;
+  } else if (Status s = store.CheckMeta(identity); !s.ok()) {
+    return s;
+  }
+  return store;
+}
+
+Status RunStore::CheckMeta(const RunMeta& expected) const {
+  const Result<RunMeta> meta = Meta();
+  if (!meta.ok()) return meta.status();
+  std::vector<std::string> differences;
+  bool config_named = false;
+  for (const auto& [key, now] : expected) {  // "config" comes before "config_hash"
+    const auto found = meta->find(key);
+    const std::string was = found == meta->end() ? "" : found->second;
+    if (was == now) continue;
+    if (key == "config") {
+      config_named = true;
+      for (std::string& d : ConfigDifferences(was, now)) differences.push_back(std::move(d));
+    } else if (key != "config_hash" || !config_named) {
+      differences.push_back(fmt::format("{} is '{}' in the run, '{}' now", key, was, now));
+    }
+  }
+  if (differences.empty()) return {};
+  if (differences.size() > kMaxDifferences) {
+    const size_t more = differences.size() - kMaxDifferences;
+    differences.resize(kMaxDifferences);
+    differences.push_back(fmt::format("and {} more", more));
+  }
+  return BadInput(
+      fmt::format("{} holds another run:\n  {}\nGive another --out, or the settings of "
+                  "that run.",
+                  path().parent_path().string(), Join(differences, "\n  ")));
+}
+
+Status RunStore::PutMeta(const std::string& key, const std::string& value) {
+  return impl_->PutMeta(key, value);
+}
+
+Result<RunMeta> RunStore::Meta() const {
+  SqliteStatement statement(*impl_->db, "SELECT key, value FROM meta");
+  RunMeta meta;
+  for (;;) {
+    const Result<bool> row = statement.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return meta;
+    meta[statement.Text(0)] = statement.Text(1);
+  }
+}
+
+Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
+  if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
+  const EpisodeBegin& begin = record.begin;
+  const EpisodeEnd& end = record.end;
+  const auto inferences = PackInferences(record.inferences, level);
+  const auto steps =
+      PackSteps(level == TraceLevel::kFull ? record.steps : std::vector<StepEvent>());
+  json stages = json::array();
+  for (size_t i = 0; i < begin.stages.size(); ++i) {
+    stages.push_back({{"name", begin.stages[i].name},
+                      {"decisive", begin.stages[i].decisive},
+                      {"reached", i < end.stages.size() && end.stages[i]}});
+  }
+
+  SqliteTransaction transaction(*impl_->db);
+  if (Status s = transaction.Begin(); !s.ok()) return s;
+  {
+    SqliteStatement exists(*impl_->db,
+                           "SELECT 1 FROM episodes WHERE arm=? AND task=? AND delay=? AND seed=?");
+    const Result<bool> row = BindId(exists, begin.id).Step();
+    if (!row.ok()) return row.status();
+    if (*row) return InternalError(ToString(begin.id) + " is recorded already");
+  }
+  SqliteStatement episode(
+      *impl_->db,
+      "INSERT INTO episodes(arm, task, delay, seed, outcome, success, progress, "
+      "decisive_reached, decisive_right, motor_ok, steps, state_hash, stages, "
+      "chance, wall_s, error, warnings, inferences, trace_bytes) "
+      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  BindId(episode, begin.id).Bind(end.outcome).Bind(int64_t{end.success}).Bind(end.progress);
+  episode.Bind(int64_t{end.decisive_reached}).Bind(int64_t{end.decisive_right});
+  episode.Bind(int64_t{end.motor_ok}).Bind(int64_t{end.steps}).Bind(end.state_hash);
+  episode.Bind(Dump(stages)).Bind(begin.chance).Bind(end.wall_s).Bind(end.error);
+  episode.Bind(Dump(json(begin.warnings))).Bind(static_cast<int64_t>(record.inferences.size()));
+  episode.Bind(static_cast<int64_t>(inferences.size() + steps.size()));
+  if (Status s = episode.Run(); !s.ok()) return s;
+  SqliteStatement trace(*impl_->db, "INSERT INTO traces VALUES(last_insert_rowid(), ?, ?, ?, ?)");
+  trace.Bind(static_cast<int64_t>(level)).Bind(Dump(BeginToJson(begin)));
+  trace.BindBlob(inferences).BindBlob(steps);
+  if (Status s = trace.Run(); !s.ok()) return s;
+  return transaction.Commit();
+}
+
+Result<std::vector<EpisodeRow>> RunStore::Episodes() const {
+  const std::string sql = std::string(kEpisodeColumns) + "ORDER BY arm, task, delay, seed";
+  SqliteStatement statement(*impl_->db, sql.c_str());
+  std::vector<EpisodeRow> rows;
+  for (;;) {
+    const Result<bool> more = statement.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return rows;
+    Result<EpisodeRow> row = ReadRow(statement);
+    if (!row.ok()) return row.status().In(path().string());
+    rows.push_back(std::move(*row));
+  }
+}
+
+Result<std::set<EpisodeId>> RunStore::Done() const {
+  SqliteStatement statement(*impl_->db, "SELECT arm, task, delay, seed FROM episodes");
+  std::set<EpisodeId> done;
+  for (;;) {
+    const Result<bool> more = statement.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return done;
+    done.insert({statement.Text(0), statement.Text(1), statement.Text(2), statement.Int(3)});
+  }
+}
+
+Result<std::vector<InferenceEvent>> RunStore::Inferences(const EpisodeId& id) const {
+  SqliteStatement statement(*impl_->db,
+                            "SELECT t.inferences FROM traces t JOIN episodes e ON e.id = t.episode "
+                            "WHERE arm=? AND task=? AND delay=? AND seed=?");
+  const Result<bool> row = BindId(statement, id).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return BadInput(fmt::format("{} has no episode {}", path().string(), ToString(id)));
+  auto events = UnpackInferences(statement.Blob(0));
+  if (!events.ok()) return events.status().In(path().string() + ": " + ToString(id));
+  return events;
+}
+
+Status RunStore::ForEachInferences(
+    const std::function<void(const EpisodeId&, const std::vector<InferenceEvent>&)>& use) const {
+  SqliteStatement statement(*impl_->db,
+                            "SELECT arm, task, delay, seed, t.inferences FROM episodes e "
+                            "JOIN traces t ON e.id = t.episode ORDER BY arm, task, delay, seed");
+  for (;;) {
+    const Result<bool> more = statement.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return {};
+    const EpisodeId id{statement.Text(0), statement.Text(1), statement.Text(2), statement.Int(3)};
+    const auto events = UnpackInferences(statement.Blob(4));
+    if (!events.ok()) return events.status().In(path().string() + ": " + ToString(id));
+    use(id, *events);
+  }
+}
+
+Result<EpisodeRecord> RunStore::Episode(const EpisodeId& id) const {
+  const std::string where = path().string() + ": " + ToString(id);
+  const std::string sql =
+      std::string(kEpisodeColumns) + "WHERE arm=? AND task=? AND delay=? AND seed=?";
+  SqliteStatement row_statement(*impl_->db, sql.c_str());
+  const Result<bool> found = BindId(row_statement, id).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return BadInput(fmt::format("{} has no episode {}", path().string(), ToString(id)));
+  const Result<EpisodeRow> row = ReadRow(row_statement);
+  if (!row.ok()) return row.status().In(where);
+
+  SqliteStatement trace(*impl_->db,
+                        "SELECT t.begin, t.inferences, t.steps FROM traces t JOIN episodes e ON "
+                        "e.id = t.episode WHERE arm=? AND task=? AND delay=? AND seed=?");
+  const Result<bool> has_trace = BindId(trace, id).Step();
+  if (!has_trace.ok()) return has_trace.status();
+  if (!*has_trace) return BadInput(where + ": its trace is missing");
+  Result<EpisodeBegin> begin = BeginFromJson(json::parse(trace.Text(0), nullptr, false));
+  if (!begin.ok()) return begin.status().In(where);
+  auto inferences = UnpackInferences(trace.Blob(1));
+  if (!inferences.ok()) return inferences.status().In(where);
+  auto steps = UnpackSteps(trace.Blob(2));
+  if (!steps.ok()) return steps.status().In(where);
+  EpisodeEnd end{row->id,
+                 row->outcome,
+                 row->success,
+                 row->progress,
+                 row->decisive_reached,
+                 row->decisive_right,
+                 row->motor_ok,
+                 row->steps,
+                 row->state_hash,
+                 row->stages_reached,
+                 row->wall_s,
+                 row->error};
+  return EpisodeRecord{std::move(*begin), std::move(end), std::move(*inferences),
+                       std::move(*steps)};
+}
+
+}  // namespace kvla

@@ -1,0 +1,44 @@
+// Intervals and tests. Pure functions; a NaN value says that there was no data.
+#ifndef KVLA_RESULTS_STATISTICS_H_
+#define KVLA_RESULTS_STATISTICS_H_
+
+#include <cstdint>
+#include <span>
+
+#include "base/rng.h"
+
+namespace kvla {
+
+struct Interval {
+  double value = 0, low = 0, high = 0;
+};
+
+// The quantile of the standard normal distribution; 0 < p < 1.
+double NormalQuantile(double p);
+
+// Wilson's score interval of a rate. n == 0: value is NaN, the interval [0, 1].
+Interval WilsonInterval(int64_t successes, int64_t n, double confidence = 0.95);
+
+// Linear interpolation between order statistics (R's type 7, numpy's default), 0 <= p <= 1.
+// `sorted` ascends; empty: NaN.
+double QuantileSorted(std::span<const double> sorted, double p);
+double Quantile(std::span<const double> values, double p);  // copies and sorts
+
+double Mean(std::span<const double> values);  // empty: NaN
+
+// The mean with a percentile bootstrap interval, by resamples drawn from `rng`.
+Interval BootstrapMean(std::span<const double> values, Rng rng, int resamples = 2000,
+                       double confidence = 0.95);
+
+// The exact two-sided McNemar test of paired outcomes: `only_a` pairs that a won alone, `only_b`
+// that b won alone. 1 if there are none.
+double McNemarExact(int64_t only_a, int64_t only_b);
+
+// mean(a) - mean(b) over pairs, with a percentile bootstrap interval that resamples pairs.
+// REQUIRES: a.size() == b.size().
+Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, Rng rng,
+                         int resamples = 2000, double confidence = 0.95);
+
+}  // namespace kvla
+
+#endif  // KVLA_RESULTS_STATISTICS_H_

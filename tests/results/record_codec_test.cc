@@ -1,0 +1,116 @@
+#include "results/record_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/results/record_util.h"
+
+namespace kvla {
+namespace {
+
+const EpisodeId kId = {"gated", "recall_color", "long", 12};
+
+void ExpectSameInferences(const std::vector<InferenceEvent>& a,
+                          const std::vector<InferenceEvent>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].index, b[i].index);
+    EXPECT_EQ(a[i].control_step, b[i].control_step);
+    EXPECT_EQ(a[i].time_s, b[i].time_s);
+    EXPECT_EQ(a[i].latency.render_ms, b[i].latency.render_ms);
+    EXPECT_EQ(a[i].latency.encode_ms, b[i].latency.encode_ms);
+    EXPECT_EQ(a[i].latency.linear_ms, b[i].latency.linear_ms);
+    EXPECT_EQ(a[i].latency.attend_ms, b[i].latency.attend_ms);
+    EXPECT_EQ(a[i].latency.gate_ms, b[i].latency.gate_ms);
+    EXPECT_EQ(a[i].latency.compact_ms, b[i].latency.compact_ms);
+    EXPECT_EQ(a[i].latency.act_ms, b[i].latency.act_ms);
+    EXPECT_EQ(a[i].kv_live_bytes, b[i].kv_live_bytes);
+    EXPECT_EQ(a[i].kv_reserved_bytes, b[i].kv_reserved_bytes);
+    EXPECT_EQ(a[i].kv_transient_bytes, b[i].kv_transient_bytes);
+    EXPECT_EQ(a[i].cached_tokens, b[i].cached_tokens);
+    EXPECT_EQ(a[i].flops, b[i].flops);
+    EXPECT_EQ(a[i].changes, b[i].changes);
+    EXPECT_EQ(a[i].action_chunk, b[i].action_chunk);
+  }
+}
+
+TEST(RecordCodec, CborCarriesTheWholeRecord) {
+  EpisodeRecord record = MakeRecord(kId, 9);
+  record.begin.warnings = {"the window covers the cue"};
+  record.end.error = "\xff not UTF-8";
+  record.inferences[2].kv_live_bytes = std::numeric_limits<int64_t>::max();
+  record.inferences[3].kv_live_bytes = std::numeric_limits<int64_t>::min();
+  record.inferences[3].flops = std::numeric_limits<double>::infinity();
+  const Result<EpisodeRecord> back = RecordFromCbor(RecordToCbor(record));
+  ASSERT_TRUE(back.ok()) << back.status().message();
+  ExpectSameInferences(back->inferences, record.inferences);
+  EXPECT_EQ(BeginToJson(back->begin), BeginToJson(record.begin));
+  EXPECT_EQ(back->begin.run_seed, record.begin.run_seed);
+  EXPECT_EQ(back->begin.cues[0].end_s, 4.75);
+  EXPECT_EQ(EndToJson(back->end), EndToJson(record.end));
+  EXPECT_EQ(back->end.id, kId);
+  EXPECT_EQ(back->end.stages, record.end.stages);
+  ASSERT_EQ(back->steps.size(), record.steps.size());
+  for (size_t i = 0; i < record.steps.size(); ++i) {
+    EXPECT_EQ(back->steps[i].control_step, record.steps[i].control_step);
+    EXPECT_EQ(back->steps[i].action, record.steps[i].action);
+    EXPECT_EQ(back->steps[i].state, record.steps[i].state);
+    EXPECT_EQ(back->steps[i].stages, record.steps[i].stages);
+  }
+}
+
+TEST(RecordCodec, LevelsLeaveOut) {
+  const EpisodeRecord record = MakeRecord(kId, 6);
+  const auto off = PackInferences(record.inferences, TraceLevel::kOff);
+  const auto summary = PackInferences(record.inferences, TraceLevel::kSummary);
+  const auto full = PackInferences(record.inferences, TraceLevel::kFull);
+  EXPECT_LT(off.size(), summary.size());
+  EXPECT_LT(summary.size(), full.size());
+  EXPECT_LT(summary.size() / 6, 70u);  // bytes an inference
+  EXPECT_TRUE(UnpackInferences(off)->at(1).changes.empty());
+  EXPECT_EQ(UnpackInferences(off)->at(1).kv_live_bytes, 8192);
+  EXPECT_EQ(UnpackInferences(summary)->at(1).changes.size(), 1u);
+  EXPECT_TRUE(UnpackInferences(summary)->at(1).action_chunk.empty());
+  EXPECT_EQ(UnpackInferences(full)->at(1).action_chunk.size(), 28u);
+}
+
+// Every truncation is an error; every change of one byte is an error or another value, no crash.
+TEST(RecordCodec, DamageIsAnError) {
+  const EpisodeRecord record = MakeRecord(kId, 4);
+  const std::vector<uint8_t> inferences = PackInferences(record.inferences, TraceLevel::kFull);
+  const std::vector<uint8_t> steps = PackSteps(record.steps);
+  const std::vector<uint8_t> cbor = RecordToCbor(record);
+  for (size_t n = 0; n < inferences.size(); ++n) {
+    EXPECT_FALSE(UnpackInferences(std::span(inferences).first(n)).ok()) << n;
+  }
+  for (size_t n = 0; n < steps.size(); ++n) {
+    EXPECT_FALSE(UnpackSteps(std::span(steps).first(n)).ok()) << n;
+  }
+  for (size_t n = 0; n < cbor.size(); ++n) {
+    EXPECT_FALSE(RecordFromCbor(std::span(cbor).first(n)).ok()) << n;
+  }
+  Rng rng(5);
+  for (int round = 0; round < 3000; ++round) {
+    auto bad = cbor, bad_inferences = inferences, bad_steps = steps;
+    const auto damage = [&](std::vector<uint8_t>* bytes) {
+      (*bytes)[static_cast<size_t>(rng.UniformInt(static_cast<int>(bytes->size())))] =
+          static_cast<uint8_t>(rng.UniformInt(256));
+    };
+    damage(&bad);
+    damage(&bad_inferences);
+    damage(&bad_steps);
+    const auto code = RecordFromCbor(bad).status().code();
+    EXPECT_TRUE(code == StatusCode::kOk || code == StatusCode::kBadInput);
+    static_cast<void>(UnpackInferences(bad_inferences));
+    static_cast<void>(UnpackSteps(bad_steps));
+  }
+  auto longer = steps;
+  longer.push_back(0);
+  EXPECT_FALSE(UnpackSteps(longer).ok());
+  EXPECT_FALSE(BeginFromJson(nlohmann::json::array()).ok());
+  EXPECT_FALSE(EndFromJson(nlohmann::json::object()).ok());
+}
+
+}  // namespace
+}  // namespace kvla
