@@ -1,0 +1,57 @@
+// Reads the shards of `kvla demos` for the trainers.
+#ifndef KVLA_HARNESS_DEMO_READER_H_
+#define KVLA_HARNESS_DEMO_READER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "harness/hdf5_file.h"
+#include "policy/demo_source.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+// Which demonstrations to read; an empty list takes all.
+struct DemoFilter {
+  std::vector<std::string> tasks;
+  std::vector<std::string> cameras;  // in this order; empty: as recorded
+};
+
+// All complete shards under a folder (OUT/train of `kvla demos --out OUT`), in the order of their
+// names. One reader a thread, one thread at a time a process (HDF5).
+class DemoReader : public DemoSource {
+ public:
+  // BadInput: no such folder, no demonstrations in it, a broken shard.
+  static Result<std::unique_ptr<DemoReader>> Open(const std::filesystem::path& folder,
+                                                  const DemoFilter& filter = {});
+
+  int size() const override { return static_cast<int>(entries_.size()); }
+  Result<DemoEpisode> Read(int index) override;
+  // The saved states before each control step, [steps, state size], for rendering afresh.
+  Result<std::vector<std::vector<double>>> ReadStates(int index);
+  // The actions that were executed, [steps, 7].
+  Result<std::vector<std::array<float, 7>>> ReadExecuted(int index);
+
+ private:
+  struct Entry {
+    size_t file = 0;
+    int demo = 0;
+  };
+  DemoReader() = default;
+  Result<Hdf5Node> Group(int index);
+
+  std::vector<std::filesystem::path> files_;
+  std::vector<std::optional<Hdf5Node>> open_;  // by file, opened when first read
+  std::vector<std::vector<std::string>> cameras_;  // by file
+  std::vector<Entry> entries_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_HARNESS_DEMO_READER_H_

@@ -1,0 +1,245 @@
+#include "harness/demos.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/config_io.h"
+#include "base/files.h"
+#include "harness/demo_shard.h"
+#include "harness/progress.h"
+#include "tasks/task_list.h"
+
+namespace kvla {
+namespace {
+
+Status CheckDemosConfig(const DemosConfig& config, const std::filesystem::path& asset_root) {
+  if (config.sets.empty()) return BadInput("'sets' is empty: nothing to demonstrate");
+  for (size_t i = 0; i < config.sets.size(); ++i) {
+    const DemoSet& set = config.sets[i];
+    const std::string where = fmt::format("sets[{}]", i);
+    if (Result<Split> split = ParseSplit(set.split); !split.ok()) return split.status().In(where);
+    Result<std::unique_ptr<Task>> task = MakeTask(set.task, asset_root);
+    if (!task.ok()) return task.status().In(where);
+    EpisodeKey key{Split::kTrain, 0, set.task, set.delay, 0};
+    if (Result<Scenario> drawn = (*task)->Draw(key); !drawn.ok()) return drawn.status().In(where);
+    Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
+    if (!world.ok()) return world.status();
+    for (const std::string& camera : config.cameras) {
+      if (Result<int> id = (*world)->CameraId(camera); !id.ok()) return id.status().In(where);
+    }
+  }
+  return {};
+}
+
+Message JobOf(const DemoShard& shard, bool probe) {
+  return {{"probe", probe},
+          {"set", shard.set},
+          {"first", shard.first},
+          {"count", shard.count},
+          {"path", shard.path.string()}};
+}
+
+// Measures one episode of every set.
+class ProbeClient : public PoolClient {
+ public:
+  explicit ProbeClient(std::vector<DemoShard> probes) : probes_(std::move(probes)) {}
+  std::optional<Message> NextJob() override {
+    if (next_ == probes_.size()) return std::nullopt;
+    return JobOf(probes_[next_++], true);
+  }
+  Status OnProgress(const Message&, const Message&) override { return {}; }
+  Status OnDone(const Message& job, const Message& body) override {
+    const int set = job.at("set").get<int>();
+    bytes_[set] = body.at("bytes").get<double>();
+    seconds_[set] = body.at("seconds").get<double>();
+    return {};
+  }
+  Status OnLost(const Message&, const std::string& why) override { return InternalError(why); }
+  void OnTick() override {}
+
+  double bytes(int set) const { return bytes_.at(set); }
+  double seconds(int set) const { return seconds_.at(set); }
+
+ private:
+  std::vector<DemoShard> probes_;
+  size_t next_ = 0;
+  std::map<int, double> bytes_, seconds_;
+};
+
+class ShardClient : public PoolClient {
+ public:
+  ShardClient(std::vector<DemoShard> shards, double total_weight, std::map<int, double> weights,
+              DemosSummary* summary)
+      : shards_(std::move(shards)),
+        bar_("demos", total_weight),
+        weights_(std::move(weights)),
+        summary_(summary) {}
+  std::optional<Message> NextJob() override {
+    if (next_ == shards_.size()) return std::nullopt;
+    return JobOf(shards_[next_++], false);
+  }
+  Status OnProgress(const Message& job, const Message& body) override {
+    done_ += weights_[job.at("set").get<int>()];
+    summary_->control_steps += body.at("steps").get<int64_t>();
+    if (body.at("diverged").get<bool>()) {
+      ++summary_->diverged;
+    } else if (!body.at("success").get<bool>()) {
+      ++summary_->failed;
+    } else {
+      ++summary_->episodes;
+    }
+    OnTick();
+    return {};
+  }
+  Status OnDone(const Message&, const Message&) override { return {}; }
+  Status OnLost(const Message& job, const std::string& why) override {
+    return InternalError(fmt::format("{}: {}", job.at("path").get<std::string>(), why));
+  }
+  void OnTick() override {
+    bar_.Update(done_, fmt::format("({} recorded, {} failed)", summary_->episodes,
+                                   summary_->failed + summary_->diverged));
+  }
+  void Finish() { bar_.Finish(); }
+
+ private:
+  std::vector<DemoShard> shards_;
+  size_t next_ = 0;
+  ProgressBar bar_;
+  double done_ = 0;
+  std::map<int, double> weights_;  // seconds an episode, by set
+  DemosSummary* summary_;
+};
+
+}  // namespace
+
+Result<Split> ParseSplit(const std::string& name) {
+  if (name == "train") return Split::kTrain;
+  if (name == "validation") return Split::kValidation;
+  if (name == "evaluation") return Split::kEvaluation;
+  return BadInput(
+      fmt::format("no split '{}': there are train, validation and evaluation", name));
+}
+
+std::string SplitName(Split split) {
+  switch (split) {
+    case Split::kTrain:
+      return "train";
+    case Split::kValidation:
+      return "validation";
+    case Split::kEvaluation:
+      break;
+  }
+  return "evaluation";
+}
+
+std::vector<DemoShard> PlanShards(const DemosConfig& config, const std::filesystem::path& out) {
+  std::vector<DemoShard> shards;
+  for (size_t s = 0; s < config.sets.size(); ++s) {
+    const DemoSet& set = config.sets[s];
+    const std::string stem = set.task + (set.delay.empty() ? "" : "_" + set.delay);
+    for (int done = 0; done < set.episodes; done += config.episodes_per_shard) {
+      DemoShard shard;
+      shard.set = static_cast<int>(s);
+      shard.first = static_cast<uint64_t>(set.first + done);
+      shard.count = std::min(config.episodes_per_shard, set.episodes - done);
+      shard.path = out / set.split / fmt::format("{}_{:05}.hdf5", stem, shard.first);
+      shards.push_back(std::move(shard));
+    }
+  }
+  return shards;
+}
+
+Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions& options) {
+  if (Status status = CheckDemosConfig(config, options.asset_root); !status.ok()) return status;
+  if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;
+  const auto start = std::chrono::steady_clock::now();
+
+  DemosSummary summary;
+  std::vector<DemoShard> missing;
+  std::map<int, int64_t> episodes;  // by set
+  for (DemoShard& shard : PlanShards(config, options.out)) {
+    ++summary.shards;
+    Result<bool> complete = ShardComplete(config, shard);
+    if (!complete.ok()) return complete.status();
+    if (*complete) {
+      ++summary.skipped_shards;
+      continue;
+    }
+    episodes[shard.set] += shard.count;
+    missing.push_back(std::move(shard));
+  }
+  if (missing.empty()) return summary;
+
+  // The first episode of every set, in a scratch folder: what one takes in time and on the disk.
+  const std::filesystem::path scratch =
+      std::filesystem::temp_directory_path() / fmt::format("kvla_demos_{}", getpid());
+  std::error_code error;
+  std::filesystem::create_directories(scratch, error);
+  std::vector<DemoShard> probes;
+  for (const auto& [set, count] : episodes) {
+    probes.push_back({set, static_cast<uint64_t>(config.sets[static_cast<size_t>(set)].first), 1,
+                      scratch / fmt::format("set_{}.hdf5", set)});
+  }
+  PoolOptions pool;
+  pool.workers = std::min<int>(options.workers, static_cast<int>(probes.size()));
+  pool.setup = DemosSetup(config, options.asset_root);
+  pool.cancel = options.cancel;
+  ProbeClient probe(probes);
+  Status status = RunPool(options.command, pool, &probe);
+  std::filesystem::remove_all(scratch, error);
+  if (!status.ok()) return status;
+
+  double bytes = 0, seconds = 0;
+  int64_t total = 0;
+  std::map<int, double> weights;
+  for (const auto& [set, count] : episodes) {
+    bytes += probe.bytes(set) * static_cast<double>(count);
+    seconds += probe.seconds(set) * static_cast<double>(count);
+    weights[set] = probe.seconds(set);
+    total += count;
+  }
+  // The bar counts episodes, each weighed by what its set takes.
+  for (auto& [set, weight] : weights) weight *= static_cast<double>(total) / seconds;
+  summary.bytes_per_episode = bytes / static_cast<double>(total);
+  fmt::print(stderr, "{} episodes in {} shards ({} of {} shards are there already): about {}, {}\n",
+             total, missing.size(), summary.skipped_shards, summary.shards, BytesText(bytes),
+             DurationText(seconds / options.workers));
+  std::filesystem::path existing = std::filesystem::absolute(options.out);
+  while (!std::filesystem::exists(existing, error)) existing = existing.parent_path();
+  const std::filesystem::space_info space = std::filesystem::space(existing, error);
+  if (!error && static_cast<double>(space.available) < bytes * 1.1) {
+    return BadInput(fmt::format("{}: {} free, about {} needed", options.out.string(),
+                                BytesText(static_cast<double>(space.available)),
+                                BytesText(bytes)));
+  }
+  if (options.dry_run) return summary;
+
+  for (const DemoShard& shard : missing) {
+    std::filesystem::create_directories(shard.path.parent_path(), error);
+    if (error) {
+      return IoError(
+          fmt::format("{}: {}", shard.path.parent_path().string(), error.message()));
+    }
+  }
+  pool.workers = std::min<int>(options.workers, static_cast<int>(missing.size()));
+  ShardClient client(missing, static_cast<double>(total), weights, &summary);
+  status = RunPool(options.command, pool, &client);
+  client.Finish();
+  if (!status.ok()) {
+    for (const DemoShard& shard : missing) {
+      std::filesystem::path temporary = shard.path;
+      temporary += ".tmp";
+      std::filesystem::remove(temporary, error);
+    }
+    return status;
+  }
+  summary.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return summary;
+}
+
+}  // namespace kvla

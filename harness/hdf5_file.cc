@@ -1,0 +1,271 @@
+#include "harness/hdf5_file.h"
+
+#include <fmt/format.h>
+#include <hdf5.h>
+
+#include <numeric>
+#include <utility>
+
+namespace kvla {
+namespace {
+
+// Closes an HDF5 identifier at the end of a scope.
+class Scoped {
+ public:
+  Scoped(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
+  Scoped(const Scoped&) = delete;
+  Scoped& operator=(const Scoped&) = delete;
+  ~Scoped() {
+    if (id_ >= 0) close_(id_);
+  }
+  bool ok() const { return id_ >= 0; }
+  operator hid_t() const { return id_; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+template <class T>
+hid_t NativeType();
+template <>
+hid_t NativeType<uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+template <>
+hid_t NativeType<int32_t>() {
+  return H5T_NATIVE_INT32;
+}
+template <>
+hid_t NativeType<float>() {
+  return H5T_NATIVE_FLOAT;
+}
+template <>
+hid_t NativeType<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
+
+// HDF5 prints its error stack by default; here errors are values.
+void Quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+}  // namespace
+
+Result<Hdf5Node> Hdf5Node::CreateFile(const std::filesystem::path& path) {
+  Quiet();
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  if (id < 0) return IoError(fmt::format("{}: cannot be created as an HDF5 file", path.string()));
+  return Hdf5Node(id, Kind::kFile, path.string());
+}
+
+Result<Hdf5Node> Hdf5Node::OpenFile(const std::filesystem::path& path) {
+  Quiet();
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return BadInput(fmt::format("{}: no such file", path.string()));
+  }
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (id < 0) {
+    return BadInput(fmt::format("{}: not a complete HDF5 file", path.string()));
+  }
+  return Hdf5Node(id, Kind::kFile, path.string());
+}
+
+Hdf5Node::Hdf5Node(Hdf5Node&& other) noexcept
+    : id_(std::exchange(other.id_, -1)), kind_(other.kind_), where_(std::move(other.where_)) {}
+
+Hdf5Node& Hdf5Node::operator=(Hdf5Node&& other) noexcept {
+  if (this != &other) {
+    Close();
+    id_ = std::exchange(other.id_, -1);
+    kind_ = other.kind_;
+    where_ = std::move(other.where_);
+  }
+  return *this;
+}
+
+Hdf5Node::~Hdf5Node() { Close(); }
+
+void Hdf5Node::Close() {
+  if (id_ < 0) return;
+  if (kind_ == Kind::kFile) {
+    H5Fclose(id_);
+  } else {
+    H5Gclose(id_);
+  }
+  id_ = -1;
+}
+
+Result<Hdf5Node> Hdf5Node::CreateGroup(const std::string& name) {
+  Scoped links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(links, 1);
+  const hid_t id = H5Gcreate2(id_, name.c_str(), links, H5P_DEFAULT, H5P_DEFAULT);
+  if (id < 0) return IoError(fmt::format("{}: group '{}' cannot be created", where_, name));
+  return Hdf5Node(id, Kind::kGroup, where_ + "/" + name);
+}
+
+Result<Hdf5Node> Hdf5Node::OpenGroup(const std::string& name) const {
+  const hid_t id = H5Gopen2(id_, name.c_str(), H5P_DEFAULT);
+  if (id < 0) return BadInput(fmt::format("{}: no group '{}'", where_, name));
+  return Hdf5Node(id, Kind::kGroup, where_ + "/" + name);
+}
+
+bool Hdf5Node::Has(const std::string& name) const {
+  return H5Lexists(id_, name.c_str(), H5P_DEFAULT) > 0;
+}
+
+bool Hdf5Node::HasAttribute(const std::string& name) const {
+  return H5Aexists(id_, name.c_str()) > 0;
+}
+
+template <class T>
+Status Hdf5Node::Write(const std::string& name, std::span<const T> values,
+                       const std::vector<int64_t>& shape, int gzip_level) {
+  std::vector<hsize_t> extent(shape.begin(), shape.end());
+  const hsize_t count =
+      std::accumulate(extent.begin(), extent.end(), hsize_t{1}, std::multiplies<>());
+  if (count != values.size()) {
+    return InternalError(fmt::format("{}: dataset '{}' has {} values for a shape of {}", where_,
+                                     name, values.size(), count));
+  }
+  Scoped space(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr),
+               H5Sclose);
+  Scoped links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(links, 1);
+  Scoped creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  if (gzip_level > 0 && count > 0) {
+    std::vector<hsize_t> block = extent;
+    block[0] = std::min<hsize_t>(block[0], 16);
+    H5Pset_chunk(creation, static_cast<int>(block.size()), block.data());
+    H5Pset_shuffle(creation);
+    H5Pset_deflate(creation, static_cast<unsigned>(gzip_level));
+  }
+  Scoped set(H5Dcreate2(id_, name.c_str(), NativeType<T>(), space, links, creation, H5P_DEFAULT),
+             H5Dclose);
+  if (!set.ok() ||
+      H5Dwrite(set, NativeType<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    return IoError(fmt::format("{}: dataset '{}' cannot be written; is the disk full?", where_,
+                               name));
+  }
+  return {};
+}
+
+template <class T>
+Status Hdf5Node::Read(const std::string& name, std::vector<T>* values,
+                      std::vector<int64_t>* shape) const {
+  Result<std::vector<int64_t>> extent = Shape(name);
+  if (!extent.ok()) return extent.status();
+  values->resize(std::accumulate(extent->begin(), extent->end(), size_t{1}, std::multiplies<>()));
+  Scoped set(H5Dopen2(id_, name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!set.ok() ||
+      H5Dread(set, NativeType<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values->data()) < 0) {
+    return BadInput(fmt::format("{}: dataset '{}' cannot be read", where_, name));
+  }
+  if (shape != nullptr) *shape = *std::move(extent);
+  return {};
+}
+
+template Status Hdf5Node::Write(const std::string&, std::span<const uint8_t>,
+                                const std::vector<int64_t>&, int);
+template Status Hdf5Node::Write(const std::string&, std::span<const int32_t>,
+                                const std::vector<int64_t>&, int);
+template Status Hdf5Node::Write(const std::string&, std::span<const float>,
+                                const std::vector<int64_t>&, int);
+template Status Hdf5Node::Write(const std::string&, std::span<const double>,
+                                const std::vector<int64_t>&, int);
+template Status Hdf5Node::Read(const std::string&, std::vector<uint8_t>*,
+                               std::vector<int64_t>*) const;
+template Status Hdf5Node::Read(const std::string&, std::vector<int32_t>*,
+                               std::vector<int64_t>*) const;
+template Status Hdf5Node::Read(const std::string&, std::vector<float>*,
+                               std::vector<int64_t>*) const;
+template Status Hdf5Node::Read(const std::string&, std::vector<double>*,
+                               std::vector<int64_t>*) const;
+
+Result<std::vector<int64_t>> Hdf5Node::Shape(const std::string& name) const {
+  Scoped set(H5Dopen2(id_, name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!set.ok()) return BadInput(fmt::format("{}: no dataset '{}'", where_, name));
+  Scoped space(H5Dget_space(set), H5Sclose);
+  const int rank = H5Sget_simple_extent_ndims(space);
+  if (rank < 0) return BadInput(fmt::format("{}: dataset '{}' has no shape", where_, name));
+  std::vector<hsize_t> extent(static_cast<size_t>(rank));
+  H5Sget_simple_extent_dims(space, extent.data(), nullptr);
+  return std::vector<int64_t>(extent.begin(), extent.end());
+}
+
+Status Hdf5Node::SetText(const std::string& name, const std::string& text) {
+  Scoped type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  Scoped space(H5Screate(H5S_SCALAR), H5Sclose);
+  Scoped attribute(H5Acreate2(id_, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const char* pointer = text.c_str();
+  if (!attribute.ok() || H5Awrite(attribute, type, &pointer) < 0) {
+    return IoError(fmt::format("{}: attribute '{}' cannot be written", where_, name));
+  }
+  return {};
+}
+
+Status Hdf5Node::SetInteger(const std::string& name, int64_t value) {
+  Scoped space(H5Screate(H5S_SCALAR), H5Sclose);
+  Scoped attribute(
+      H5Acreate2(id_, name.c_str(), H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok() || H5Awrite(attribute, H5T_NATIVE_INT64, &value) < 0) {
+    return IoError(fmt::format("{}: attribute '{}' cannot be written", where_, name));
+  }
+  return {};
+}
+
+Status Hdf5Node::SetReals(const std::string& name, std::span<const double> values) {
+  const hsize_t count = values.size();
+  Scoped space(count > 0 ? H5Screate_simple(1, &count, nullptr) : H5Screate(H5S_NULL), H5Sclose);
+  Scoped attribute(
+      H5Acreate2(id_, name.c_str(), H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok() || (count > 0 && H5Awrite(attribute, H5T_NATIVE_DOUBLE, values.data()) < 0)) {
+    return IoError(fmt::format("{}: attribute '{}' cannot be written", where_, name));
+  }
+  return {};
+}
+
+Result<std::string> Hdf5Node::Text(const std::string& name) const {
+  Scoped attribute(H5Aopen(id_, name.c_str(), H5P_DEFAULT), H5Aclose);
+  Scoped type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  char* pointer = nullptr;
+  if (!attribute.ok() || H5Aread(attribute, type, &pointer) < 0 || pointer == nullptr) {
+    return BadInput(fmt::format("{}: no text attribute '{}'", where_, name));
+  }
+  std::string text = pointer;
+  H5free_memory(pointer);
+  return text;
+}
+
+Result<int64_t> Hdf5Node::Integer(const std::string& name) const {
+  Scoped attribute(H5Aopen(id_, name.c_str(), H5P_DEFAULT), H5Aclose);
+  int64_t value = 0;
+  if (!attribute.ok() || H5Aread(attribute, H5T_NATIVE_INT64, &value) < 0) {
+    return BadInput(fmt::format("{}: no integer attribute '{}'", where_, name));
+  }
+  return value;
+}
+
+Result<std::vector<double>> Hdf5Node::Reals(const std::string& name) const {
+  Scoped attribute(H5Aopen(id_, name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok()) return BadInput(fmt::format("{}: no attribute '{}'", where_, name));
+  Scoped space(H5Aget_space(attribute), H5Sclose);
+  const hssize_t count = H5Sget_simple_extent_npoints(space);
+  std::vector<double> values(static_cast<size_t>(std::max<hssize_t>(count, 0)));
+  if (!values.empty() && H5Aread(attribute, H5T_NATIVE_DOUBLE, values.data()) < 0) {
+    return BadInput(fmt::format("{}: attribute '{}' is not numbers", where_, name));
+  }
+  return values;
+}
+
+Status Hdf5Node::Flush() {
+  if (H5Fflush(id_, H5F_SCOPE_GLOBAL) < 0) {
+    return IoError(fmt::format("{}: cannot be flushed; is the disk full?", where_));
+  }
+  return {};
+}
+
+}  // namespace kvla

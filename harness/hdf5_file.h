@@ -1,0 +1,71 @@
+// A thin owner of HDF5 files and groups: typed datasets and attributes, errors as values.
+//
+// The serial HDF5 library keeps process-wide state: use this from one thread at a time.
+#ifndef KVLA_HARNESS_HDF5_FILE_H_
+#define KVLA_HARNESS_HDF5_FILE_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace kvla {
+
+// An open file or group; closes it when destroyed. A file must outlive its groups.
+class Hdf5Node {
+ public:
+  // Creates or truncates `path`.
+  static Result<Hdf5Node> CreateFile(const std::filesystem::path& path);
+  // Opens for reading. A file that is missing, truncated or not HDF5 is BadInput.
+  static Result<Hdf5Node> OpenFile(const std::filesystem::path& path);
+
+  Hdf5Node(Hdf5Node&& other) noexcept;
+  Hdf5Node& operator=(Hdf5Node&& other) noexcept;
+  Hdf5Node(const Hdf5Node&) = delete;
+  Hdf5Node& operator=(const Hdf5Node&) = delete;
+  ~Hdf5Node();
+
+  Result<Hdf5Node> CreateGroup(const std::string& name);
+  Result<Hdf5Node> OpenGroup(const std::string& name) const;
+  bool Has(const std::string& name) const;
+  bool HasAttribute(const std::string& name) const;
+
+  // Writes a dataset, row-major. `gzip_level` 0 stores it plain; above, it is chunked along its
+  // first dimension. Parent groups in `name` ("obs/ee_pos") are made as needed.
+  // REQUIRES: the product of `shape` is values.size(). T: uint8_t, int32_t, float or double.
+  template <class T>
+  Status Write(const std::string& name, std::span<const T> values,
+               const std::vector<int64_t>& shape, int gzip_level = 0);
+  // Reads a whole dataset, converted to T. `shape` may be null.
+  template <class T>
+  Status Read(const std::string& name, std::vector<T>* values,
+              std::vector<int64_t>* shape = nullptr) const;
+  Result<std::vector<int64_t>> Shape(const std::string& name) const;
+
+  Status SetText(const std::string& name, const std::string& text);
+  Status SetInteger(const std::string& name, int64_t value);
+  Status SetReals(const std::string& name, std::span<const double> values);
+  Result<std::string> Text(const std::string& name) const;
+  Result<int64_t> Integer(const std::string& name) const;
+  Result<std::vector<double>> Reals(const std::string& name) const;
+
+  // Puts everything on the disk. Only for files.
+  Status Flush();
+
+ private:
+  enum class Kind { kFile, kGroup };
+  Hdf5Node(int64_t id, Kind kind, std::string where)
+      : id_(id), kind_(kind), where_(std::move(where)) {}
+  void Close();
+
+  int64_t id_ = -1;
+  Kind kind_ = Kind::kGroup;
+  std::string where_;  // file and group, for messages
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_HARNESS_HDF5_FILE_H_

@@ -1,0 +1,35 @@
+// Between the robot's conventions and the policy's: one place for both training and inference.
+#ifndef KVLA_HARNESS_POLICY_IO_H_
+#define KVLA_HARNESS_POLICY_IO_H_
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "policy/demo_source.h"
+#include "sim/specs.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+// [position (m, world), rotation vector relative to gripper-down (rad), gripper width (m)].
+std::array<float, kProprioDim> ProprioVector(const std::array<double, 3>& position,
+                                             const std::array<double, 4>& quaternion,
+                                             double gripper_width);
+
+// The absolute pose that `action` asks for from `ee`: [position (m, world), rotation vector
+// relative to gripper-down (rad), grip].
+std::array<float, kTargetDim> AbsoluteTarget(const Pose& ee, const Action& action);
+
+// The action that moves from `current` to an absolute target in one control step, clipped.
+Action ActionForTarget(const Pose& current, const std::array<double, 3>& position,
+                       const std::array<double, 3>& rotation, float grip);
+
+// Half-open ranges of inferences that saw a cue, of an episode of `inferences` of them; cues that
+// fell between two inferences are left out.
+std::vector<std::pair<int, int>> CueBlocks(const std::vector<CueInterval>& cues, int replan_steps,
+                                           int inferences);
+
+}  // namespace kvla
+
+#endif  // KVLA_HARNESS_POLICY_IO_H_

@@ -1,0 +1,47 @@
+// A progress bar on a terminal, a line now and then elsewhere.
+#ifndef KVLA_HARNESS_PROGRESS_H_
+#define KVLA_HARNESS_PROGRESS_H_
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+namespace kvla {
+
+// "1 h 02 min", "3 min 20 s", "12 s".
+std::string DurationText(double seconds);
+// "1.2 GB", "340 kB".
+std::string BytesText(double bytes);
+
+class ProgressBar {
+ public:
+  // `total` units of work, of which `done` are done already (a resumed run); the estimate counts
+  // only what this process did.
+  ProgressBar(std::string label, double total, double done = 0, std::FILE* stream = stderr);
+
+  // Draws at most ten times a second on a terminal, every 10 s elsewhere.
+  void Update(double done, const std::string& note = "");
+  // Draws again with what is known, so that the clock runs on.
+  void Tick() { Update(done_, note_); }
+  // Takes the bar away, so that other text can be written.
+  void Clear();
+  // The last state, and a line break.
+  void Finish();
+
+  // "61/240  25%  2.0/s  1 min 30 s left": what is drawn behind the bar.
+  std::string Text() const;
+
+ private:
+  void Draw();
+
+  std::string label_, note_;
+  double total_, begin_, done_;
+  std::FILE* stream_;
+  bool terminal_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_HARNESS_PROGRESS_H_
