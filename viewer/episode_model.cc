@@ -1,0 +1,197 @@
+#include "viewer/episode_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace kvla {
+namespace {
+
+// The last element whose time is at or before `time_s`; `time_of` must not fall along the vector.
+template <class T, class TimeOf>
+const T* LastAt(const std::vector<T>& items, double time_s, TimeOf time_of) {
+  constexpr double kSlack = 1e-9;
+  auto after = std::upper_bound(items.begin(), items.end(), time_s + kSlack,
+                                [&](double t, const T& item) { return t < time_of(item); });
+  return after == items.begin() ? nullptr : &*std::prev(after);
+}
+
+}  // namespace
+
+const ChunkEvent* ChunkTrack::DecisionAt(int inference) const {
+  auto after = std::upper_bound(events.begin(), events.end(), inference,
+                                [](int i, const ChunkEvent& e) { return i < e.inference; });
+  return after == events.begin() ? nullptr : &*std::prev(after);
+}
+
+ChunkState ChunkTrack::StateAt(int inference) const {
+  const ChunkEvent* decision = DecisionAt(inference);
+  return decision == nullptr ? ChunkState::kWindow : decision->state;
+}
+
+void EpisodeModel::Apply(const TraceEvent& event) {
+  if (!started_ && !std::holds_alternative<EpisodeBegin>(event)) return;
+  ++revision_;
+  std::visit([this](const auto& e) { On(e); }, event);
+}
+
+void EpisodeModel::On(const EpisodeBegin& begin) {
+  started_ = true;
+  ++episodes_;
+  begin_ = begin;
+  if (begin_.control_rate_hz <= 0) begin_.control_rate_hz = 20;
+  begin_.replan_steps = std::max(1, begin_.replan_steps);
+  begin_.chunk_blocks = std::max(1, begin_.chunk_blocks);
+  end_.reset();
+  chunks_.clear();
+  inferences_.clear();
+  steps_.clear();
+  stages_.clear();
+  for (const TraceStage& stage : begin_.stages) stages_.push_back({stage, std::nullopt});
+  time_s_ = 0;
+}
+
+void EpisodeModel::Grow(int block) {
+  const int chunk_blocks = begin_.chunk_blocks;
+  while (chunks_.size() * chunk_blocks <= static_cast<size_t>(block)) {
+    ChunkTrack chunk;
+    chunk.index = static_cast<int>(chunks_.size());
+    chunk.first_block = chunk.index * chunk_blocks;
+    chunks_.push_back(std::move(chunk));
+  }
+  for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend(); ++chunk) {
+    const int last = std::min(block, chunk->first_block + chunk_blocks - 1);
+    if (chunk->last_block == last && chunk->end_s > 0) break;
+    chunk->last_block = last;
+    chunk->begin_s = chunk->first_block * replan_period_s();
+    chunk->end_s = (last + 1) * replan_period_s();
+    chunk->cue = false;
+    // A frame shows the moment it was taken, not the time up to the next one.
+    for (const TraceCue& cue : begin_.cues) {
+      for (int b = chunk->first_block; b <= last; ++b) {
+        const double t = b * replan_period_s();
+        chunk->cue = chunk->cue || (t >= cue.begin_s - 1e-9 && t < cue.end_s - 1e-9);
+      }
+    }
+  }
+}
+
+void EpisodeModel::On(const InferenceEvent& event) {
+  if (event.index < 0 || event.index <= last_inference()) return;  // a repeat says nothing new
+  Grow(event.index);
+  for (const ChunkChange& change : event.changes) {
+    if (change.chunk < 0 || change.chunk >= static_cast<int>(chunks_.size())) continue;
+    chunks_[change.chunk].events.push_back(
+        {event.index, change.action, change.score, change.reason});
+  }
+  inferences_.push_back({event.index, event.time_s, event.latency, event.kv_live_bytes,
+                         event.kv_reserved_bytes, event.cached_tokens, event.flops, event.images});
+  time_s_ = std::max(time_s_, event.time_s);
+}
+
+void EpisodeModel::On(const StepEvent& event) {
+  if (!steps_.empty() && event.control_step <= steps_.back().control_step) return;
+  const double time_s = (event.control_step + 1) * control_period_s();
+  StepPoint point{event.control_step, event.action, nullptr};
+  if (!event.state.empty()) {
+    point.state = std::make_shared<const std::vector<double>>(event.state);
+  }
+  steps_.push_back(std::move(point));
+  MarkStages(event.stages, time_s);
+  time_s_ = std::max(time_s_, time_s);
+}
+
+void EpisodeModel::On(const EpisodeEnd& end) {
+  end_ = end;
+  MarkStages(end.stages, std::max(time_s_, end.steps * control_period_s()));
+}
+
+void EpisodeModel::MarkStages(const std::vector<bool>& reached, double time_s) {
+  for (size_t i = 0; i < std::min(reached.size(), stages_.size()); ++i) {
+    if (reached[i] && !stages_[i].reached_s.has_value()) stages_[i].reached_s = time_s;
+  }
+}
+
+const InferencePoint* EpisodeModel::InferenceAt(double time_s) const {
+  return LastAt(inferences_, time_s, [](const InferencePoint& p) { return p.time_s; });
+}
+
+const StepPoint* EpisodeModel::StepAt(double time_s) const {
+  const double period = control_period_s();
+  return LastAt(steps_, time_s, [&](const StepPoint& p) { return (p.control_step + 1) * period; });
+}
+
+const InferencePoint* EpisodeModel::ImagesAt(double time_s) const {
+  const InferencePoint* point = InferenceAt(time_s);
+  while (point != nullptr && point->images.empty()) {
+    point = point == inferences_.data() ? nullptr : point - 1;
+  }
+  return point;
+}
+
+const TraceImage* EpisodeModel::Thumbnail(const ChunkTrack& chunk) const {
+  const InferencePoint* found = nullptr;
+  for (const InferencePoint& point : inferences_) {
+    if (point.index > chunk.last_block) break;
+    if (point.index < chunk.first_block || point.images.empty()) continue;
+    // In a cue's chunk the frame worth a look is one that shows the cue.
+    bool shows_cue = false;
+    for (const TraceCue& cue : begin_.cues) {
+      shows_cue = shows_cue || (point.time_s >= cue.begin_s && point.time_s < cue.end_s);
+    }
+    if (shows_cue) return &point.images.front();
+    if (found == nullptr) found = &point;
+  }
+  return found == nullptr ? nullptr : &found->images.front();
+}
+
+int EpisodeModel::CountAt(int inference, ChunkState state) const {
+  return static_cast<int>(
+      std::count_if(chunks_.begin(), chunks_.end(), [&](const ChunkTrack& chunk) {
+        return chunk.first_block <= inference && chunk.StateAt(inference) == state;
+      }));
+}
+
+TokenShares EpisodeModel::TokensAt(int inference) const {
+  TokenShares tokens;
+  tokens.instruction = begin_.instruction_tokens;
+  for (const ChunkTrack& chunk : chunks_) {
+    if (chunk.first_block > inference) break;
+    const int blocks = std::min(inference, chunk.last_block) - chunk.first_block + 1;
+    const int all = blocks * begin_.tokens_per_block;
+    switch (chunk.StateAt(inference)) {
+      case ChunkState::kWindow:
+        tokens.window += all;
+        break;
+      case ChunkState::kWhole:
+        tokens.whole += all;
+        break;
+      case ChunkState::kCompressed:
+        tokens.compressed += begin_.tokens_per_block;
+        break;
+      case ChunkState::kDropped:
+        break;
+    }
+  }
+  return tokens;
+}
+
+double EpisodeModel::FullBytesAt(const InferencePoint& point) const {
+  if (point.cached_tokens <= 0) return 0;
+  const double per_token = static_cast<double>(point.kv_live_bytes) / point.cached_tokens;
+  return per_token * (begin_.instruction_tokens + (point.index + 1.0) * begin_.tokens_per_block);
+}
+
+double EpisodeModel::LatencyPercentile(double p) const {
+  if (inferences_.empty()) return 0;
+  std::vector<double> totals;
+  totals.reserve(inferences_.size());
+  for (const InferencePoint& point : inferences_) totals.push_back(point.latency.total_ms());
+  std::sort(totals.begin(), totals.end());
+  const double rank = std::clamp(p / 100, 0.0, 1.0) * static_cast<double>(totals.size() - 1);
+  const size_t low = static_cast<size_t>(rank);
+  const size_t high = std::min(low + 1, totals.size() - 1);
+  return std::lerp(totals[low], totals[high], rank - static_cast<double>(low));
+}
+
+}  // namespace kvla

@@ -1,0 +1,71 @@
+#include "viewer/theme.h"
+
+#include <implot.h>
+
+namespace kvla {
+
+ImU32 StateColour(ChunkState state) {
+  switch (state) {
+    case ChunkState::kWindow:
+      return colour::kSkyBlue;
+    case ChunkState::kWhole:
+      return colour::kGreen;
+    case ChunkState::kCompressed:
+      return colour::kYellow;
+    case ChunkState::kDropped:
+      return colour::kGrey;
+  }
+  return colour::kGrey;
+}
+
+const char* StateName(ChunkState state) {
+  switch (state) {
+    case ChunkState::kWindow:
+      return "in the window";
+    case ChunkState::kWhole:
+      return "kept whole";
+    case ChunkState::kCompressed:
+      return "compressed";
+    case ChunkState::kDropped:
+      return "dropped";
+  }
+  return "unknown";
+}
+
+void ApplyTheme(bool light, float scale) {
+  ImGuiStyle& style = ImGui::GetStyle();
+  style = ImGuiStyle();
+  if (light) {
+    ImGui::StyleColorsLight();
+    ImPlot::StyleColorsLight();
+  } else {
+    ImGui::StyleColorsDark();
+    ImPlot::StyleColorsDark();
+    style.Colors[ImGuiCol_WindowBg] = ImVec4(0.085f, 0.09f, 0.10f, 1.0f);
+    style.Colors[ImGuiCol_PopupBg] = ImVec4(0.12f, 0.125f, 0.14f, 0.98f);
+    style.Colors[ImGuiCol_FrameBg] = ImVec4(0.17f, 0.18f, 0.21f, 1.0f);
+    style.Colors[ImGuiCol_Border] = ImVec4(0.25f, 0.26f, 0.28f, 1.0f);
+  }
+  ImPlotStyle& plot = ImPlot::GetStyle();
+  plot.PlotPadding = ImVec2(6, 4);
+  plot.LabelPadding = ImVec2(4, 3);
+  plot.LegendPadding = ImVec2(4, 4);
+  plot.LegendInnerPadding = ImVec2(4, 2);
+  plot.Colors[ImPlotCol_FrameBg] = ImVec4(0, 0, 0, 0);
+  plot.Colors[ImPlotCol_PlotBg] = light ? ImVec4(1, 1, 1, 1) : ImVec4(0.05f, 0.05f, 0.06f, 1);
+  plot.Colors[ImPlotCol_LegendBg] =
+      light ? ImVec4(1, 1, 1, 0.85f) : ImVec4(0.1f, 0.1f, 0.12f, 0.85f);
+
+  style.WindowMenuButtonPosition = ImGuiDir_None;
+  style.WindowRounding = 4;
+  style.FrameRounding = 3;
+  style.WindowBorderSize = 1;
+  style.WindowPadding = ImVec2(8, 6);
+  style.ItemSpacing = ImVec2(8, 5);
+  style.ScaleAllSizes(scale);
+  style.FontSizeBase = kFontSize;
+  style.FontScaleDpi = scale;
+  ImGui::GetIO().Fonts->AddFontDefaultVector();
+}
+
+}  // namespace kvla

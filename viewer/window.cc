@@ -1,0 +1,137 @@
+#include "viewer/window.h"
+
+#define GLFW_INCLUDE_NONE
+#include <GL/gl.h>
+#include <GLFW/glfw3.h>
+#include <fmt/format.h>
+#include <imgui.h>
+#include <imgui_impl_glfw.h>
+#include <imgui_impl_opengl3.h>
+#include <implot.h>
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <stb/stb_image_write.h>
+
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+
+#include "viewer/theme.h"
+
+namespace kvla {
+namespace {
+
+std::string LastGlfwError() {
+  const char* text = nullptr;
+  glfwGetError(&text);
+  return text != nullptr ? text : "no reason given";
+}
+
+}  // namespace
+
+Status WritePng(const std::filesystem::path& file, const Pixels& pixels) {
+  if (pixels.width <= 0 || pixels.height <= 0) return InternalError("no pixels to write");
+  std::filesystem::path part = file;
+  part += ".part";
+  std::error_code error;
+  if (stbi_write_png(part.c_str(), pixels.width, pixels.height, 3, pixels.rgb.data(),
+                     3 * pixels.width) == 0) {
+    std::filesystem::remove(part, error);
+    return IoError(fmt::format("cannot write the picture {}", file.string()));
+  }
+  std::filesystem::rename(part, file, error);
+  if (error) {
+    return IoError(fmt::format("cannot write the picture {}: {}", file.string(), error.message()));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Window>> Window::Create(const WindowOptions& options) {
+  std::unique_ptr<Window> self(new Window);
+  if (glfwInit() != GLFW_TRUE) {
+    return IoError(
+        fmt::format("cannot open a window: {}. Run it on a desktop, or without one as "
+                    "`xvfb-run -a kvla view ... --screenshot FILE`",
+                    LastGlfwError()));
+  }
+  self->glfw_ready_ = true;
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
+  glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
+  glfwWindowHint(GLFW_DOUBLEBUFFER, GLFW_TRUE);
+  self->window_ =
+      glfwCreateWindow(options.width, options.height, options.title.c_str(), nullptr, nullptr);
+  if (self->window_ == nullptr) {
+    return IoError(fmt::format("cannot open a window with OpenGL 3.3: {}", LastGlfwError()));
+  }
+  glfwMakeContextCurrent(self->window_);
+  glfwSwapInterval(options.vsync ? 1 : 0);
+  if (const auto* name = glGetString(GL_RENDERER)) {
+    self->gl_renderer_ = reinterpret_cast<const char*>(name);
+  }
+  float x_scale = 1, y_scale = 1;
+  glfwGetWindowContentScale(self->window_, &x_scale, &y_scale);
+  self->scale_ = std::clamp(std::max(x_scale, y_scale), 1.0f, 4.0f);
+
+  IMGUI_CHECKVERSION();
+  ImGui::CreateContext();
+  ImPlot::CreateContext();
+  self->imgui_ready_ = true;
+  ImGuiIO& io = ImGui::GetIO();
+  io.ConfigFlags |= ImGuiConfigFlags_DockingEnable;
+  io.ConfigWindowsMoveFromTitleBarOnly = true;
+  io.IniFilename = nullptr;  // the layout is computed; nothing is written behind the user's back
+  ApplyTheme(options.light, self->scale_);
+  if (!ImGui_ImplGlfw_InitForOpenGL(self->window_, true) ||
+      !ImGui_ImplOpenGL3_Init("#version 330 core")) {
+    return InternalError("cannot start Dear ImGui on this OpenGL: " + self->gl_renderer_);
+  }
+  return self;
+}
+
+Window::~Window() {
+  if (imgui_ready_) {
+    if (ImGui::GetIO().BackendRendererUserData != nullptr) ImGui_ImplOpenGL3_Shutdown();
+    if (ImGui::GetIO().BackendPlatformUserData != nullptr) ImGui_ImplGlfw_Shutdown();
+    ImPlot::DestroyContext();
+    ImGui::DestroyContext();
+  }
+  if (window_ != nullptr) glfwDestroyWindow(window_);
+  if (glfw_ready_) glfwTerminate();
+}
+
+void Window::BeginFrame() {
+  glfwPollEvents();
+  ImGui_ImplOpenGL3_NewFrame();
+  ImGui_ImplGlfw_NewFrame();
+  ImGui::NewFrame();
+}
+
+void Window::EndFrame() {
+  ImGui::Render();
+  int width = 0, height = 0;
+  glfwGetFramebufferSize(window_, &width, &height);
+  glViewport(0, 0, width, height);
+  const ImVec4 back = ImGui::GetStyleColorVec4(ImGuiCol_WindowBg);
+  glClearColor(back.x, back.y, back.z, 1.0f);
+  glClear(GL_COLOR_BUFFER_BIT);
+  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  if (capture_wanted_) {
+    capture_wanted_ = false;
+    const size_t row = static_cast<size_t>(width) * 3;
+    std::vector<uint8_t> upside_down(row * height);
+    glPixelStorei(GL_PACK_ALIGNMENT, 1);
+    glReadPixels(0, 0, width, height, GL_RGB, GL_UNSIGNED_BYTE, upside_down.data());
+    captured_ = {width, height, std::vector<uint8_t>(upside_down.size())};
+    for (int y = 0; y < height; ++y) {
+      std::memcpy(&captured_.rgb[y * row], &upside_down[(height - 1 - y) * row], row);
+    }
+  }
+  glfwSwapBuffers(window_);
+}
+
+bool Window::should_close() const { return glfwWindowShouldClose(window_) == GLFW_TRUE; }
+
+void Window::Close() { glfwSetWindowShouldClose(window_, GLFW_TRUE); }
+
+}  // namespace kvla
