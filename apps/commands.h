@@ -1,0 +1,44 @@
+// The subcommands there are.
+#ifndef KVLA_APPS_COMMANDS_H_
+#define KVLA_APPS_COMMANDS_H_
+
+#include "apps/app_context.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace kvla {
+
+CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddDemos(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddView(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddWorker(CLI::App& parent, const AppContext& context, int* exit_code);
+
+// One explicit list, in the order of the help text.
+inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_code) {
+  AddEval(parent, context, exit_code);
+  AddReport(parent, context, exit_code);
+#ifdef KVLA_WITH_VIEWER
+  AddView(parent, context, exit_code);
+#endif
+  AddList(parent, context, exit_code);
+  AddDemos(parent, context, exit_code);
+  AddTrain(parent, context, exit_code);
+  AddTrainGate(parent, context, exit_code);
+  AddCertify(parent, context, exit_code);
+  AddBench(parent, context, exit_code);
+  AddDoctor(parent, context, exit_code);
+  AddWorker(parent, context, exit_code);
+}
+
+}  // namespace kvla
+
+#endif  // KVLA_APPS_COMMANDS_H_
