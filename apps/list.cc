@@ -55,7 +55,7 @@ json CachesJson() {
 json PoliciesJson(const AppContext& context) {
   json rows = json::array();
   std::error_code error;
-  for (const char* place : {"weights", "runs"}) {
+  for (const char* place : {"policy/weights", "runs"}) {
     std::filesystem::recursive_directory_iterator it(context.asset_root / place, error), end;
     for (; !error && it != end; it.increment(error)) {
       if (it->path().filename() != "model.safetensors") continue;

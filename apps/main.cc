@@ -16,6 +16,8 @@ int main(int argc, char** argv, char** envp) {
   app.set_version_flag("--version", std::string(kvla::Version()) + " (" +
                                         std::string(kvla::GitCommit()) + ")");
   app.require_subcommand(1);
+  app.add_option("--assets", context.asset_root, "Folder that holds sim/models, tasks/ and configs/")
+      ->check(CLI::ExistingDirectory);
   int exit_code = kvla::kExitDone;
   kvla::AddCommands(app, context, &exit_code);
   try {

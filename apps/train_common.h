@@ -4,11 +4,16 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "apps/commands.h"
+#include "base/config_io.h"
+#include "base/files.h"
+#include "harness/demo_reader.h"
 #include "harness/progress.h"
 #include "policy/train.h"
 
@@ -20,29 +25,63 @@ struct TrainFlags {
   bool dry_run = false;
 };
 
-// A bar, with a line of its own for each note (validation figures).
+// A bar for each phase, with a line of its own for each note (validation figures).
 class TrainDisplay {
  public:
-  explicit TrainDisplay(std::string label) : label_(std::move(label)) {}
-
-  void Show(const TrainProgress& p) {
-    // A resumed training starts at its step.
-    if (bar_ == nullptr) bar_ = std::make_unique<ProgressBar>(label_, p.steps, p.step);
-    if (!p.note.empty()) {
-      bar_->Clear();
-      fmt::print("step {}: {}\n", p.step, p.note);
-      std::fflush(stdout);
-    }
-    bar_->Update(p.step, fmt::format("(loss {:.4f}, {:.2f} s a step)", p.loss, p.seconds_per_step));
-  }
-  void Finish() {
-    if (bar_ != nullptr) bar_->Finish();
-  }
+  void Show(const TrainProgress& p);
+  void Finish();
 
  private:
-  std::string label_;
+  std::string phase_;
   std::unique_ptr<ProgressBar> bar_;
 };
+
+// Keeps LibTorch's large buffers in the process: giving each back to the kernel and taking it again
+// nearly doubles a training step.
+void KeepMemory();
+
+// Declares a trainer's subcommand with the flags of TrainFlags.
+CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,
+                     std::function<int(const TrainFlags&)> run);
+
+// One trainer: what it reads, where it writes, what it calls.
+template <class Config>
+struct Trainer {
+  std::function<Result<DemoFilter>(const Config&)> filter;
+  std::function<std::filesystem::path(const Config&)> folder;  // that must be writable
+  Status (*train)(const Config&, DemoSource&, DemoSource&, const TrainHooks&);
+};
+
+// Checks everything before anything is written, then trains. Returns the exit status.
+template <class Config>
+int RunTrainer(const TrainFlags& flags, const Trainer<Config>& trainer) {
+  Config config;
+  if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
+    return ReportStatus(s);
+  }
+  const Result<DemoFilter> filter = trainer.filter(config);
+  if (!filter.ok()) return ReportStatus(filter.status());
+  const Result<std::unique_ptr<DemoReader>> demos = DemoReader::Open(config.demos, *filter);
+  if (!demos.ok()) return ReportStatus(demos.status());
+  const Result<std::unique_ptr<DemoReader>> held_out = DemoReader::Open(config.validation, *filter);
+  if (!held_out.ok()) return ReportStatus(held_out.status());
+  if (config.out.empty()) return ReportStatus(BadInput("'out' is empty: where to?"));
+  if (Status s = CheckFolderWritable(trainer.folder(config)); !s.ok()) return ReportStatus(s);
+  fmt::print(stderr, "{} training and {} validation demonstrations\n", (*demos)->size(),
+             (*held_out)->size());
+  if (flags.dry_run) {
+    fmt::print("{}", PrintConfig(config));
+    return kExitDone;
+  }
+  KeepMemory();
+  TrainDisplay display;
+  TrainHooks hooks;
+  hooks.on_progress = [&display](const TrainProgress& p) { display.Show(p); };
+  hooks.stop = CatchInterrupts();
+  const Status status = trainer.train(config, **demos, **held_out, hooks);
+  display.Finish();
+  return ReportStatus(status);
+}
 
 }  // namespace kvla
 

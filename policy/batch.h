@@ -15,17 +15,17 @@ namespace kvla {
 // `samples` sub-histories of `blocks` frame blocks; shorter ones are padded at the end.
 struct Batch {
   int samples = 0, blocks = 0;
-  torch::Tensor instruction;            // [n] int64: one instruction for all samples
-  std::vector<torch::Tensor> images;    // per camera [samples * blocks, size, size, 3] uint8
-  torch::Tensor proprio;                // [samples * blocks, 7]
-  torch::Tensor motion;                 // [samples, blocks, replan_steps, 6], head units
-  torch::Tensor gripper;                // [samples, blocks, replan_steps], 1 close, 0 open
-  torch::Tensor action_valid;           // [samples, blocks, replan_steps], 1 or 0
-  torch::Tensor waypoint;               // [samples, blocks, 3], head units
-  torch::Tensor target_class;           // [samples, blocks] int64, -1 none
-  torch::Tensor decision;               // [samples, blocks], 1 where the decision is open
-  torch::Tensor valid;                  // [samples, blocks], 0 in the padding
-  std::vector<SubHistory> histories;    // [samples]
+  torch::Tensor instruction;          // [n] int64: one instruction for all samples
+  std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8
+  torch::Tensor proprio;              // [samples * blocks, 7]
+  torch::Tensor motion;               // [samples, blocks, replan_steps, 6], head units
+  torch::Tensor gripper;              // [samples, blocks, replan_steps], 1 close, 0 open
+  torch::Tensor action_valid;         // [samples, blocks, replan_steps], 1 or 0
+  torch::Tensor waypoint;             // [samples, blocks, 3], head units
+  torch::Tensor target_class;         // [samples, blocks] int64, -1 none
+  torch::Tensor decision;             // [samples, blocks], 1 where the decision is open
+  torch::Tensor valid;                // [samples, blocks], 0 in the padding
+  std::vector<SubHistory> histories;  // [samples]
 };
 
 // One block's labels and inputs are taken at its control step (block * replan_steps).

@@ -73,8 +73,8 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
     file->tensors.erase(found);
   }
   if (!file->tensors.empty()) {
-    return BadInput(fmt::format("{}: tensor '{}' is not part of this policy",
-                                weights_path.string(), file->tensors.begin()->first));
+    return BadInput(fmt::format("{}: tensor '{}' is not part of this policy", weights_path.string(),
+                                file->tensors.begin()->first));
   }
   return checkpoint;
 }

@@ -86,10 +86,9 @@ Status RunThroughCache(VlaNet& net, const DemoEpisode& episode, KvCache& cache) 
     const torch::Tensor proprio =
         torch::tensor(torch::ArrayRef<float>(episode.proprio[block])).unsqueeze(0);
     if (Status status = cache.BeginBlock(); !status.ok()) return status;
-    net->decoder()->forward(net->EncodeBlocks(images, proprio).squeeze(0),
-                            [&cache](int layer, const Qkv& qkv) {
-                              return cache.Attend(layer, qkv.q, qkv.k, qkv.v);
-                            });
+    net->decoder()->forward(
+        net->EncodeBlocks(images, proprio).squeeze(0),
+        [&cache](int layer, const Qkv& qkv) { return cache.Attend(layer, qkv.q, qkv.k, qkv.v); });
     if (Status status = cache.EndBlock(); !status.ok()) return status;
   }
   return {};
@@ -114,8 +113,8 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
     const size_t count = std::min<size_t>(kCounterfactualsAtOnce, cases.size() - first);
     std::vector<SubHistory> histories;
     for (size_t i = first; i < first + count; ++i) {
-      histories.push_back(WithOneChunk(cases[i].first, cases[i].second, sizes.chunk_blocks,
-                                       tail_begin, end));
+      histories.push_back(
+          WithOneChunk(cases[i].first, cases[i].second, sizes.chunk_blocks, tail_begin, end));
     }
     const Batch batch =
         MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories), sizes,
@@ -144,9 +143,9 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const DemoEpisode& episode,
   CacheConfig cache_config;
   cache_config.window_blocks = sizes.window_blocks;
   cache_config.chunk_blocks = sizes.chunk_blocks;
-  Result<std::unique_ptr<KvCache>> cache = KvCache::Create(
-      GeometryOf(sizes, sizes.max_instruction_tokens, episode.blocks), cache_config,
-      std::make_unique<FeatureRecorder>(useful, &features), torch::kCPU);
+  Result<std::unique_ptr<KvCache>> cache =
+      KvCache::Create(GeometryOf(sizes, sizes.max_instruction_tokens, episode.blocks), cache_config,
+                      std::make_unique<FeatureRecorder>(useful, &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
   if (Status status = RunThroughCache(net, episode, **cache); !status.ok()) return status;
   if (features.empty()) return labelled;

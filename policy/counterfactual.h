@@ -15,10 +15,10 @@ namespace kvla {
 
 // One demonstration as the gate meets it: chunks in the order in which they leave the window.
 struct LabelledChunks {
-  torch::Tensor features;         // [chunks, chunk tokens, gate features], see GateFeatures()
-  torch::Tensor useful;           // [chunks], 1 where the chunk alone lowers the loss enough
-  std::vector<double> drops;      // [chunks], by how much
-  int target = -1;                // the class the decision was about; for the report only
+  torch::Tensor features;     // [chunks, chunk tokens, gate features], see GateFeatures()
+  torch::Tensor useful;       // [chunks], 1 where the chunk alone lowers the loss enough
+  std::vector<double> drops;  // [chunks], by how much
+  int target = -1;            // the class the decision was about; for the report only
 };
 
 // The drop in the policy's own loss (action, waypoint and target heads) over the first blocks of

@@ -18,9 +18,7 @@ torch::Tensor SplitHeads(const torch::Tensor& x, int heads) {
 
 }  // namespace
 
-RmsNormImpl::RmsNormImpl(int size) {
-  weight_ = register_parameter("weight", torch::ones({size}));
-}
+RmsNormImpl::RmsNormImpl(int size) { weight_ = register_parameter("weight", torch::ones({size})); }
 
 torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) {
   return torch::rms_norm(x, weight_.sizes(), weight_, kNormEpsilon);
@@ -68,8 +66,8 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, int layer,
 }
 
 DecoderImpl::DecoderImpl(const DecoderSizes& sizes) {
-  embed_tokens_ = register_module("embed_tokens",
-                                  torch::nn::Embedding(sizes.vocabulary, sizes.hidden_size));
+  embed_tokens_ =
+      register_module("embed_tokens", torch::nn::Embedding(sizes.vocabulary, sizes.hidden_size));
   torch::nn::ModuleList list;
   for (int i = 0; i < sizes.num_layers; ++i) {
     layers_.emplace_back(sizes);

@@ -22,12 +22,12 @@ struct DemoEpisode {
   std::string task, delay, instruction;
   uint64_t episode = 0;
   int steps = 0, blocks = 0;
-  std::vector<std::vector<uint8_t>> images;              // per camera: [blocks, height, width, 3]
-  std::vector<std::array<float, kProprioDim>> proprio;   // [blocks]
-  std::vector<std::array<float, kTargetDim>> targets;    // [steps], position in world metres
-  std::vector<std::array<float, 3>> waypoints;           // [steps], world metres
-  std::vector<int> target_class;                         // [steps], -1 where there is none
-  std::vector<uint8_t> decision;                         // [steps], 1 while the decision is open
+  std::vector<std::vector<uint8_t>> images;             // per camera: [blocks, height, width, 3]
+  std::vector<std::array<float, kProprioDim>> proprio;  // [blocks]
+  std::vector<std::array<float, kTargetDim>> targets;   // [steps], position in world metres
+  std::vector<std::array<float, 3>> waypoints;          // [steps], world metres
+  std::vector<int> target_class;                        // [steps], -1 where there is none
+  std::vector<uint8_t> decision;                        // [steps], 1 while the decision is open
   // Inferences that saw the cue, half-open [begin, end). The sampler of sub-histories keeps them; a
   // gate never sees them.
   std::vector<std::pair<int, int>> cue_blocks;

@@ -22,6 +22,7 @@ namespace kvla {
 namespace {
 
 constexpr double kGradientNorm = 1.0;
+constexpr int kNoteEvery = 10;  // epochs
 
 class GateTrainer {
  public:
@@ -48,12 +49,12 @@ class GateTrainer {
 };
 
 Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out) {
+  // Spread over the whole set: its order follows task and delay.
   const int total = std::min(episodes, source.size());
-  int index = 0;
-  while (static_cast<int>(out->size()) < total && index < source.size()) {
+  for (int i = 0; i < total; ++i) {
     if (Stopped()) return {StatusCode::kCancelled, "stopped while labelling"};
     const auto begin = std::chrono::steady_clock::now();
-    Result<DemoEpisode> episode = source.Read(index++);
+    Result<DemoEpisode> episode = source.Read(static_cast<int>(int64_t{i} * source.size() / total));
     if (!episode.ok()) return episode.status();
     if (!config_.task.empty() && episode->task != config_.task) continue;
     Result<LabelledChunks> labelled = LabelChunks(policy_.net, *episode, config_);
@@ -61,8 +62,7 @@ Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<Labelled
     if (labelled->features.defined()) out->push_back(*std::move(labelled));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     if (hooks_.on_progress) {
-      hooks_.on_progress({static_cast<int>(out->size()), total, 0.0, seconds.count(),
-                          "labelling chunks by counterfactuals"});
+      hooks_.on_progress({"label chunks", i + 1, total, 0.0, seconds.count(), ""});
     }
   }
   return {};
@@ -92,10 +92,9 @@ double GateTrainer::Loss(const std::vector<LabelledChunks>& set) {
   const torch::NoGradGuard no_grad;
   double total = 0;
   for (const LabelledChunks& episode : set) {
-    total += torch::binary_cross_entropy_with_logits(gate_->Forward(episode.features),
-                                                     episode.useful, {},
-                                                     torch::tensor(config_.positive_weight),
-                                                     at::Reduction::Mean)
+    total += torch::binary_cross_entropy_with_logits(
+                 gate_->Forward(episode.features), episode.useful, {},
+                 torch::tensor(config_.positive_weight), at::Reduction::Mean)
                  .item<double>();
   }
   return total / std::max<double>(1.0, static_cast<double>(set.size()));
@@ -119,8 +118,9 @@ Status GateTrainer::Fit() {
     curve << epoch + 1 << ',' << loss << ',' << held_out << '\n' << std::flush;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     if (hooks_.on_progress) {
-      hooks_.on_progress({epoch + 1, config_.epochs, loss, seconds.count(),
-                          fmt::format("fitting the gate; validation loss {:.4f}", held_out)});
+      const bool tell = (epoch + 1) % kNoteEvery == 0 || epoch + 1 == config_.epochs;
+      hooks_.on_progress({"fit gate", epoch + 1, config_.epochs, loss, seconds.count(),
+                          tell ? fmt::format("validation loss {:.4f}", held_out) : ""});
     }
   }
   return {};
@@ -137,8 +137,8 @@ void GateTrainer::Calibrate() {
   }
   if (useful.empty()) return;
   std::sort(useful.begin(), useful.end());
-  const auto index = static_cast<size_t>(
-      std::floor((1.0 - config_.recall) * static_cast<double>(useful.size())));
+  const auto index =
+      static_cast<size_t>(std::floor((1.0 - config_.recall) * static_cast<double>(useful.size())));
   shift_ = useful[std::min(index, useful.size() - 1)];
   gate_->named_parameters()["head.bias"].sub_(shift_);
 }
@@ -185,13 +185,13 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   if (Status s = Label(demos, config_.episodes, &train_); !s.ok()) return s;
   if (Status s = Label(validation, config_.validation_episodes, &validation_); !s.ok()) return s;
   if (train_.empty() || validation_.empty()) {
-    return BadInput(fmt::format("no demonstration of task '{}' is long enough for a gate",
-                                config_.task));
+    return BadInput(
+        fmt::format("no demonstration of task '{}' is long enough for a gate", config_.task));
   }
   const PolicyConfig& sizes = policy_.config;
   const CacheGeometry geometry = GeometryOf(sizes, sizes.max_instruction_tokens, 1);
-  gate_ = ChunkGate(
-      GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
+  gate_ =
+      ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
   if (Status s = Fit(); !s.ok()) return s;
   Calibrate();
   const std::string report = Describe().dump(2) + "\n";

@@ -15,11 +15,11 @@
 namespace kvla {
 
 struct GateTrainConfig {
-  std::string checkpoint;   // the frozen policy
-  std::string demos;        // training demonstrations
-  std::string validation;   // demonstrations that calibrate the threshold
-  std::string out;          // gate file to write (safetensors)
-  std::string task;         // only this task's demonstrations; empty: all
+  std::string checkpoint;  // the frozen policy
+  std::string demos;       // training demonstrations
+  std::string validation;  // demonstrations that calibrate the threshold
+  std::string out;         // gate file to write (safetensors)
+  std::string task;        // only this task's demonstrations; empty: all
   int seed = 0;
   int episodes = 300;
   int validation_episodes = 60;

@@ -30,13 +30,12 @@ ImageEncoderImpl::ImageEncoderImpl(int image_size, int tokens, int hidden_size)
       "trunk",
       torch::nn::Sequential(
           Conv(3, kChannels[0], kPatch, kPatchStride, (kPatch - kPatchStride) / 2),
-          ChannelNorm(kChannels[0]), torch::nn::SiLU(),
-          Conv(kChannels[0], kChannels[1], 3, 2, 1), ChannelNorm(kChannels[1]), torch::nn::SiLU(),
-          Conv(kChannels[1], kChannels[2], 3, 1, 1), ChannelNorm(kChannels[2]), torch::nn::SiLU(),
-          Conv(kChannels[2], kMapChannels, 1, 1, 0), ChannelNorm(kMapChannels),
-          torch::nn::SiLU()));
-  to_tokens_ = register_module(
-      "to_tokens", torch::nn::Linear(kMapChannels * side * side, tokens * hidden_size));
+          ChannelNorm(kChannels[0]), torch::nn::SiLU(), Conv(kChannels[0], kChannels[1], 3, 2, 1),
+          ChannelNorm(kChannels[1]), torch::nn::SiLU(), Conv(kChannels[1], kChannels[2], 3, 1, 1),
+          ChannelNorm(kChannels[2]), torch::nn::SiLU(), Conv(kChannels[2], kMapChannels, 1, 1, 0),
+          ChannelNorm(kMapChannels), torch::nn::SiLU()));
+  to_tokens_ = register_module("to_tokens",
+                               torch::nn::Linear(kMapChannels * side * side, tokens * hidden_size));
   norm_ = register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{hidden_size}));
 }
 

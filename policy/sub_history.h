@@ -12,9 +12,9 @@ namespace kvla {
 
 // Whole chunks at their true positions: a run of recent chunks and a random choice of older ones.
 struct SubHistory {
-  std::vector<int> blocks;             // true block indices, increasing
+  std::vector<int> blocks;               // true block indices, increasing
   std::vector<ChunkDecision> decisions;  // one per complete sampled chunk, `chunk` its true index
-  bool holds_cue = false;              // every chunk with a cue is among the blocks
+  bool holds_cue = false;                // every chunk with a cue is among the blocks
 };
 
 struct SubHistoryOptions {

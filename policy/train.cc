@@ -109,9 +109,9 @@ Status Trainer::Prepare() {
   for (const torch::Tensor& p : net_->parameters()) (p.dim() > 1 ? matrices : vectors).push_back(p);
   const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
   std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(matrices, std::make_unique<torch::optim::AdamWOptions>(
-                                    torch::optim::AdamWOptions(options).weight_decay(
-                                        config_.weight_decay)));
+  groups.emplace_back(matrices,
+                      std::make_unique<torch::optim::AdamWOptions>(
+                          torch::optim::AdamWOptions(options).weight_decay(config_.weight_decay)));
   groups.emplace_back(vectors, std::make_unique<torch::optim::AdamWOptions>(
                                    torch::optim::AdamWOptions(options).weight_decay(0.0)));
   optimizer_ = std::make_unique<torch::optim::AdamW>(groups, options);
@@ -150,8 +150,8 @@ double Trainer::Step(int step) {
   Rng rng(StableHash(fmt::format("batch/{}/{}", config_.seed, step)));
   const bool full = rng.Uniform() < config_.full_history_share;
   const bool compress = rng.Uniform() < config_.compression_share;
-  const Batch batch = DrawBatch(train_, full ? config_.full_history_batch : config_.batch, full,
-                                compress, rng);
+  const Batch batch =
+      DrawBatch(train_, full ? config_.full_history_batch : config_.batch, full, compress, rng);
   const double warm = std::min(1.0, (step + 1.0) / std::max(1, config_.warmup_steps));
   const double cosine = 0.5 * (1.0 + std::cos(std::numbers::pi * step / config_.steps));
   const double rate =
@@ -193,10 +193,10 @@ std::string Trainer::Validate() {
     add(CountTargets(outputs, batch, true), &decision);
   }
   average_->Swap(net_);
-  return fmt::format("validation: action loss {:.4f}, target right at the cue {:.3f}, at the "
-                     "decision {:.3f}",
-                     action, cue.right / std::max(1.0, cue.known),
-                     decision.right / std::max(1.0, decision.known));
+  return fmt::format(
+      "validation: action loss {:.4f}, target right at the cue {:.3f}, at the "
+      "decision {:.3f}",
+      action, cue.right / std::max(1.0, cue.known), decision.right / std::max(1.0, decision.known));
 }
 
 Status Trainer::CheckEncoder() {
@@ -207,16 +207,16 @@ Status Trainer::CheckEncoder() {
   const torch::Tensor spread = tokens.std(0).mean(-1);  // [tokens_per_block]
   const double least = spread.min().item<double>();
   if (least > kLeastTokenSpread) return {};
-  return InternalError(fmt::format("the image encoder died: one of its tokens varies by {:.2g} "
-                                   "over a batch, less than {}",
-                                   least, kLeastTokenSpread));
+  return InternalError(
+      fmt::format("the image encoder died: one of its tokens varies by {:.2g} "
+                  "over a batch, less than {}",
+                  least, kLeastTokenSpread));
 }
 
 Status Trainer::SaveWeights(int step) {
   average_->Swap(net_);
   const Status status = SaveCheckpoint(
-      config_.out, net_,
-      {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
+      config_.out, net_, {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
       config_.half_file ? torch::kFloat16 : torch::kFloat32);
   average_->Swap(net_);
   return status;
@@ -240,7 +240,8 @@ Status Trainer::Loop() {
       note = Validate();
     }
     curve << done << ',' << loss << ',' << seconds.count() << ",\"" << note << "\"\n" << std::flush;
-    if (hooks_.on_progress) hooks_.on_progress({done, config_.steps, loss, seconds.count(), note});
+    if (hooks_.on_progress)
+      hooks_.on_progress({"train", done, config_.steps, loss, seconds.count(), note});
     const bool stop = hooks_.stop != nullptr && *hooks_.stop;
     if (stop || done % config_.checkpoint_every == 0 || done == config_.steps) {
       if (Status s = SaveTrainState(state, done, net_, *average_, *optimizer_); !s.ok()) return s;

@@ -15,10 +15,10 @@
 namespace kvla {
 
 struct TrainConfig {
-  std::string demos;        // folder of training demonstrations
-  std::string validation;   // folder of validation demonstrations
-  std::string out;          // checkpoint folder to write
-  std::string init_from;    // checkpoint folder to start from; empty: fresh weights
+  std::string demos;       // folder of training demonstrations
+  std::string validation;  // folder of validation demonstrations
+  std::string out;         // checkpoint folder to write
+  std::string init_from;   // checkpoint folder to start from; empty: fresh weights
   PolicyConfig policy;
   int seed = 0;
   int steps = 1500;
@@ -70,6 +70,7 @@ struct TrainConfig {
 };
 
 struct TrainProgress {
+  const char* phase = "";  // what the steps count
   int step = 0, steps = 0;
   double loss = 0, seconds_per_step = 0;
   std::string note;  // validation figures, when there are new ones

@@ -54,8 +54,8 @@ Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAvera
     fs::rename(temporary, folder / kStateFile);
     return {};
   } catch (const std::exception& e) {
-    return IoError(fmt::format("{}: the training state could not be written: {}", folder.string(),
-                               e.what()));
+    return IoError(
+        fmt::format("{}: the training state could not be written: {}", folder.string(), e.what()));
   }
 }
 
@@ -77,9 +77,9 @@ Result<int> LoadTrainState(const fs::path& folder, VlaNet& net, WeightAverage& a
     archive.read("step", step);
     return step.item<int>();
   } catch (const std::exception& e) {
-    return BadInput(fmt::format(
-        "{}: this training state cannot be resumed ({}); remove it to start again", path.string(),
-        std::string(e.what()).substr(0, 200)));
+    return BadInput(
+        fmt::format("{}: this training state cannot be resumed ({}); remove it to start again",
+                    path.string(), std::string(e.what()).substr(0, 200)));
   }
 }
 

@@ -30,8 +30,8 @@ class WeightAverage {
 Status SaveTrainState(const std::filesystem::path& folder, int step, VlaNet& net,
                       WeightAverage& average, torch::optim::Optimizer& optimizer);
 // The step to go on with; 0 where there is no state.
-Result<int> LoadTrainState(const std::filesystem::path& folder, VlaNet& net,
-                           WeightAverage& average, torch::optim::Optimizer& optimizer);
+Result<int> LoadTrainState(const std::filesystem::path& folder, VlaNet& net, WeightAverage& average,
+                           torch::optim::Optimizer& optimizer);
 
 }  // namespace kvla
 

@@ -34,8 +34,8 @@ TrainingPlan PlanBatch(const Batch& batch, const PolicyConfig& config, torch::De
   std::vector<Visibility> samples;
   int last = config.age_clamp_blocks;
   for (const SubHistory& history : batch.histories) {
-    samples.push_back(VisibilityOf(history, config, batch.blocks,
-                                   static_cast<int>(batch.instruction.size(0))));
+    samples.push_back(
+        VisibilityOf(history, config, batch.blocks, static_cast<int>(batch.instruction.size(0))));
     last = std::max(last, samples.back().positions.back());
   }
   const RotaryTable rotary(config.head_dim(), config.rope_theta, last + 1);
@@ -61,13 +61,12 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch) {
   const torch::Tensor blocks =
       net->EncodeBlocks(images, batch.proprio.to(device))
           .view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
-  const torch::Tensor hidden =
-      net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
-        return TrainingAttention(qkv.q, WithInstruction(instruction[layer].k, qkv.k),
-                                 WithInstruction(instruction[layer].v, qkv.v), plan);
-      });
-  return net->Heads(hidden.view(
-      {batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}));
+  const torch::Tensor hidden = net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
+    return TrainingAttention(qkv.q, WithInstruction(instruction[layer].k, qkv.k),
+                             WithInstruction(instruction[layer].v, qkv.v), plan);
+  });
+  return net->Heads(
+      hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}));
 }
 
 }  // namespace kvla

@@ -43,8 +43,9 @@ Result<torch::Device> DeviceOf(const std::string& name) {
   if (name == "cpu") return torch::Device(torch::kCPU);
   if (name != "cuda") return BadInput(fmt::format("device '{}': use cpu or cuda", name));
   if (!torch::cuda::is_available()) {
-    return BadInput("device cuda: no CUDA device is usable by this build; use device: cpu, or the "
-                    "cuda preset on a machine with a GPU");
+    return BadInput(
+        "device cuda: no CUDA device is usable by this build; use device: cpu, or the "
+        "cuda preset on a machine with a GPU");
   }
   return torch::Device(torch::kCUDA);
 }
@@ -70,9 +71,9 @@ torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
   std::vector<torch::Tensor> images;
   for (const std::span<const uint8_t>& image : input.images) {
     // The tensor borrows the caller's bytes until the encoder has converted them.
-    images.push_back(torch::from_blob(const_cast<uint8_t*>(image.data()), {1, side, side, 3},
-                                      torch::kUInt8)
-                         .to(device));
+    images.push_back(
+        torch::from_blob(const_cast<uint8_t*>(image.data()), {1, side, side, 3}, torch::kUInt8)
+            .to(device));
   }
   const torch::Tensor proprio =
       torch::tensor(torch::ArrayRef<float>(input.proprio)).unsqueeze(0).to(device);

@@ -32,8 +32,8 @@ struct FrameInput {
 struct EpisodeContext {
   std::string instruction;
   uint64_t stream_key = 0;  // keys the random draws of a cache method
-  // Inferences that see the cue, half-open [begin, end). Privileged: it reaches the cache only under
-  // a method that declares that it needs it (`oracle`).
+  // Inferences that see the cue, half-open [begin, end). Privileged: it reaches the cache only
+  // under a method that declares that it needs it (`oracle`).
   std::vector<std::pair<int, int>> cue_blocks;
 };
 

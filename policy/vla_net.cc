@@ -46,10 +46,9 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
   }
   register_module("image_encoders", list);
   state_encoder_ = register_module(
-      "state_encoder",
-      torch::nn::Sequential(torch::nn::Linear(kProprioDim, width), torch::nn::SiLU(),
-                            torch::nn::Linear(width, width),
-                            torch::nn::LayerNorm(std::vector<int64_t>{width})));
+      "state_encoder", torch::nn::Sequential(torch::nn::Linear(kProprioDim, width),
+                                             torch::nn::SiLU(), torch::nn::Linear(width, width),
+                                             torch::nn::LayerNorm(std::vector<int64_t>{width})));
   slot_embedding_ = register_parameter(
       "slot_embedding", kEmbeddingSpread * torch::randn({config.tokens_per_block(), width}));
   instruction_position_ =
@@ -59,9 +58,8 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
   const int block_width = config.tokens_per_block() * width;
   action_head_ = register_module(
       "action_head",
-      torch::nn::Sequential(
-          torch::nn::Linear(block_width, kHeadWidth), torch::nn::SiLU(),
-          torch::nn::Linear(kHeadWidth, config.replan_steps * (kMotionDim + 1))));
+      torch::nn::Sequential(torch::nn::Linear(block_width, kHeadWidth), torch::nn::SiLU(),
+                            torch::nn::Linear(kHeadWidth, config.replan_steps * (kMotionDim + 1))));
   waypoint_head_ = register_module("waypoint_head", torch::nn::Linear(block_width, 3));
   target_head_ =
       register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));

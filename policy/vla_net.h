@@ -34,8 +34,8 @@ class VlaNetImpl : public torch::nn::Module {
                              const torch::Tensor& proprio);
   // ids: [n] -> [n, hidden], with a learned position each: rotary positions are all one there.
   torch::Tensor EmbedInstruction(const torch::Tensor& ids);
-  // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of the
-  // block: through the state token alone, what a camera saw was hardly learned.
+  // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of
+  // the block: through the state token alone, what a camera saw was hardly learned.
   HeadOutputs Heads(const torch::Tensor& hidden);
 
   // The instruction attends to itself alone, un-rotated; returns each layer's keys and values

@@ -1,0 +1,150 @@
+// Runs the real program from outside, as a person or a script does.
+#ifndef KVLA_TESTS_APPS_PROGRAM_H_
+#define KVLA_TESTS_APPS_PROGRAM_H_
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+extern char** environ;
+
+namespace kvla {
+
+// A folder of its own, gone at the end.
+class ScratchDir {
+ public:
+  ScratchDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "kvla_apps_XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~ScratchDir() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  ScratchDir(const ScratchDir&) = delete;
+  ScratchDir& operator=(const ScratchDir&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string ReadText(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void WriteText(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+// Everything below a folder, sorted, relative to it.
+inline std::set<std::string> Listing(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    names.insert(entry.path().lexically_relative(folder).string());
+  }
+  return names;
+}
+
+struct Output {
+  int status = -1;  // exit status; 128 + N when signal N ended it, as a shell says
+  std::string out, err;
+};
+
+// One run of the program in the background; killed at the end if it still runs.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), KVLA_PROGRAM);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, (streams_ / "out").c_str(), flags, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, (streams_ / "err").c_str(), flags, 0600);
+    if (posix_spawn(&pid_, KVLA_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) pid_ = -1;
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      Signal(SIGKILL);
+      Wait();
+    }
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void Signal(int signal) {
+    if (pid_ > 0) kill(pid_, signal);
+  }
+  // Without reaping it.
+  bool Ended() const {
+    siginfo_t info{};
+    if (pid_ <= 0) return true;
+    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid == pid_;
+  }
+  Output Wait() {
+    Output output;
+    int status = 0;
+    if (pid_ > 0 && waitpid(pid_, &status, 0) == pid_) {
+      output.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    pid_ = -1;
+    output.out = ReadText(streams_ / "out");
+    output.err = ReadText(streams_ / "err");
+    return output;
+  }
+
+ private:
+  ScratchDir streams_;
+  pid_t pid_ = -1;
+};
+
+inline Output Kvla(std::vector<std::string> arguments) {
+  return Program(std::move(arguments)).Wait();
+}
+
+// The committed policy, copied: a training that goes on beside the tests may rewrite it.
+inline void CopyCheckpoint(const std::filesystem::path& to) {
+  const std::filesystem::path from =
+      std::filesystem::path(KVLA_ASSET_ROOT) / "policy/weights/recall_color";
+  std::filesystem::create_directories(to);
+  for (const char* name : {"config.yaml", "model.safetensors"}) {
+    std::filesystem::copy_file(from / name, to / name);
+  }
+}
+
+// Two arms on the control task.
+inline std::string RunYaml(const std::filesystem::path& checkpoint, int episodes) {
+  return "name: test\ncheckpoint: " + checkpoint.string() +
+         "\nepisodes: " + std::to_string(episodes) +
+         "\n"
+         "tasks:\n"
+         "  - {name: pick_place, delays: [short]}\n"
+         "arms:\n"
+         "  - name: full\n"
+         "    cache: {policy: full}\n"
+         "  - name: window\n"
+         "    cache: {policy: window}\n";
+}
+
+}  // namespace kvla
+
+#endif  // KVLA_TESTS_APPS_PROGRAM_H_
