@@ -126,6 +126,7 @@ Batch Trainer::DrawBatch(const Corpus& corpus, int samples, bool full, bool comp
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
   options.compress = compress;
+  options.end_share = config_.end_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
   std::vector<const DemoEpisode*> episodes;
   std::vector<SubHistory> histories;
@@ -140,8 +141,11 @@ Batch Trainer::DrawBatch(const Corpus& corpus, int samples, bool full, bool comp
 
 torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
   const BlockLosses losses = ComputeLosses(outputs, batch);
-  return Mean(ActionLoss(losses), losses.action_valid) +
-         config_.waypoint_weight * Mean(losses.waypoint, losses.action_valid) +
+  // Decisions are few beside the chores around them.
+  const torch::Tensor weight =
+      losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.decision);
+  return Mean(ActionLoss(losses) * weight, weight) +
+         config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid);
 }
 

@@ -33,6 +33,8 @@ struct TrainConfig {
   double compression_share = 0.0;
   double waypoint_weight = 0.5;
   double target_weight = 0.5;
+  double decision_weight = 1.0;
+  double end_share = 0.5;
   bool bf16 = true;
   bool half_file = true;
   int threads = 2;
@@ -61,6 +63,10 @@ struct TrainConfig {
       "share of steps on histories with chunks compressed or dropped");
     v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
     v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
+    v("decision_weight", decision_weight, Range{0.0, 100.0},
+      "weight of blocks with an open decision in the action and waypoint losses");
+    v("end_share", end_share, Range{0.0, 1.0},
+      "share of sub-histories that end where the episode ends");
     v("bf16", bf16, "bfloat16 autocast");
     v("half_file", half_file, "write model.safetensors in float16");
     v("threads", threads, Range{1, 256}, "LibTorch threads");
