@@ -75,9 +75,7 @@ json PoliciesJson(const AppContext& context) {
   return rows;
 }
 
-std::string Words(const json& list) {
-  return Join(list.get<std::vector<std::string>>(), ", ");
-}
+std::string Words(const json& list) { return Join(list.get<std::vector<std::string>>(), ", "); }
 
 int RunList(const AppContext& context, const std::string& what, bool as_json) {
   Result<json> rows = what == "tasks"    ? TasksJson(context)
@@ -118,9 +116,8 @@ CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code) {
       ->required()
       ->check(CLI::IsMember({"tasks", "caches", "policies"}));
   command->add_flag("--json", *as_json, "For programs");
-  command->callback([what, as_json, &context, exit_code] {
-    *exit_code = RunList(context, *what, *as_json);
-  });
+  command->callback(
+      [what, as_json, &context, exit_code] { *exit_code = RunList(context, *what, *as_json); });
   return command;
 }
 

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-
 #include <exception>
 
 #include "apps/app_context.h"
@@ -13,10 +12,11 @@ int main(int argc, char** argv, char** envp) {
     context.environment.emplace_back(*variable);
   }
   CLI::App app("kvla: key-value cache methods for vision-language-action policies, in the loop");
-  app.set_version_flag("--version", std::string(kvla::Version()) + " (" +
-                                        std::string(kvla::GitCommit()) + ")");
+  app.set_version_flag("--version",
+                       std::string(kvla::Version()) + " (" + std::string(kvla::GitCommit()) + ")");
   app.require_subcommand(1);
-  app.add_option("--assets", context.asset_root, "Folder that holds sim/models, tasks/ and configs/")
+  app.add_option("--assets", context.asset_root,
+                 "Folder that holds sim/models, tasks/ and configs/")
       ->check(CLI::ExistingDirectory);
   int exit_code = kvla::kExitDone;
   kvla::AddCommands(app, context, &exit_code);

@@ -67,13 +67,16 @@ Result<std::vector<Cells>> CheckTasks(const RunPlan& plan) {
     const std::vector<std::string>& known = cell.task->info().delays;
     if (cell.delays.empty()) cell.delays = known;
     if (cell.delays.empty()) cell.delays = {""};
+    std::set<std::string> listed_delays;
     for (const std::string& delay : cell.delays) {
+      if (!listed_delays.insert(delay).second) {
+        return BadInput(fmt::format("{}: delay '{}' is listed twice", where, delay));
+      }
       const bool listed = std::find(known.begin(), known.end(), delay) != known.end();
       if (!listed && !(known.empty() && delay.empty())) {
-        return BadInput(fmt::format("{}: task '{}' has no delay '{}', only {}{}", where,
-                                    config.tasks[i].name, delay,
-                                    known.empty() ? "one without a name" : Join(known, ", "),
-                                    DidYouMean(delay, known)));
+        return BadInput(fmt::format(
+            "{}: task '{}' has no delay '{}', only {}{}", where, config.tasks[i].name, delay,
+            known.empty() ? "one without a name" : Join(known, ", "), DidYouMean(delay, known)));
       }
     }
     Result<std::unique_ptr<World>> world = World::Load(cell.task->scene());

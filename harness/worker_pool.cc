@@ -305,7 +305,7 @@ Status Pool::Run() {
       process->Kill();
       process->Reap();
       const std::string why = fmt::format(
-          "its worker hung for more than {:.0f} s and was killed",
+          "its worker hung for more than {:g} s and was killed",
           process->ready ? options_.job_limit_s : options_.setup_limit_s);
       Status status = Lose(process, why);
       processes_.erase(processes_.begin() + static_cast<ptrdiff_t>(i));

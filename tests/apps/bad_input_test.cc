@@ -48,8 +48,8 @@ class BadInputTest : public testing::Test {
 };
 
 TEST_F(BadInputTest, TheConfigItselfIsGood) {
-  const Output output = Kvla(
-      {"eval", Config().string(), "--out", (scratch_ / "out").string(), "--dry-run"});
+  const Output output =
+      Kvla({"eval", Config().string(), "--out", (scratch_ / "out").string(), "--dry-run"});
   EXPECT_EQ(output.status, 0) << output.err;
   EXPECT_NE(output.out.find("= 4 episodes, 0 there already"), std::string::npos) << output.out;
   EXPECT_FALSE(fs::exists(scratch_ / "out"));
@@ -69,9 +69,7 @@ TEST_F(BadInputTest, WrongType) {
   ExpectRefused({"run.yaml:3", "'episodes'", "many"});
 }
 
-TEST_F(BadInputTest, OutOfRange) {
-  ExpectRefused({"'episodes'", "0"}, {"--set", "episodes=0"});
-}
+TEST_F(BadInputTest, OutOfRange) { ExpectRefused({"'episodes'", "0"}, {"--set", "episodes=0"}); }
 
 TEST_F(BadInputTest, NotYaml) {
   WriteText(Config(), "arms: [{name: full\n");
@@ -103,7 +101,7 @@ TEST_F(BadInputTest, TruncatedWeights) {
 }
 
 TEST_F(BadInputTest, WeightsOfAnotherShape) {
-  Replace(scratch_ / "checkpoint/config.yaml", "num_layers: 4", "num_layers: 5");
+  Replace(scratch_ / "checkpoint/config.yaml", "num_layers: 2", "num_layers: 3");
   ExpectRefused({"model.safetensors"});
 }
 
@@ -177,7 +175,7 @@ TEST_F(BadInputTest, Demos) {
       {"{task: pick_place, delay: short, split: evaluation}", "evaluation"},
       {"{task: pick_plaice, delay: short}", "did you mean 'pick_place'?"},
       {"{task: recall_color, delay: shirt}", "shirt"},
-      {"{task: pick_place, delay: short, episodes: no}", "'episodes'"}};
+      {"{task: pick_place, delay: short, episodes: no}", "'sets.0.episodes': expected int"}};
   for (const auto& [set, part] : bad) {
     WriteText(Config(), "sets:\n  - " + set + "\n");
     const std::set<std::string> listing = Listing(scratch_.path());
@@ -196,7 +194,7 @@ TEST(ListTest, JsonParsesAndTextNamesTheSame) {
   const std::vector<std::pair<std::string, std::set<std::string>>> wanted = {
       {"tasks", {"pick_place", "recall_color"}},
       {"caches", {"full", "window", "sink_window", "random", "mean_pool", "oracle", "gated"}},
-      {"policies", {"policy/weights/recall_color"}}};
+      {"policies", {}}};
   for (const auto& [what, names] : wanted) {
     const Output json = Kvla({"list", what, "--json"});
     EXPECT_EQ(json.status, 0) << json.err;
@@ -212,6 +210,17 @@ TEST(ListTest, JsonParsesAndTextNamesTheSame) {
     for (const std::string& name : names) EXPECT_TRUE(listed.contains(name)) << what << " " << name;
   }
   EXPECT_EQ(Kvla({"list", "things"}).status, 2);
+}
+
+TEST(ListTest, PoliciesAreFoundWhereTheRepositoryKeepsThem) {
+  ScratchDir assets;
+  CopyCheckpoint(assets / "policy/weights/mine");
+  const Output output = Kvla({"--assets", assets.path().string(), "list", "policies", "--json"});
+  EXPECT_EQ(output.status, 0) << output.err;
+  const auto rows = nlohmann::json::parse(output.out, nullptr, false).at("rows");
+  ASSERT_EQ(rows.size(), 1u) << output.out;
+  EXPECT_EQ(rows[0].at("name"), "policy/weights/mine");
+  EXPECT_EQ(rows[0].at("layers"), 2);
 }
 
 }  // namespace

@@ -28,6 +28,20 @@ void DropTimes(json* node) {
   }
 }
 
+// Whether none of the processes is left after a moment.
+bool Vanish(const std::set<pid_t>& pids) {
+  for (int i = 0; i < 500; ++i) {
+    bool left = false;
+    for (const pid_t pid : pids) {
+      const std::string stat = ReadText("/proc/" + std::to_string(pid) + "/stat");
+      left = left || (!stat.empty() && stat.find(") Z ") == std::string::npos);
+    }
+    if (!left) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 class EvalTest : public testing::Test {
  protected:
   void SetUp() override { CopyCheckpoint(scratch_ / "checkpoint"); }
@@ -35,8 +49,8 @@ class EvalTest : public testing::Test {
   std::vector<std::string> Eval(const std::string& out, int episodes, int workers) {
     const fs::path config = scratch_ / ("run_" + std::to_string(episodes) + ".yaml");
     WriteText(config, RunYaml(scratch_ / "checkpoint", episodes));
-    return {"eval", config.string(), "--out", (scratch_ / out).string(), "--workers",
-            std::to_string(workers)};
+    return {"eval",      config.string(),        "--out", (scratch_ / out).string(),
+            "--workers", std::to_string(workers)};
   }
   json Report(const std::string& out) {
     const Output output = Kvla({"report", (scratch_ / out).string(), "--json", "--episodes"});
@@ -64,7 +78,7 @@ class EvalTest : public testing::Test {
 };
 
 TEST_F(EvalTest, TheSameOutcomesAndStatesWithOneWorkerWithTwoAndTwice) {
-  constexpr int kEpisodes = 3;
+  constexpr int kEpisodes = 2;
   const Output first = Kvla(Eval("one", kEpisodes, 1));
   ASSERT_EQ(first.status, 0) << first.err;
   EXPECT_NE(first.out.find("pick_place, short"), std::string::npos) << first.out;
@@ -116,7 +130,7 @@ TEST_F(EvalTest, ReportKeepsMeasuredTimes) {
 }
 
 TEST_F(EvalTest, KilledFiveTimesAndResumedIsTheSameTable) {
-  constexpr int kEpisodes = 9;
+  constexpr int kEpisodes = 8;
   ASSERT_EQ(Kvla(Eval("whole", kEpisodes, 1)).status, 0);
   int killed = 0;
   for (int round = 0; round < 5; ++round) {
@@ -125,8 +139,11 @@ TEST_F(EvalTest, KilledFiveTimesAndResumedIsTheSameTable) {
     AwaitEpisodes(program, "killed", before + 1 + round % 3);
     // Somewhere within the next episode or its write.
     std::this_thread::sleep_for(std::chrono::milliseconds(13 * round));
+    const std::set<pid_t> workers = program.Children();
+    EXPECT_EQ(workers.size(), size_t{1} + round % 2);
     program.Signal(SIGKILL);
     killed += program.Wait().status == 128 + SIGKILL ? 1 : 0;
+    EXPECT_TRUE(Vanish(workers)) << "workers outlived the program";
     EXPECT_GT(Done("killed"), before) << "nothing was kept of round " << round;
   }
   EXPECT_EQ(killed, 5);

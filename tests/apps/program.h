@@ -3,12 +3,14 @@
 #define KVLA_TESTS_APPS_PROGRAM_H_
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -100,6 +102,21 @@ class Program {
     return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
            info.si_pid == pid_;
   }
+  // Processes that it started and that still run.
+  std::set<pid_t> Children() const {
+    std::set<pid_t> children;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const pid_t pid = std::atoi(entry.path().filename().c_str());
+      if (pid <= 0) continue;
+      const std::string stat = ReadText(entry.path() / "stat");
+      // "pid (name) state parent ..."; the name may hold anything.
+      const size_t after_name = stat.rfind(") ");
+      if (after_name != std::string::npos && std::atoi(stat.c_str() + after_name + 4) == pid_) {
+        children.insert(pid);
+      }
+    }
+    return children;
+  }
   Output Wait() {
     Output output;
     int status = 0;
@@ -121,13 +138,43 @@ inline Output Kvla(std::vector<std::string> arguments) {
   return Program(std::move(arguments)).Wait();
 }
 
-// The committed policy, copied: a training that goes on beside the tests may rewrite it.
+// A policy of a few thousand weights that was made as a person makes one: demonstrations, then one
+// step of training. It solves nothing.
+class TinyPolicy {
+ public:
+  TinyPolicy() {
+    WriteText(scratch_ / "demos.yaml",
+              "image_size: 32\n"
+              "sets:\n"
+              "  - {task: pick_place, delay: short, split: train, episodes: 1}\n"
+              "  - {task: pick_place, delay: short, split: validation, episodes: 1}\n");
+    const std::filesystem::path demos = scratch_ / "demos";
+    WriteText(scratch_ / "train.yaml",
+              "demos: " + (demos / "train").string() + "\nvalidation: " +
+                  (demos / "validation").string() + "\nout: " + folder().string() +
+                  "\n"
+                  "steps: 1\nbatch: 1\nsample_blocks: 8\nfull_history_share: 0\nthreads: 1\n"
+                  "policy: {image_size: 32, hidden_size: 32, num_layers: 2, num_heads: 2,\n"
+                  "         num_kv_heads: 1, intermediate_size: 48, window_blocks: 4,\n"
+                  "         chunk_blocks: 2, age_clamp_blocks: 8}\n");
+    made_ = Kvla({"demos", (scratch_ / "demos.yaml").string(), "--out", demos.string()});
+    if (made_.status == 0) made_ = Kvla({"train", (scratch_ / "train.yaml").string()});
+  }
+  const Output& made() const { return made_; }
+  std::filesystem::path folder() const { return scratch_ / "policy"; }
+
+ private:
+  ScratchDir scratch_;
+  Output made_;
+};
+
+// A copy of one policy, made once a process.
 inline void CopyCheckpoint(const std::filesystem::path& to) {
-  const std::filesystem::path from =
-      std::filesystem::path(KVLA_ASSET_ROOT) / "policy/weights/recall_color";
+  static const TinyPolicy policy;
+  ASSERT_EQ(policy.made().status, 0) << policy.made().err;
   std::filesystem::create_directories(to);
   for (const char* name : {"config.yaml", "model.safetensors"}) {
-    std::filesystem::copy_file(from / name, to / name);
+    std::filesystem::copy_file(policy.folder() / name, to / name);
   }
 }
 

@@ -1,0 +1,352 @@
+// Demonstrations: recorded, written as HDF5, read back; interrupted and broken files.
+#include "harness/demos.h"
+
+#include <gtest/gtest.h>
+#include <hdf5.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "harness/demo_reader.h"
+#include "harness/demo_recorder.h"
+#include "harness/demo_shard.h"
+#include "harness/policy_io.h"
+#include "tests/harness/test_worker.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+DemosConfig SmallConfig(int episodes = 2) {
+  DemosConfig config;
+  config.image_size = 32;
+  DemoSet set;
+  set.task = "pick_place";
+  set.delay = "short";
+  set.episodes = episodes;
+  config.sets = {set};
+  return config;
+}
+
+EpisodeKey Key(uint64_t episode, Split split = Split::kTrain) {
+  return {split, 0, "pick_place", "short", episode};
+}
+
+DemoRecording Record(uint64_t episode, const DemosConfig& config) {
+  auto recorder = DemoRecorder::Create("pick_place", KVLA_ASSET_ROOT, config.cameras,
+                                       config.image_size, config.replan_steps);
+  EXPECT_TRUE(recorder.ok()) << recorder.status().message();
+  Result<DemoRecording> recording = (*recorder)->Record(Key(episode), config.noise);
+  EXPECT_TRUE(recording.ok()) << recording.status().message();
+  EXPECT_TRUE(recording->success);
+  return *std::move(recording);
+}
+
+template <class Row>
+std::vector<float> Flat(const std::vector<Row>& rows) {
+  std::vector<float> flat;
+  for (const Row& row : rows) flat.insert(flat.end(), row.begin(), row.end());
+  return flat;
+}
+
+class DemosTest : public testing::Test {
+ protected:
+  // A finished shard of `recordings`.
+  fs::path Write(const DemosConfig& config, const std::vector<DemoRecording>& recordings) {
+    const DemoShard shard = PlanShards(config, scratch_.path())[0];
+    fs::create_directories(shard.path.parent_path());
+    Result<ShardWriter> writer = ShardWriter::Create(config, shard, KVLA_ASSET_ROOT);
+    EXPECT_TRUE(writer.ok()) << writer.status().message();
+    for (const DemoRecording& recording : recordings) EXPECT_TRUE(writer->Add(recording).ok());
+    EXPECT_FALSE(fs::exists(shard.path)) << "its name was there before it was complete";
+    EXPECT_TRUE(writer->Finish().ok());
+    return shard.path;
+  }
+  DemosOptions Options(const std::string& mode = "real") {
+    DemosOptions options;
+    options.out = scratch_.path();
+    options.asset_root = KVLA_ASSET_ROOT;
+    options.command = TestWorker(mode);
+    return options;
+  }
+
+  ScratchDir scratch_;
+};
+
+TEST_F(DemosTest, WhatIsReadIsWhatWasRecorded) {
+  const DemosConfig config = SmallConfig();
+  const DemoRecording r = Record(0, config);
+  Write(config, {r, Record(1, config)});
+  Result<std::unique_ptr<DemoReader>> reader = DemoReader::Open(scratch_ / "train");
+  ASSERT_TRUE(reader.ok()) << reader.status().message();
+  ASSERT_EQ((*reader)->size(), 2);
+  const Result<DemoEpisode> read = (*reader)->Read(0);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->task, "pick_place");
+  EXPECT_EQ(read->delay, "short");
+  EXPECT_EQ(read->instruction, r.scenario.instruction);
+  EXPECT_EQ(read->episode, 0u);
+  EXPECT_EQ(read->steps, r.steps);
+  EXPECT_EQ(read->blocks, (r.steps + 3) / 4);
+  EXPECT_EQ(read->images, r.images);
+  EXPECT_EQ(read->images[0].size(), size_t{32 * 32 * 3} * read->blocks);
+  EXPECT_EQ(Flat(read->targets), r.targets);
+  EXPECT_EQ(Flat(read->waypoints), r.waypoints);
+  EXPECT_EQ(read->target_class, std::vector<int>(r.target_class.begin(), r.target_class.end()));
+  EXPECT_EQ(read->decision, r.decision);
+  ASSERT_EQ(read->proprio.size(), static_cast<size_t>(read->blocks));
+  for (size_t b = 0; b < read->proprio.size(); ++b) {
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_FLOAT_EQ(read->proprio[b][i], static_cast<float>(r.ee_pos[b * 4 * 3 + i]));
+    }
+    EXPECT_FLOAT_EQ(read->proprio[b][6], static_cast<float>(r.gripper_width[b * 4]));
+  }
+  const auto states = (*reader)->ReadStates(0);
+  ASSERT_TRUE(states.ok());
+  std::vector<double> flat;
+  for (const auto& state : *states) flat.insert(flat.end(), state.begin(), state.end());
+  EXPECT_EQ(flat, r.states);
+  const auto executed = (*reader)->ReadExecuted(0);
+  ASSERT_TRUE(executed.ok());
+  EXPECT_EQ(Flat(*executed), r.executed);
+  // The second one is another episode.
+  EXPECT_EQ((*reader)->Read(1)->episode, 1u);
+  EXPECT_NE((*reader)->Read(1)->images, r.images);
+}
+
+TEST_F(DemosTest, StatesAreThoseThatTheActionsLedThrough) {
+  const DemosConfig config = SmallConfig();
+  const DemoRecording r = Record(0, config);
+  const Result<std::unique_ptr<World>> world = World::Load(r.scene);
+  ASSERT_TRUE(world.ok());
+  const auto state = [&](int step) {
+    return std::span(r.states).subspan(static_cast<size_t>(step * r.state_size), r.state_size);
+  };
+  for (const int step : {0, r.steps / 2, r.steps - 2}) {
+    ASSERT_TRUE((*world)->RestoreState(state(step)).ok());
+    const Pose before = (*world)->EndEffector();
+    Action clean, executed;
+    std::copy_n(r.actions.begin() + step * 7, 7, clean.value.begin());
+    std::copy_n(r.executed.begin() + step * 7, 7, executed.value.begin());
+    const auto target = AbsoluteTarget(before, clean);
+    EXPECT_TRUE(std::equal(target.begin(), target.end(), r.targets.begin() + step * 7)) << step;
+    ASSERT_TRUE((*world)->Step(executed).ok());
+    const std::vector<double> after = (*world)->SaveState();
+    // Apart from what the scene's script latches.
+    int different = 0;
+    for (size_t i = 0; i < after.size(); ++i) different += after[i] != state(step + 1)[i] ? 1 : 0;
+    EXPECT_LE(different, 2) << step;
+  }
+}
+
+TEST_F(DemosTest, NoiseDisturbsWhatIsDoneAndNotTheLabel) {
+  DemosConfig config = SmallConfig();
+  config.noise.share = 0;
+  const DemoRecording quiet = Record(3, config);
+  EXPECT_EQ(quiet.actions, quiet.executed);
+  config.noise.share = 1;
+  const DemoRecording noisy = Record(3, config);
+  EXPECT_NE(noisy.actions, noisy.executed);
+  for (int step = 0; step < noisy.steps; ++step) {
+    for (int i = 0; i < 7; ++i) {
+      const size_t at = static_cast<size_t>(step * 7 + i);
+      EXPECT_LE(std::abs(noisy.executed[at]), 1);
+      if (i >= 3) {
+        EXPECT_EQ(noisy.executed[at], noisy.actions[at]);
+      }
+    }
+  }
+  EXPECT_EQ(Record(3, config).executed, noisy.executed);
+}
+
+TEST_F(DemosTest, TheLayoutIsThatOfRobomimic) {
+  const DemosConfig config = SmallConfig();
+  const DemoRecording r = Record(0, config);
+  const fs::path path = Write(config, {r});
+  const Result<Hdf5Node> file = Hdf5Node::OpenFile(path);
+  ASSERT_TRUE(file.ok());
+  const Result<Hdf5Node> data = file->OpenGroup("data");
+  ASSERT_TRUE(data.ok());
+  EXPECT_EQ(*data->Integer("total"), r.steps);
+  const auto env = nlohmann::json::parse(*data->Text("env_args"));
+  EXPECT_EQ(env.at("env_name"), "pick_place");
+  EXPECT_TRUE(env.contains("type"));
+  EXPECT_EQ(env.at("env_kwargs").at("camera_names"), config.cameras);
+  EXPECT_EQ(env.at("env_kwargs").at("control_freq"), 20);
+  const Result<Hdf5Node> demo = file->OpenGroup("data/demo_0");
+  ASSERT_TRUE(demo.ok());
+  EXPECT_FALSE(data->Has("demo_1"));
+  EXPECT_EQ(*demo->Integer("num_samples"), r.steps);
+  EXPECT_EQ(*demo->Text("model_file"), "tasks/pick_place/scene.xml");
+  EXPECT_EQ(*demo->Text("split"), "train");
+  using Shape = std::vector<int64_t>;
+  const int64_t n = r.steps, m = r.inferences;
+  const std::vector<std::pair<std::string, Shape>> shapes = {{"actions", {n, 7}},
+                                                             {"executed", {n, 7}},
+                                                             {"targets", {n, 7}},
+                                                             {"states", {n, r.state_size}},
+                                                             {"rewards", {n}},
+                                                             {"dones", {n}},
+                                                             {"obs/ee_pos", {n, 3}},
+                                                             {"obs/ee_quat", {n, 4}},
+                                                             {"obs/gripper_width", {n}},
+                                                             {"obs/joint_pos", {n, 7}},
+                                                             {"obs/front_image", {m, 32, 32, 3}},
+                                                             {"obs/wrist_image", {m, 32, 32, 3}},
+                                                             {"labels/waypoint", {n, 3}},
+                                                             {"labels/target_class", {n}},
+                                                             {"labels/decision", {n}}};
+  for (const auto& [name, shape] : shapes) {
+    const Result<Shape> read = demo->Shape(name);
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_EQ(*read, shape) << name;
+  }
+  std::vector<uint8_t> dones;
+  ASSERT_TRUE(demo->Read("dones", &dones).ok());
+  EXPECT_EQ(dones.back(), 1);
+  EXPECT_EQ(std::count(dones.begin(), dones.end(), 1), 1);
+}
+
+TEST_F(DemosTest, TheEvaluationSplitIsRefused) {
+  auto recorder = DemoRecorder::Create("pick_place", KVLA_ASSET_ROOT, {"front"}, 32, 4);
+  ASSERT_TRUE(recorder.ok());
+  const Result<DemoRecording> refused = (*recorder)->Record(Key(0, Split::kEvaluation), {});
+  EXPECT_EQ(refused.status().code(), StatusCode::kBadInput);
+  EXPECT_NE(refused.status().message().find("evaluation split"), std::string::npos);
+}
+
+TEST_F(DemosTest, FailedRecordingsAreCountedAndLeftOut) {
+  const DemosConfig config = SmallConfig();
+  DemoRecording failed = Record(0, config);
+  failed.success = false;
+  DemoRecording diverged = failed;
+  diverged.diverged = true;
+  const fs::path path = Write(config, {failed, diverged, Record(1, config)});
+  const Result<Hdf5Node> file = Hdf5Node::OpenFile(path);
+  const Result<Hdf5Node> data = file->OpenGroup("data");
+  EXPECT_EQ(*data->Integer("num_demos"), 1);
+  EXPECT_EQ(*data->Integer("failed"), 1);
+  EXPECT_EQ(*data->Integer("diverged"), 1);
+  const auto reader = DemoReader::Open(scratch_ / "train");
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ((*reader)->size(), 1);
+  EXPECT_EQ((*reader)->Read(0)->episode, 1u);
+}
+
+TEST_F(DemosTest, ATruncatedShardIsNamed) {
+  const DemosConfig config = SmallConfig();
+  const fs::path path = Write(config, {Record(0, config)});
+  const DemoShard shard = PlanShards(config, scratch_.path())[0];
+  ASSERT_TRUE(*ShardComplete(config, shard));
+  const auto size = fs::file_size(path);
+  for (const auto left : {size - 1, size / 2, decltype(size){20}, decltype(size){0}}) {
+    fs::resize_file(path, left);
+    for (const Status& status :
+         {DemoReader::Open(scratch_ / "train").status(), ShardComplete(config, shard).status(),
+          GenerateDemos(config, Options()).status()}) {
+      EXPECT_EQ(status.code(), StatusCode::kBadInput) << left;
+      EXPECT_NE(status.message().find(path.string()), std::string::npos) << status.message();
+    }
+  }
+}
+
+TEST_F(DemosTest, MissingDatasetsAreBadInput) {
+  const DemosConfig config = SmallConfig();
+  const DemoRecording r = Record(0, config);
+  const fs::path path = Write(config, {r});
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  ASSERT_GE(file, 0);
+  ASSERT_GE(H5Ldelete(file, "data/demo_0/targets", H5P_DEFAULT), 0);
+  H5Fclose(file);
+  const auto reader = DemoReader::Open(scratch_ / "train");
+  ASSERT_TRUE(reader.ok());
+  const Result<DemoEpisode> read = (*reader)->Read(0);
+  EXPECT_EQ(read.status().code(), StatusCode::kBadInput);
+  EXPECT_NE(read.status().message().find("targets"), std::string::npos) << read.status().message();
+  DemoFilter filter;
+  filter.cameras = {"nose"};
+  const auto other = DemoReader::Open(scratch_ / "train", filter);
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ((*other)->Read(0).status().code(), StatusCode::kBadInput);
+}
+
+TEST_F(DemosTest, NoDemonstrations) {
+  EXPECT_EQ(DemoReader::Open(scratch_ / "nothing").status().code(), StatusCode::kBadInput);
+  EXPECT_EQ(DemoReader::Open(scratch_.path()).status().code(), StatusCode::kBadInput);
+  const DemosConfig config = SmallConfig();
+  Write(config, {Record(0, config)});
+  DemoFilter filter;
+  filter.tasks = {"recall_color"};
+  EXPECT_EQ(DemoReader::Open(scratch_ / "train", filter).status().code(), StatusCode::kBadInput);
+  filter.tasks = {"pick_place"};
+  EXPECT_TRUE(DemoReader::Open(scratch_ / "train", filter).ok());
+}
+
+TEST_F(DemosTest, AStoppedRunGoesOnWithTheShardsThatAreMissing) {
+  DemosConfig config = SmallConfig(3);
+  config.episodes_per_shard = 1;
+  const std::vector<DemoShard> shards = PlanShards(config, scratch_.path());
+  ASSERT_EQ(shards.size(), 3u);
+  DemosOptions options = Options();
+  options.dry_run = true;
+  const Result<DemosSummary> dry = GenerateDemos(config, options);
+  ASSERT_TRUE(dry.ok()) << dry.status().message();
+  EXPECT_GT(dry->bytes_per_episode, 1000);
+  EXPECT_TRUE(fs::is_empty(scratch_.path()));
+
+  options.dry_run = false;
+  const Result<DemosSummary> whole = GenerateDemos(config, options);
+  ASSERT_TRUE(whole.ok()) << whole.status().message();
+  EXPECT_EQ(whole->episodes + whole->failed + whole->diverged, 3);
+  // Closed again: the library locks what it reads.
+  int size = 0;
+  const auto read_last = [&] {
+    const auto reader = DemoReader::Open(scratch_ / "train");
+    EXPECT_TRUE(reader.ok()) << reader.status().message();
+    size = (*reader)->size();
+    return (*reader)->Read(size - 1);
+  };
+  const Result<DemoEpisode> last = read_last();
+  ASSERT_TRUE(last.ok());
+  ASSERT_EQ(size, 3);
+
+  // As if it had been killed within the last shard: half of it under its other name.
+  fs::path temporary = shards[2].path;
+  temporary += ".tmp";
+  fs::rename(shards[2].path, temporary);
+  fs::resize_file(temporary, fs::file_size(temporary) / 2);
+  const auto kept = fs::last_write_time(shards[0].path);
+  EXPECT_EQ(read_last()->episode, 1u);
+  EXPECT_EQ(size, 2);
+  EXPECT_FALSE(*ShardComplete(config, shards[2]));
+
+  options.workers = 2;
+  const Result<DemosSummary> resumed = GenerateDemos(config, options);
+  ASSERT_TRUE(resumed.ok()) << resumed.status().message();
+  EXPECT_EQ(resumed->skipped_shards, 2);
+  EXPECT_EQ(resumed->episodes, 1);
+  EXPECT_EQ(fs::last_write_time(shards[0].path), kept);
+  EXPECT_FALSE(fs::exists(temporary));
+  const Result<DemoEpisode> again = read_last();
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->images, last->images);
+  EXPECT_EQ(again->targets, last->targets);
+
+  // Other settings into the same folder are refused, and nothing is lost.
+  config.image_size = 48;
+  EXPECT_EQ(GenerateDemos(config, options).status().code(), StatusCode::kBadInput);
+  EXPECT_EQ(fs::last_write_time(shards[0].path), kept);
+}
+
+TEST_F(DemosTest, ADyingWorkerLeavesNoHalfShard) {
+  DemosOptions options = Options("die");
+  const Result<DemosSummary> summary = GenerateDemos(SmallConfig(), options);
+  EXPECT_EQ(summary.status().code(), StatusCode::kInternal);
+  EXPECT_NE(summary.status().message().find("signal 9"), std::string::npos)
+      << summary.status().message();
+  EXPECT_TRUE(fs::is_empty(scratch_.path()));
+}
+
+}  // namespace
+}  // namespace kvla
