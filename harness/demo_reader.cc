@@ -30,8 +30,8 @@ class Reads {
     std::vector<T> values;
     if (status_.ok()) status_ = node_.Read(name, &values);
     if (status_.ok() && values.size() != expected) {
-      status_ = BadInput(fmt::format("dataset '{}' has {} values, {} expected", name,
-                                     values.size(), expected));
+      status_ = BadInput(
+          fmt::format("dataset '{}' has {} values, {} expected", name, values.size(), expected));
     }
     if (!status_.ok()) values.assign(expected, T{});
     return values;
@@ -94,8 +94,7 @@ Result<std::unique_ptr<DemoReader>> DemoReader::Open(const std::filesystem::path
     Result<std::vector<std::string>> cameras = ShardCameras(*env_args, reader->files_[f]);
     if (!cameras.ok()) return cameras.status();
     reader->cameras_.push_back(filter.cameras.empty() ? *std::move(cameras) : filter.cameras);
-    const std::string task =
-        nlohmann::json::parse(*env_args, nullptr, false).value("env_name", "");
+    const std::string task = nlohmann::json::parse(*env_args, nullptr, false).value("env_name", "");
     if (!filter.tasks.empty() &&
         std::find(filter.tasks.begin(), filter.tasks.end(), task) == filter.tasks.end()) {
       continue;
@@ -156,10 +155,15 @@ Result<DemoEpisode> DemoReader::Read(int index) {
   const std::vector<double> width = reads.Get<double>("obs/gripper_width", n);
   const std::vector<double> begins = reads.Reals("cue_begin_s");
   const std::vector<double> ends = reads.Reals("cue_end_s");
+  const std::vector<double> places = reads.Reals("target_places");
   if (!reads.status().ok()) return reads.status();
   for (int b = 0; b < e.blocks; ++b) {
     const auto step = static_cast<size_t>(b * stride);
     e.proprio.push_back(ProprioVector(ee_pos[step], ee_quat[step], width[step]));
+  }
+  for (size_t i = 0; i + 2 < places.size(); i += 3) {
+    e.target_places.push_back({static_cast<float>(places[i]), static_cast<float>(places[i + 1]),
+                               static_cast<float>(places[i + 2])});
   }
   std::vector<CueInterval> cues;
   for (size_t i = 0; i < std::min(begins.size(), ends.size()); ++i) {

@@ -97,7 +97,10 @@ Status ShardWriter::Add(const DemoRecording& r) {
   std::vector<uint8_t> dones(static_cast<size_t>(n), 0);
   rewards.back() = 1;
   dones.back() = 1;
-  std::vector<double> begins, ends;
+  std::vector<double> begins, ends, places;
+  for (const std::array<double, 3>& place : r.scenario.target_places) {
+    places.insert(places.end(), place.begin(), place.end());
+  }
   for (const CueInterval& cue : r.scenario.cues) {
     begins.push_back(cue.begin_s);
     ends.push_back(cue.end_s);
@@ -131,6 +134,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
       .Integer("seed", static_cast<int64_t>(r.scenario.run_seed))
       .Integer("episode", static_cast<int64_t>(r.scenario.episode))
       .Integer("target", r.scenario.target)
+      .Reals("target_places", places)  // [classes * 3], world metres
       .Reals("cue_begin_s", begins)
       .Reals("cue_end_s", ends);
   if (!writes.status().ok()) return writes.status();

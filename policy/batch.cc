@@ -10,6 +10,12 @@ namespace {
 
 constexpr int kMotionDim = kTargetDim - 1;
 
+int LastDecisionStep(const DemoEpisode& episode) {
+  int step = episode.steps - 1;
+  while (step > 0 && episode.decision[step] == 0) --step;
+  return step;
+}
+
 // Writes one frame block's row of every tensor.
 class BlockWriter {
  public:
@@ -46,6 +52,22 @@ class BlockWriter {
       batch_.waypoint.data_ptr<float>()[row * 3 + i] =
           (episode.waypoints[step][i] - here[i]) / static_cast<float>(VlaNetImpl::kWaypointScale);
     }
+    // The decision's last waypoint is the target itself; it stays where it is.
+    const std::array<float, 3>& target = episode.waypoints[LastDecisionStep(episode)];
+    for (int i = 0; i < 3; ++i) {
+      batch_.location.data_ptr<float>()[row * 3 + i] =
+          (target[i] - here[i]) / static_cast<float>(VlaNetImpl::kWaypointScale);
+    }
+    const size_t classes = std::min<size_t>(episode.target_places.size(),
+                                            static_cast<size_t>(config_.num_target_classes));
+    for (size_t c = 0; c < classes; ++c) {
+      for (size_t i = 0; i < 3; ++i) {
+        batch_.places.data_ptr<float>()[(row * config_.num_target_classes + c) * 3 + i] =
+            (episode.target_places[c][i] - here[i]) /
+            static_cast<float>(VlaNetImpl::kWaypointScale);
+      }
+    }
+    batch_.places_valid.data_ptr<float>()[row] = classes > 0 ? 1.0F : 0.0F;
     batch_.target_class.data_ptr<int64_t>()[row] = know_target ? episode.target_class[step] : -1;
     batch_.decision.data_ptr<float>()[row] = episode.decision[step] != 0 ? 1.0F : 0.0F;
     batch_.valid.data_ptr<float>()[row] = 1.0F;
@@ -77,6 +99,9 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   batch.action_valid = torch::zeros({samples, blocks, steps});
   batch.waypoint = torch::zeros({samples, blocks, 3});
   batch.target_class = torch::full({samples, blocks}, -1, torch::kInt64);
+  batch.location = torch::zeros({samples, blocks, 3});
+  batch.places = torch::zeros({samples, blocks, config.num_target_classes, 3});
+  batch.places_valid = torch::zeros({samples, blocks});
   batch.decision = torch::zeros({samples, blocks});
   batch.valid = torch::zeros({samples, blocks});
   BlockWriter writer(&batch, config);

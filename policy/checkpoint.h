@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "policy/vla_net.h"
@@ -17,8 +18,10 @@ struct Checkpoint {
 };
 
 // BadInput: a file is missing, cut short or malformed, a tensor is missing, unknown or of another
-// shape than the config says. Nothing is loaded in part.
-Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder);
+// shape than the config says. Nothing is loaded in part, but that a trainer may give `fresh_heads`:
+// auxiliary heads that the file lacks then keep fresh weights and are named there.
+Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
+                                  std::vector<std::string>* fresh_heads = nullptr);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.

@@ -36,6 +36,14 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
                                    F::CrossEntropyFuncOptions().reduction(torch::kNone))
                       .view_as(target) *
                   losses.target_valid;
+  losses.location =
+      (outputs.location.to(torch::kFloat32) - batch.location.to(device)).abs().mean(-1) *
+      losses.target_valid;
+  losses.places_valid = batch.places_valid.to(device);
+  losses.places = (outputs.places.to(torch::kFloat32) - batch.places.to(device))
+                      .abs()
+                      .mean(at::IntArrayRef{-2, -1}) *
+                  losses.places_valid;
   return losses;
 }
 

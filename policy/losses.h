@@ -15,7 +15,9 @@ struct BlockLosses {
   torch::Tensor gripper;   // binary cross-entropy
   torch::Tensor waypoint;  // L1
   torch::Tensor target;    // cross-entropy where a target class is known
-  torch::Tensor action_valid, target_valid;
+  torch::Tensor location;  // L1 there
+  torch::Tensor places;    // L1 where the demonstration says where every class's target is
+  torch::Tensor action_valid, target_valid, places_valid;
 };
 
 BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch);

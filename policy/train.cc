@@ -1,6 +1,7 @@
 #include "policy/train.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <chrono>
@@ -81,6 +82,7 @@ class Trainer {
   TrainConfig config_;
   TrainHooks hooks_;
   Corpus train_, validation_;
+  std::vector<std::string> fresh_;  // auxiliary heads that init_from did not have
   VlaNet net_{nullptr};
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
@@ -90,7 +92,7 @@ Status Trainer::Prepare() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   if (!config_.init_from.empty()) {
-    Result<Checkpoint> start = LoadCheckpoint(config_.init_from);
+    Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
     if (!start.ok()) return start.status();
     config_.policy = start->config;
     net_ = start->net;
@@ -146,7 +148,9 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
       losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.decision);
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
-         config_.target_weight * Mean(losses.target, losses.target_valid);
+         config_.target_weight * Mean(losses.target, losses.target_valid) +
+         config_.location_weight * Mean(losses.location, losses.target_valid) +
+         config_.places_weight * Mean(losses.places, losses.places_valid);
 }
 
 double Trainer::Step(int step) {
@@ -181,7 +185,7 @@ std::string Trainer::Validate() {
   average_->Swap(net_);
   net_->eval();
   Rng rng(StableHash("validation"));
-  double action = 0;
+  double action = 0, location = 0, places = 0;
   TargetCount cue, decision;
   const auto add = [](const TargetCount& more, TargetCount* sum) {
     sum->known += more.known;
@@ -193,14 +197,17 @@ std::string Trainer::Validate() {
     const HeadOutputs outputs = TrainingForward(net_, batch);
     const BlockLosses losses = ComputeLosses(outputs, batch);
     action += Mean(ActionLoss(losses), losses.action_valid).item<double>() / kBatches;
+    location += Mean(losses.location, losses.target_valid).item<double>() / kBatches;
+    places += Mean(losses.places, losses.places_valid).item<double>() / kBatches;
     add(CountTargets(outputs, batch, false), &cue);
     add(CountTargets(outputs, batch, true), &decision);
   }
   average_->Swap(net_);
   return fmt::format(
-      "validation: action loss {:.4f}, target right at the cue {:.3f}, at the "
-      "decision {:.3f}",
-      action, cue.right / std::max(1.0, cue.known), decision.right / std::max(1.0, decision.known));
+      "validation: action loss {:.4f}, places {:.4f}, the target's {:.4f}, target right at the cue "
+      "{:.3f}, at the decision {:.3f}",
+      action, places, location, cue.right / std::max(1.0, cue.known),
+      decision.right / std::max(1.0, decision.known));
 }
 
 Status Trainer::CheckEncoder() {
@@ -219,9 +226,12 @@ Status Trainer::CheckEncoder() {
 
 Status Trainer::SaveWeights(int step) {
   average_->Swap(net_);
-  const Status status = SaveCheckpoint(
-      config_.out, net_, {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
-      config_.half_file ? torch::kFloat16 : torch::kFloat32);
+  const Status status =
+      SaveCheckpoint(config_.out, net_,
+                     {{"steps", std::to_string(step)},
+                      {"train_config", PrintConfig(config_)},
+                      {"heads_not_in_init_from", fmt::format("{}", fmt::join(fresh_, " "))}},
+                     config_.half_file ? torch::kFloat16 : torch::kFloat32);
   average_->Swap(net_);
   return status;
 }

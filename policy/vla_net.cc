@@ -63,6 +63,9 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
   waypoint_head_ = register_module("waypoint_head", torch::nn::Linear(block_width, 3));
   target_head_ =
       register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));
+  location_head_ = register_module("location_head", torch::nn::Linear(block_width, 3));
+  places_head_ =
+      register_module("places_head", torch::nn::Linear(block_width, 3 * config.num_target_classes));
 }
 
 torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
@@ -90,8 +93,12 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden) {
   const torch::Tensor block = hidden.flatten(-2);
   const torch::Tensor actions =
       action_head_->forward(block).unflatten(-1, {config_.replan_steps, kMotionDim + 1});
-  return {actions.narrow(-1, 0, kMotionDim), actions.select(-1, kMotionDim),
-          waypoint_head_->forward(block), target_head_->forward(block)};
+  return {actions.narrow(-1, 0, kMotionDim),
+          actions.select(-1, kMotionDim),
+          waypoint_head_->forward(block),
+          target_head_->forward(block),
+          location_head_->forward(block),
+          places_head_->forward(block).unflatten(-1, {config_.num_target_classes, 3})};
 }
 
 std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& ids) {

@@ -19,6 +19,8 @@ struct HeadOutputs {
   torch::Tensor gripper;   // [..., replan_steps]: logit of "close"
   torch::Tensor waypoint;  // [..., 3]: offset / kWaypointScale; auxiliary, training only
   torch::Tensor target;    // [..., classes]: logits; auxiliary, training only
+  torch::Tensor location;  // [..., 3]: where the target is, as waypoint; auxiliary, training only
+  torch::Tensor places;    // [..., classes, 3]: where each class's target is; likewise
 };
 
 class VlaNetImpl : public torch::nn::Module {
@@ -52,7 +54,8 @@ class VlaNetImpl : public torch::nn::Module {
   torch::Tensor slot_embedding_, instruction_position_;
   Decoder decoder_{nullptr};
   torch::nn::Sequential action_head_{nullptr};
-  torch::nn::Linear waypoint_head_{nullptr}, target_head_{nullptr};
+  torch::nn::Linear waypoint_head_{nullptr}, target_head_{nullptr}, location_head_{nullptr},
+      places_head_{nullptr};
 };
 TORCH_MODULE(VlaNet);
 

@@ -55,8 +55,10 @@ struct Scenario {
   std::string instruction;
   int horizon_steps = 0;  // control steps
   std::vector<CueInterval> cues;
-  double decision_s = -1;      // when the remembered fact is needed first, seconds; -1: never
-  int target = -1;             // cued class
+  double decision_s = -1;  // when the remembered fact is needed first, seconds; -1: never
+  int target = -1;         // cued class
+  // Where each target class is used, world metres; labels for training, never an input of a policy.
+  std::vector<std::array<double, 3>> target_places;
   std::vector<double> params;  // the schedule, defined by the task
 
   // Points into this scenario's strings.

@@ -66,6 +66,11 @@ Result<Scenario> RecallColor::Draw(const EpisodeKey& key) const {
   s.params[kChores] = std::max(1, static_cast<int>(go / kControlRateHz / kSecondsPerChore));
   s.params[kFirstPlace] = rng.UniformInt(2);
   std::copy(colors.begin(), colors.end(), s.params.begin() + kSlotColor);
+  s.target_places.resize(kNumColors);
+  for (int slot = 0; slot < kSlots; ++slot) {
+    s.target_places[static_cast<size_t>(colors[static_cast<size_t>(slot)])] = {
+        kButtonX, SlotY(slot), kButtonTop};
+  }
   AppendFlashes(DrawFlashes(rng, s.horizon_steps, cue, cue + kFlashSteps), &s.params);
   return s;
 }
