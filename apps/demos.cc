@@ -44,11 +44,11 @@ int RunDemos(const AppContext& context, const DemosFlags& flags) {
     fmt::print("{}", PrintConfig(config));
     return kExitDone;
   }
-  fmt::print("{} episodes ({} control steps) in {}; {} failed and {} diverged, left out; {} of {} "
-             "shards were there already; {}\n",
-             summary->episodes, summary->control_steps, flags.out, summary->failed,
-             summary->diverged, summary->skipped_shards, summary->shards,
-             DurationText(summary->wall_s));
+  fmt::print(
+      "{} episodes ({} control steps) in {}; {} failed and {} diverged, left out; {} of {} "
+      "shards were there already; {}\n",
+      summary->episodes, summary->control_steps, flags.out, summary->failed, summary->diverged,
+      summary->skipped_shards, summary->shards, DurationText(summary->wall_s));
   return kExitDone;
 }
 
@@ -65,8 +65,7 @@ CLI::App* AddDemos(CLI::App& parent, const AppContext& context, int* exit_code) 
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command->add_flag("--dry-run", flags->dry_run, "Check, estimate, and write nothing");
-  command->callback(
-      [flags, &context, exit_code] { *exit_code = RunDemos(context, *flags); });
+  command->callback([flags, &context, exit_code] { *exit_code = RunDemos(context, *flags); });
   return command;
 }
 

@@ -37,10 +37,11 @@ void PrintPlan(const RunPlan& plan, int done) {
     cells.insert(job.task + (job.delay.empty() ? "" : "/" + job.delay));
   }
   fmt::print("{}", PrintConfig(plan.config));
-  fmt::print("# {} arms x {} cells x {} episodes = {} episodes, {} there already; the longest has "
-             "{} inferences\n",
-             plan.config.arms.size(), cells.size(), plan.config.episodes, plan.jobs.size(), done,
-             plan.max_blocks - 1);
+  fmt::print(
+      "# {} arms x {} cells x {} episodes = {} episodes, {} there already; the longest has "
+      "{} inferences\n",
+      plan.config.arms.size(), cells.size(), plan.config.episodes, plan.jobs.size(), done,
+      plan.max_blocks - 1);
 }
 
 int RunEval(const AppContext& context, const EvalFlags& flags) {

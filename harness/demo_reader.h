@@ -47,7 +47,7 @@ class DemoReader : public DemoSource {
   Result<Hdf5Node> Group(int index);
 
   std::vector<std::filesystem::path> files_;
-  std::vector<std::optional<Hdf5Node>> open_;  // by file, opened when first read
+  std::vector<std::optional<Hdf5Node>> open_;      // by file, opened when first read
   std::vector<std::vector<std::string>> cameras_;  // by file
   std::vector<Entry> entries_;
 };

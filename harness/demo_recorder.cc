@@ -41,9 +41,10 @@ Action ActionNoise::Disturb(const Action& clean) {
   return action;
 }
 
-Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(
-    const std::string& task, const std::filesystem::path& asset_root,
-    std::vector<std::string> cameras, int image_size, int replan_steps) {
+Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& task,
+                                                           const std::filesystem::path& asset_root,
+                                                           std::vector<std::string> cameras,
+                                                           int image_size, int replan_steps) {
   std::unique_ptr<DemoRecorder> recorder(new DemoRecorder);
   Result<std::unique_ptr<Task>> made = MakeTask(task, asset_root);
   if (!made.ok()) return made.status();
@@ -81,8 +82,7 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
   for (int step = 0; step < r.scenario.horizon_steps; ++step) {
     if (step % replan_steps_ == 0) {
       for (size_t c = 0; c < cameras_.size(); ++c) {
-        Status status =
-            renderer_->Render(*world_, cameras_[c], image_size_, image_size_, &image);
+        Status status = renderer_->Render(*world_, cameras_[c], image_size_, image_size_, &image);
         if (!status.ok()) return status;
         r.images[c].insert(r.images[c].end(), image.rgb.begin(), image.rgb.end());
       }

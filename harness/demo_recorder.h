@@ -67,10 +67,10 @@ struct DemoRecording {
   std::vector<std::string> cameras;
   std::vector<std::vector<uint8_t>> images;  // per camera [inferences, size, size, 3]
   std::vector<double> ee_pos, ee_quat, gripper_width, joint_pos, states;
-  std::vector<float> actions;   // [steps, 7] clean: what the expert would do here
-  std::vector<float> executed;  // [steps, 7] what was done
-  std::vector<float> targets;   // [steps, 7] pose that the clean action asks for, see DemoEpisode
-  std::vector<float> waypoints;       // [steps, 3]
+  std::vector<float> actions;    // [steps, 7] clean: what the expert would do here
+  std::vector<float> executed;   // [steps, 7] what was done
+  std::vector<float> targets;    // [steps, 7] pose that the clean action asks for, see DemoEpisode
+  std::vector<float> waypoints;  // [steps, 3]
   std::vector<int32_t> target_class;  // [steps]
   std::vector<uint8_t> decision;      // [steps]
 };

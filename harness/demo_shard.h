@@ -2,7 +2,8 @@
 //
 //   data                      attributes: total, env_args, num_demos, failed, diverged, first,
 //                             count, settings, settings_hash, complete
-//   data/demo_K               attributes: num_samples, num_inferences, model_file, instruction, task,
+//   data/demo_K               attributes: num_samples, num_inferences, model_file, instruction,
+//   task,
 //                             delay, split, seed, episode, target, cue_begin_s, cue_end_s,
 //                             image_stride
 //     actions        [n, 7]   the expert's action in the state at hand (the label)
@@ -25,7 +26,8 @@
 
 namespace kvla {
 
-// The settings that decide what a shard holds, apart from its episodes: as YAML, for its attributes.
+// The settings that decide what a shard holds, apart from its episodes: as YAML, for its
+// attributes.
 std::string ShardSettings(const DemosConfig& config);
 
 // Writes one shard; nothing is seen under its name before Finish().

@@ -121,8 +121,7 @@ Result<Split> ParseSplit(const std::string& name) {
   if (name == "train") return Split::kTrain;
   if (name == "validation") return Split::kValidation;
   if (name == "evaluation") return Split::kEvaluation;
-  return BadInput(
-      fmt::format("no split '{}': there are train, validation and evaluation", name));
+  return BadInput(fmt::format("no split '{}': there are train, validation and evaluation", name));
 }
 
 std::string SplitName(Split split) {
@@ -214,16 +213,14 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   const std::filesystem::space_info space = std::filesystem::space(existing, error);
   if (!error && static_cast<double>(space.available) < bytes * 1.1) {
     return BadInput(fmt::format("{}: {} free, about {} needed", options.out.string(),
-                                BytesText(static_cast<double>(space.available)),
-                                BytesText(bytes)));
+                                BytesText(static_cast<double>(space.available)), BytesText(bytes)));
   }
   if (options.dry_run) return summary;
 
   for (const DemoShard& shard : missing) {
     std::filesystem::create_directories(shard.path.parent_path(), error);
     if (error) {
-      return IoError(
-          fmt::format("{}: {}", shard.path.parent_path().string(), error.message()));
+      return IoError(fmt::format("{}: {}", shard.path.parent_path().string(), error.message()));
     }
   }
   pool.workers = std::min<int>(options.workers, static_cast<int>(missing.size()));

@@ -93,7 +93,7 @@ struct DemosOptions {
 
 struct DemosSummary {
   int shards = 0, skipped_shards = 0;
-  int64_t episodes = 0;  // recorded by this call
+  int64_t episodes = 0;              // recorded by this call
   int64_t failed = 0, diverged = 0;  // tried by this call, left out
   int64_t control_steps = 0;
   double bytes_per_episode = 0;  // estimated beforehand

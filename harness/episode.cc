@@ -92,8 +92,7 @@ Status Loop::Infer(int step) {
   const Proprioception proprio = world_.Proprio();
   FrameInput input;
   for (const Image& image : images) input.images.emplace_back(image.rgb);
-  input.proprio =
-      ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
+  input.proprio = ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
   Result<Inference> inference = policy_.infer(input);
   if (!inference.ok()) return inference.status().In("policy");
   if (inference->targets.empty()) return InternalError("the policy returned no targets");
@@ -124,8 +123,7 @@ Status Loop::Infer(int step) {
   }
   if (settings_.images) {
     for (size_t c = 0; c < images.size(); ++c) {
-      event.images.push_back(
-          {policy_.config.cameras[c], size, size, std::move(images[c].rgb)});
+      event.images.push_back({policy_.config.cameras[c], size, size, std::move(images[c].rgb)});
     }
   }
   sink_->On(event);
@@ -133,13 +131,12 @@ Status Loop::Infer(int step) {
 }
 
 Status Loop::Act(int step, bool* done) {
-  const auto& target =
-      targets_[std::min(static_cast<size_t>(step % policy_.config.replan_steps),
-                        targets_.size() - 1)];
-  const Action action = ActionForTarget(
-      world_.EndEffector(),
-      {origin_[0] + target[0], origin_[1] + target[1], origin_[2] + target[2]},
-      {target[3], target[4], target[5]}, target[6]);
+  const auto& target = targets_[std::min(static_cast<size_t>(step % policy_.config.replan_steps),
+                                         targets_.size() - 1)];
+  const Action action =
+      ActionForTarget(world_.EndEffector(),
+                      {origin_[0] + target[0], origin_[1] + target[1], origin_[2] + target[2]},
+                      {target[3], target[4], target[5]}, target[6]);
   if (Status status = world_.Step(action); !status.ok()) return status;
   steps_ = step + 1;
   task_.Update(world_, scenario_);
@@ -218,8 +215,7 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
                         const PolicyConfig& policy) {
   const TaskInfo& info = task.info();
   EpisodeBegin begin;
-  begin.id = {settings.arm, scenario.task, scenario.delay,
-              static_cast<int64_t>(scenario.episode)};
+  begin.id = {settings.arm, scenario.task, scenario.delay, static_cast<int64_t>(scenario.episode)};
   begin.split = SplitName(scenario.split);
   begin.run_seed = scenario.run_seed;
   begin.instruction = scenario.instruction;
@@ -240,10 +236,9 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
   for (const CueInterval& cue : scenario.cues) begin.cues.push_back({cue.begin_s, cue.end_s});
   if (scenario.decision_s >= 0) {
     const double period = policy.replan_steps * kControlPeriod;
-    const std::string warning =
-        CueCoverageWarning(settings.cache,
-                           CueBlocks(scenario.cues, policy.replan_steps, scenario.horizon_steps),
-                           static_cast<int>(std::ceil(scenario.decision_s / period - 1e-6)));
+    const std::string warning = CueCoverageWarning(
+        settings.cache, CueBlocks(scenario.cues, policy.replan_steps, scenario.horizon_steps),
+        static_cast<int>(std::ceil(scenario.decision_s / period - 1e-6)));
     if (!warning.empty()) begin.warnings.push_back(warning);
   }
   return begin;

@@ -22,7 +22,10 @@ Message EvalSetup(const RunPlan& plan) {
 }
 
 Message EvalJobMessage(const EpisodeJob& job) {
-  return {{"arm", job.arm}, {"task", job.task}, {"delay", job.delay}, {"seed", job.seed},
+  return {{"arm", job.arm},
+          {"task", job.task},
+          {"delay", job.delay},
+          {"seed", job.seed},
           {"weight", job.weight}};
 }
 

@@ -127,8 +127,7 @@ Status Hdf5Node::Write(const std::string& name, std::span<const T> values,
     return InternalError(fmt::format("{}: dataset '{}' has {} values for a shape of {}", where_,
                                      name, values.size(), count));
   }
-  Scoped space(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr),
-               H5Sclose);
+  Scoped space(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose);
   Scoped links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links, 1);
   Scoped creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
@@ -143,8 +142,8 @@ Status Hdf5Node::Write(const std::string& name, std::span<const T> values,
              H5Dclose);
   if (!set.ok() ||
       H5Dwrite(set, NativeType<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-    return IoError(fmt::format("{}: dataset '{}' cannot be written; is the disk full?", where_,
-                               name));
+    return IoError(
+        fmt::format("{}: dataset '{}' cannot be written; is the disk full?", where_, name));
   }
   return {};
 }
@@ -207,8 +206,8 @@ Status Hdf5Node::SetText(const std::string& name, const std::string& text) {
 
 Status Hdf5Node::SetInteger(const std::string& name, int64_t value) {
   Scoped space(H5Screate(H5S_SCALAR), H5Sclose);
-  Scoped attribute(
-      H5Acreate2(id_, name.c_str(), H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  Scoped attribute(H5Acreate2(id_, name.c_str(), H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT),
+                   H5Aclose);
   if (!attribute.ok() || H5Awrite(attribute, H5T_NATIVE_INT64, &value) < 0) {
     return IoError(fmt::format("{}: attribute '{}' cannot be written", where_, name));
   }

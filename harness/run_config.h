@@ -72,7 +72,7 @@ struct RunConfig {
 struct EpisodeJob {
   int arm = 0;  // index into RunConfig::arms
   std::string task, delay;
-  int64_t seed = 0;  // index in the evaluation stream
+  int64_t seed = 0;   // index in the evaluation stream
   double weight = 1;  // its share of the work, 1 on average
 };
 
@@ -95,8 +95,8 @@ std::filesystem::path ResolvePath(const std::string& path, const std::filesystem
 // or writing anything. BadInput says what is wrong and where.
 Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& asset_root);
 
-// Loads the policy with every arm's cache once and lets it go: what PlanRun() could not see. Returns
-// the checkpoint's hash, gate files included.
+// Loads the policy with every arm's cache once and lets it go: what PlanRun() could not see.
+// Returns the checkpoint's hash, gate files included.
 Result<std::string> CheckPolicies(const RunPlan& plan);
 
 }  // namespace kvla

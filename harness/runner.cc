@@ -19,8 +19,7 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   return settings;
 }
 
-Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan,
-                                                             Options options) {
+Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan, Options options) {
   std::unique_ptr<EpisodeRunner> runner(new EpisodeRunner(plan, std::move(options)));
   for (const CacheConfig& cache : runner->plan_.caches) {
     Vla::Options vla_options;

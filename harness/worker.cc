@@ -8,9 +8,8 @@
 namespace kvla {
 
 Message StatusMessage(const Status& status) {
-  return {{"type", "failed"},
-          {"code", static_cast<int>(status.code())},
-          {"message", status.message()}};
+  return {
+      {"type", "failed"}, {"code", static_cast<int>(status.code())}, {"message", status.message()}};
 }
 
 Status StatusFrom(const Message& message) {

@@ -112,8 +112,8 @@ Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bo
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
-  const int error = posix_spawn(&process->pid_, command.arguments[0].c_str(), &actions,
-                                &attributes, arguments.data(), environment.data());
+  const int error = posix_spawn(&process->pid_, command.arguments[0].c_str(), &actions, &attributes,
+                                arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   close(pair[1]);
@@ -304,9 +304,9 @@ Status Pool::Run() {
       }
       process->Kill();
       process->Reap();
-      const std::string why = fmt::format(
-          "its worker hung for more than {:g} s and was killed",
-          process->ready ? options_.job_limit_s : options_.setup_limit_s);
+      const std::string why =
+          fmt::format("its worker hung for more than {:g} s and was killed",
+                      process->ready ? options_.job_limit_s : options_.setup_limit_s);
       Status status = Lose(process, why);
       processes_.erase(processes_.begin() + static_cast<ptrdiff_t>(i));
       if (!status.ok()) return status;

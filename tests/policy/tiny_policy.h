@@ -44,7 +44,8 @@ inline DemoEpisode TinyEpisode(const PolicyConfig& config, int blocks, int cue_b
       std::fill(begin, begin + 3 * config.image_size, static_cast<uint8_t>(rng.UniformInt(200)));
     }
     const auto cue = camera.begin() + static_cast<std::ptrdiff_t>(bytes) * cue_block;
-    std::fill(cue, cue + static_cast<std::ptrdiff_t>(bytes), static_cast<uint8_t>(60 + 60 * target));
+    std::fill(cue, cue + static_cast<std::ptrdiff_t>(bytes),
+              static_cast<uint8_t>(60 + 60 * target));
     episode.images.push_back(std::move(camera));
   }
   for (int block = 0; block < blocks; ++block) {

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 TinySource Source(int episodes) {
   std::vector<DemoEpisode> list;
-  for (int i = 0; i < episodes; ++i) list.push_back(TinyEpisode(TinyConfig(), 18 + i % 3, 3, i % 3));
+  for (int i = 0; i < episodes; ++i)
+    list.push_back(TinyEpisode(TinyConfig(), 18 + i % 3, 3, i % 3));
   return TinySource(std::move(list));
 }
 
@@ -109,8 +110,8 @@ TEST(SubHistory, KeepsTheCueWhereTheDecisionIs) {
   Rng rng(4);
   int decisions = 0;
   for (int i = 0; i < 200; ++i) {
-    const SubHistory h = DrawSubHistory(
-        episode, {.max_blocks = 16, .chunk_blocks = 2, .compress = true}, rng);
+    const SubHistory h =
+        DrawSubHistory(episode, {.max_blocks = 16, .chunk_blocks = 2, .compress = true}, rng);
     EXPECT_LE(h.blocks.size(), 16U + 2U);
     EXPECT_TRUE(std::is_sorted(h.blocks.begin(), h.blocks.end()));
     if (h.blocks.back() >= 57) {
