@@ -19,29 +19,11 @@
 #include <utility>
 #include <vector>
 
+#include "tests/scratch_dir.h"
+
 extern char** environ;
 
 namespace kvla {
-
-// A folder of its own, gone at the end.
-class ScratchDir {
- public:
-  ScratchDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvla_apps_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~ScratchDir() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  ScratchDir(const ScratchDir&) = delete;
-  ScratchDir& operator=(const ScratchDir&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::string ReadText(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

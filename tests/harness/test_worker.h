@@ -12,29 +12,11 @@
 #include <vector>
 
 #include "harness/worker_pool.h"
+#include "tests/scratch_dir.h"
 
 extern char** environ;
 
 namespace kvla {
-
-class ScratchDir {
- public:
-  ScratchDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvla_harness_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~ScratchDir() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  ScratchDir(const ScratchDir&) = delete;
-  ScratchDir& operator=(const ScratchDir&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // `mode`, see test_worker.cc; every job that a worker takes adds a byte to `log`.
 inline WorkerCommand TestWorker(const std::string& mode, const std::filesystem::path& log = "") {
