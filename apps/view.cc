@@ -12,6 +12,7 @@
 
 #include "apps/commands.h"
 #include "base/config_io.h"
+#include "base/split.h"
 #include "base/text.h"
 #include "harness/runner.h"
 #include "kv_efficient/plan.h"
@@ -132,11 +133,11 @@ SceneDressing DressingOf(const EpisodeBegin& begin, const std::filesystem::path&
   Result<std::unique_ptr<Task>> made = MakeTask(begin.id.task, asset_root);
   if (!made.ok()) return {};
   std::shared_ptr<const Task> task = *std::move(made);
-  const Split split = begin.split == "train"        ? Split::kTrain
-                      : begin.split == "validation" ? Split::kValidation
-                                                    : Split::kEvaluation;
-  const Result<Scenario> scenario = task->Draw(
-      {split, begin.run_seed, begin.id.task, begin.id.delay, static_cast<uint64_t>(begin.id.seed)});
+  const Result<Split> split = ParseSplit(begin.split);
+  if (!split.ok()) return {};
+  const Result<Scenario> scenario =
+      task->Draw({*split, begin.run_seed, begin.id.task, begin.id.delay,
+                  static_cast<uint64_t>(begin.id.seed)});
   if (!scenario.ok()) return {};
   return [task, scenario = *scenario](World& world) { task->Update(world, scenario); };
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/split.h"
 #include "sim/specs.h"
 
 namespace kvla {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/split.h"
 #include "harness/demo_shard.h"
 #include "harness/demos.h"
 

@@ -10,6 +10,7 @@
 
 #include "base/config_io.h"
 #include "base/files.h"
+#include "base/split.h"
 #include "harness/demo_shard.h"
 #include "harness/progress.h"
 #include "tasks/task_list.h"
@@ -116,25 +117,6 @@ class ShardClient : public PoolClient {
 };
 
 }  // namespace
-
-Result<Split> ParseSplit(const std::string& name) {
-  if (name == "train") return Split::kTrain;
-  if (name == "validation") return Split::kValidation;
-  if (name == "evaluation") return Split::kEvaluation;
-  return BadInput(fmt::format("no split '{}': there are train, validation and evaluation", name));
-}
-
-std::string SplitName(Split split) {
-  switch (split) {
-    case Split::kTrain:
-      return "train";
-    case Split::kValidation:
-      return "validation";
-    case Split::kEvaluation:
-      break;
-  }
-  return "evaluation";
-}
 
 std::vector<DemoShard> PlanShards(const DemosConfig& config, const std::filesystem::path& out) {
   std::vector<DemoShard> shards;

@@ -72,9 +72,6 @@ struct DemoShard {
   std::filesystem::path path;
 };
 
-Result<Split> ParseSplit(const std::string& name);
-std::string SplitName(Split split);
-
 // All shards of a config, complete or not.
 std::vector<DemoShard> PlanShards(const DemosConfig& config, const std::filesystem::path& out);
 

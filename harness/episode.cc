@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/split.h"
 #include "harness/demos.h"
 #include "harness/policy_io.h"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/split.h"
 #include "base/text.h"
 #include "policy/vla.h"
 #include "sim/world.h"
@@ -91,6 +92,8 @@ Result<std::vector<Cells>> CheckTasks(const RunPlan& plan) {
 
 Status MakeJobs(const std::vector<Cells>& cells, RunPlan* plan) {
   const RunConfig& config = plan->config;
+  const Result<Split> split = ParseSplit(config.split);
+  if (!split.ok()) return split.status();
   double total = 0;
   int longest = 0;
   for (int group = 0; group < config.episodes; group += kGroup) {
@@ -100,7 +103,7 @@ Status MakeJobs(const std::vector<Cells>& cells, RunPlan* plan) {
       for (int episode = group; episode < end; ++episode) {
         const int64_t seed = config.first_episode + episode;
         for (const std::string& delay : cell.delays) {
-          const EpisodeKey key{Split::kEvaluation, static_cast<uint64_t>(config.seed), task, delay,
+          const EpisodeKey key{*split, static_cast<uint64_t>(config.seed), task, delay,
                                static_cast<uint64_t>(seed)};
           const Result<Scenario> scenario = cell.task->Draw(key);
           if (!scenario.ok()) return scenario.status();

@@ -42,6 +42,7 @@ struct RunConfig {
   std::string device = "cpu";
   std::string clock = "frozen";
   std::string trace = "summary";
+  std::string split = "evaluation";
   int seed = 0;
   int episodes = 20;
   int first_episode = 0;
@@ -57,6 +58,8 @@ struct RunConfig {
     v("clock", clock, OneOf{"frozen"}, "frozen: the world waits for the policy");
     v("trace", trace, OneOf{"off", "summary", "full"},
       "what is stored beside costs: decisions (summary), actions and states (full)");
+    v("split", split, OneOf{"evaluation", "validation"},
+      "stream of the episodes; choose settings on validation, report evaluation");
     v("seed", seed, Range{0, 1000000000},
       "run seed; the evaluation split is part of the key, so that no training seed is met");
     v("episodes", episodes, Range{1, 100000}, "episodes of each arm, task and delay");

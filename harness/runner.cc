@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/split.h"
 #include "tasks/task_list.h"
 
 namespace kvla {
@@ -14,8 +15,9 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   settings.arm = plan.config.arms[arm].name;
   settings.cache = plan.caches[arm];
   // The key points into `job`: it must outlive the settings.
-  settings.key = {Split::kEvaluation, static_cast<uint64_t>(plan.config.seed), job.task, job.delay,
-                  static_cast<uint64_t>(job.seed)};
+  // PlanRun() checked the split's name.
+  settings.key = {*ParseSplit(plan.config.split), static_cast<uint64_t>(plan.config.seed), job.task,
+                  job.delay, static_cast<uint64_t>(job.seed)};
   return settings;
 }
 

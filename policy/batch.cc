@@ -10,12 +10,6 @@ namespace {
 
 constexpr int kMotionDim = kTargetDim - 1;
 
-int LastDecisionStep(const DemoEpisode& episode) {
-  int step = episode.steps - 1;
-  while (step > 0 && episode.decision[step] == 0) --step;
-  return step;
-}
-
 // Writes one frame block's row of every tensor.
 class BlockWriter {
  public:
@@ -43,20 +37,12 @@ class BlockWriter {
         motion[3 + i] = target[3 + i];
       }
       batch_.gripper.data_ptr<float>()[cell] = target[kMotionDim] > 0 ? 1.0F : 0.0F;
-      // Without the cue in sight the target of an open decision is a guess: nothing to learn.
-      const bool open = episode.decision[first] != 0;
-      batch_.action_valid.data_ptr<float>()[cell] = open && !know_target ? 0.0F : 1.0F;
+      batch_.action_valid.data_ptr<float>()[cell] = 1.0F;
     }
     const int step = std::min(first, episode.steps - 1);
     for (int i = 0; i < 3; ++i) {
       batch_.waypoint.data_ptr<float>()[row * 3 + i] =
           (episode.waypoints[step][i] - here[i]) / static_cast<float>(VlaNetImpl::kWaypointScale);
-    }
-    // The decision's last waypoint is the target itself; it stays where it is.
-    const std::array<float, 3>& target = episode.waypoints[LastDecisionStep(episode)];
-    for (int i = 0; i < 3; ++i) {
-      batch_.location.data_ptr<float>()[row * 3 + i] =
-          (target[i] - here[i]) / static_cast<float>(VlaNetImpl::kWaypointScale);
     }
     const size_t classes = std::min<size_t>(episode.target_places.size(),
                                             static_cast<size_t>(config_.num_target_classes));
@@ -68,7 +54,10 @@ class BlockWriter {
       }
     }
     batch_.places_valid.data_ptr<float>()[row] = classes > 0 ? 1.0F : 0.0F;
-    batch_.target_class.data_ptr<int64_t>()[row] = know_target ? episode.target_class[step] : -1;
+    const int target = episode.target_class[step];
+    batch_.target_class.data_ptr<int64_t>()[row] = target;
+    // Without the cue in sight the class is a guess: nothing to learn.
+    batch_.target_known.data_ptr<float>()[row] = know_target && target >= 0 ? 1.0F : 0.0F;
     batch_.decision.data_ptr<float>()[row] = episode.decision[step] != 0 ? 1.0F : 0.0F;
     batch_.valid.data_ptr<float>()[row] = 1.0F;
   }
@@ -99,7 +88,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   batch.action_valid = torch::zeros({samples, blocks, steps});
   batch.waypoint = torch::zeros({samples, blocks, 3});
   batch.target_class = torch::full({samples, blocks}, -1, torch::kInt64);
-  batch.location = torch::zeros({samples, blocks, 3});
+  batch.target_known = torch::zeros({samples, blocks});
   batch.places = torch::zeros({samples, blocks, config.num_target_classes, 3});
   batch.places_valid = torch::zeros({samples, blocks});
   batch.decision = torch::zeros({samples, blocks});

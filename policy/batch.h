@@ -23,8 +23,8 @@ struct Batch {
   torch::Tensor action_valid;         // [samples, blocks, replan_steps], 1 or 0
   torch::Tensor waypoint;             // [samples, blocks, 3], head units
   torch::Tensor target_class;         // [samples, blocks] int64, -1 none
-  torch::Tensor location;             // [samples, blocks, 3], head units: where the target is
-  torch::Tensor places;               // [samples, blocks, classes, 3], likewise for every class
+  torch::Tensor target_known;         // [samples, blocks], 1 where the history tells the class
+  torch::Tensor places;               // [samples, blocks, classes, 3], head units
   torch::Tensor places_valid;         // [samples, blocks], 1 where the demonstration says
   torch::Tensor decision;             // [samples, blocks], 1 where the decision is open
   torch::Tensor valid;                // [samples, blocks], 0 in the padding

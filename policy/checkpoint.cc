@@ -18,12 +18,6 @@ namespace fs = std::filesystem;
 constexpr char kConfigFile[] = "config.yaml";
 constexpr char kWeightsFile[] = "model.safetensors";
 
-// Heads that shape the training and are never asked when the policy acts.
-bool IsAuxiliary(const std::string& name) {
-  return name.rfind("waypoint_head.", 0) == 0 || name.rfind("target_head.", 0) == 0 ||
-         name.rfind("location_head.", 0) == 0 || name.rfind("places_head.", 0) == 0;
-}
-
 }  // namespace
 
 Status CheckPolicyConfig(const PolicyConfig& c) {
@@ -47,7 +41,7 @@ Status CheckPolicyConfig(const PolicyConfig& c) {
   return {};
 }
 
-Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::string>* fresh_heads) {
+Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
   const fs::path weights_path = folder / kWeightsFile;
   for (const fs::path& path : {folder / kConfigFile, weights_path}) {
     std::error_code error;
@@ -67,10 +61,6 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
   auto parameters = checkpoint.net->named_parameters();
   for (auto& item : parameters) {
     const auto found = file->tensors.find(item.key());
-    if (found == file->tensors.end() && fresh_heads != nullptr && IsAuxiliary(item.key())) {
-      fresh_heads->push_back(item.key());
-      continue;
-    }
     if (found == file->tensors.end()) {
       return BadInput(fmt::format("{}: tensor '{}' is missing", weights_path.string(), item.key()));
     }

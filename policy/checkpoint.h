@@ -18,10 +18,8 @@ struct Checkpoint {
 };
 
 // BadInput: a file is missing, cut short or malformed, a tensor is missing, unknown or of another
-// shape than the config says. Nothing is loaded in part, but that a trainer may give `fresh_heads`:
-// auxiliary heads that the file lacks then keep fresh weights and are named there.
-Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
-                                  std::vector<std::string>* fresh_heads = nullptr);
+// shape than the config says. Nothing is loaded in part.
+Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.

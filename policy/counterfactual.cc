@@ -42,8 +42,8 @@ SubHistory WithOneChunk(int chunk, ChunkAction action, int chunk_blocks, int tai
 
 // Loss of each sample over its last `blocks` blocks: [samples]
 torch::Tensor DecisionLoss(VlaNet& net, const Batch& batch, int blocks) {
-  const BlockLosses losses = ComputeLosses(TrainingForward(net, batch), batch);
-  const torch::Tensor loss = ActionLoss(losses) + losses.waypoint + losses.target + losses.location;
+  const BlockLosses losses = ComputeLosses(TrainingForward(net, batch, Told::kNothing), batch);
+  const torch::Tensor loss = ActionLoss(losses) + losses.waypoint + losses.target + losses.goal;
   return loss.narrow(1, loss.size(1) - blocks, blocks).mean(1);
 }
 

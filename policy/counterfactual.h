@@ -21,7 +21,7 @@ struct LabelledChunks {
   int target = -1;            // the class the decision was about; for the report only
 };
 
-// The drop in the policy's own loss (action, waypoint, target and location heads) over the first
+// The drop in the policy's own loss (action, waypoint, target, goal) over the first
 // blocks of the decision when chunk c is given back, alone, in front of the bare recent history; 0
 // for chunks within that history. Later decision blocks do not count: the demonstrator's motion
 // betrays the target there. An episode without a decision yields an empty list.

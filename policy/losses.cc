@@ -29,21 +29,22 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
       (outputs.waypoint.to(torch::kFloat32) - batch.waypoint.to(device)).abs().mean(-1) *
       losses.action_valid;
   const torch::Tensor target = batch.target_class.to(device);
-  losses.target_valid = (target >= 0).to(torch::kFloat32);
+  losses.target_valid = batch.target_known.to(device);
   const int64_t classes = outputs.target.size(-1);
   losses.target = F::cross_entropy(outputs.target.to(torch::kFloat32).view({-1, classes}),
                                    target.clamp_min(0).view({-1}),
                                    F::CrossEntropyFuncOptions().reduction(torch::kNone))
                       .view_as(target) *
                   losses.target_valid;
-  losses.location =
-      (outputs.location.to(torch::kFloat32) - batch.location.to(device)).abs().mean(-1) *
-      losses.target_valid;
   losses.places_valid = batch.places_valid.to(device);
   losses.places = (outputs.places.to(torch::kFloat32) - batch.places.to(device))
                       .abs()
                       .mean(at::IntArrayRef{-2, -1}) *
                   losses.places_valid;
+  const torch::Tensor right = torch::one_hot(target.clamp_min(0), classes).to(torch::kFloat32);
+  const torch::Tensor goal = (batch.places.to(device) * right.unsqueeze(-1)).sum(-2);
+  losses.goal_valid = losses.target_valid * losses.places_valid;
+  losses.goal = (outputs.goal.to(torch::kFloat32) - goal).abs().mean(-1) * losses.goal_valid;
   return losses;
 }
 
@@ -56,7 +57,7 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
 }
 
 TargetCount CountTargets(const HeadOutputs& outputs, const Batch& batch, bool decision) {
-  const torch::Tensor known = ((batch.decision > 0) == decision) & (batch.target_class >= 0);
+  const torch::Tensor known = ((batch.decision > 0) == decision) & (batch.target_known > 0);
   const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
   return {known.sum().item<double>(), (right & known).sum().item<double>()};
 }

@@ -15,9 +15,9 @@ struct BlockLosses {
   torch::Tensor gripper;   // binary cross-entropy
   torch::Tensor waypoint;  // L1
   torch::Tensor target;    // cross-entropy where a target class is known
-  torch::Tensor location;  // L1 there
+  torch::Tensor goal;      // L1 there, of the place that was looked up
   torch::Tensor places;    // L1 where the demonstration says where every class's target is
-  torch::Tensor action_valid, target_valid, places_valid;
+  torch::Tensor action_valid, target_valid, goal_valid, places_valid;
 };
 
 BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch);

@@ -6,6 +6,11 @@
 namespace kvla {
 namespace {
 
+// Of the episodes with compression: those whose every old chunk is compressed, and those that lose
+// the cue, so that the arm's skill does not hang on the memory.
+constexpr double kAllCompressedShare = 0.4;
+constexpr double kForgetShare = 0.15;
+
 std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   std::set<int> chunks;
   for (const auto& [begin, end] : episode.cue_blocks) {
@@ -28,14 +33,17 @@ bool HasDecision(const DemoEpisode& episode, int first_block, int end_block) {
 std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std::set<int>& cues,
                                          bool compress, Rng& rng) {
   const double drop = compress ? rng.Uniform() : 0.0;
-  const double pool = compress ? rng.Uniform() : 0.0;
+  const double pool = !compress ? 0.0 : rng.Uniform() < kAllCompressedShare ? 1.0 : rng.Uniform();
+  const bool forget = compress && rng.Uniform() < kForgetShare;
   std::vector<ChunkDecision> decisions;
   for (const int chunk : chunks) {
     ChunkDecision decision;
     decision.chunk = chunk;
     decision.action = ChunkAction::kWhole;
     if (rng.Uniform() < pool) decision.action = ChunkAction::kCompressed;
-    if (rng.Uniform() < drop && !cues.contains(chunk)) decision.action = ChunkAction::kDropped;
+    if (cues.contains(chunk) ? forget : rng.Uniform() < drop) {
+      decision.action = ChunkAction::kDropped;
+    }
     decisions.push_back(decision);
   }
   return decisions;
@@ -75,6 +83,9 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
   }
   sample.holds_cue = std::includes(chunks.begin(), chunks.end(), cues.begin(), cues.end());
   sample.decisions = DrawDecisions(complete, cues, options.compress, rng);
+  for (const ChunkDecision& d : sample.decisions) {
+    if (d.action == ChunkAction::kDropped && cues.contains(d.chunk)) sample.holds_cue = false;
+  }
   return sample;
 }
 

@@ -14,7 +14,7 @@ namespace kvla {
 struct SubHistory {
   std::vector<int> blocks;               // true block indices, increasing
   std::vector<ChunkDecision> decisions;  // one per complete sampled chunk, `chunk` its true index
-  bool holds_cue = false;                // every chunk with a cue is among the blocks
+  bool holds_cue = false;                // every chunk with a cue is among the blocks, none dropped
 };
 
 struct SubHistoryOptions {
@@ -22,8 +22,8 @@ struct SubHistoryOptions {
   int chunk_blocks = 4;
   double recent_share = 0.6;  // of max_blocks: the contiguous run at the end
   double end_share = 0.5;     // how often that run ends where the episode ends
-  bool compress = false;      // old chunks compressed or dropped at random, those with a cue never
-                              // dropped; else all whole
+  bool compress = false;  // old chunks compressed or dropped at random, those with a cue dropped
+                          // seldom; else all whole
 };
 
 // Where the run holds decision blocks, the chunks of the cue are always among the older ones: no

@@ -1,7 +1,6 @@
 #include "policy/train.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <chrono>
@@ -82,7 +81,6 @@ class Trainer {
   TrainConfig config_;
   TrainHooks hooks_;
   Corpus train_, validation_;
-  std::vector<std::string> fresh_;  // auxiliary heads that init_from did not have
   VlaNet net_{nullptr};
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
@@ -92,7 +90,7 @@ Status Trainer::Prepare() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   if (!config_.init_from.empty()) {
-    Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
+    Result<Checkpoint> start = LoadCheckpoint(config_.init_from);
     if (!start.ok()) return start.status();
     config_.policy = start->config;
     net_ = start->net;
@@ -149,7 +147,6 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid) +
-         config_.location_weight * Mean(losses.location, losses.target_valid) +
          config_.places_weight * Mean(losses.places, losses.places_valid);
 }
 
@@ -171,7 +168,7 @@ double Trainer::Step(int step) {
   torch::Tensor loss;
   {
     const Autocast autocast(config_.bf16);
-    loss = Loss(TrainingForward(net_, batch), batch);
+    loss = Loss(TrainingForward(net_, batch, Told::kTarget), batch);
   }
   loss.backward();
   torch::nn::utils::clip_grad_norm_(net_->parameters(), kGradientNorm);
@@ -185,7 +182,7 @@ std::string Trainer::Validate() {
   average_->Swap(net_);
   net_->eval();
   Rng rng(StableHash("validation"));
-  double action = 0, location = 0, places = 0;
+  double action = 0, goal = 0, places = 0;
   TargetCount cue, decision;
   const auto add = [](const TargetCount& more, TargetCount* sum) {
     sum->known += more.known;
@@ -194,19 +191,19 @@ std::string Trainer::Validate() {
   constexpr int kBatches = 8;
   for (int i = 0; i < kBatches; ++i) {
     const Batch batch = DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng);
-    const HeadOutputs outputs = TrainingForward(net_, batch);
+    const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
     const BlockLosses losses = ComputeLosses(outputs, batch);
     action += Mean(ActionLoss(losses), losses.action_valid).item<double>() / kBatches;
-    location += Mean(losses.location, losses.target_valid).item<double>() / kBatches;
+    goal += Mean(losses.goal, losses.goal_valid).item<double>() / kBatches;
     places += Mean(losses.places, losses.places_valid).item<double>() / kBatches;
     add(CountTargets(outputs, batch, false), &cue);
     add(CountTargets(outputs, batch, true), &decision);
   }
   average_->Swap(net_);
   return fmt::format(
-      "validation: action loss {:.4f}, places {:.4f}, the target's {:.4f}, target right at the cue "
+      "validation: action loss {:.4f}, places {:.4f}, goal {:.4f}, target right at the cue "
       "{:.3f}, at the decision {:.3f}",
-      action, places, location, cue.right / std::max(1.0, cue.known),
+      action, places, goal, cue.right / std::max(1.0, cue.known),
       decision.right / std::max(1.0, decision.known));
 }
 
@@ -226,12 +223,9 @@ Status Trainer::CheckEncoder() {
 
 Status Trainer::SaveWeights(int step) {
   average_->Swap(net_);
-  const Status status =
-      SaveCheckpoint(config_.out, net_,
-                     {{"steps", std::to_string(step)},
-                      {"train_config", PrintConfig(config_)},
-                      {"heads_not_in_init_from", fmt::format("{}", fmt::join(fresh_, " "))}},
-                     config_.half_file ? torch::kFloat16 : torch::kFloat32);
+  const Status status = SaveCheckpoint(
+      config_.out, net_, {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
+      config_.half_file ? torch::kFloat16 : torch::kFloat32);
   average_->Swap(net_);
   return status;
 }

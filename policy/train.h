@@ -33,7 +33,6 @@ struct TrainConfig {
   double compression_share = 0.0;
   double waypoint_weight = 0.5;
   double target_weight = 0.5;
-  double location_weight = 1.0;
   double places_weight = 1.0;
   double decision_weight = 1.0;
   double end_share = 0.5;
@@ -65,8 +64,6 @@ struct TrainConfig {
       "share of steps on histories with chunks compressed or dropped");
     v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
     v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
-    v("location_weight", location_weight, Range{0.0, 100.0},
-      "weight of the loss on where the target is");
     v("places_weight", places_weight, Range{0.0, 100.0},
       "weight of the loss on where every class's target is");
     v("decision_weight", decision_weight, Range{0.0, 100.0},

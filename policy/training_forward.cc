@@ -51,7 +51,7 @@ torch::Tensor WithInstruction(const torch::Tensor& instruction, const torch::Ten
 
 }  // namespace
 
-HeadOutputs TrainingForward(VlaNet& net, const Batch& batch) {
+HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
   const PolicyConfig& config = net->config();
   const torch::Device device = net->parameters().front().device();
   const TrainingPlan plan = PlanBatch(batch, config, device);
@@ -66,7 +66,8 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch) {
                              WithInstruction(instruction[layer].v, qkv.v), plan);
   });
   return net->Heads(
-      hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}));
+      hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}),
+      told == Told::kTarget ? batch.target_class.to(device) : torch::Tensor());
 }
 
 }  // namespace kvla

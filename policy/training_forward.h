@@ -7,10 +7,14 @@
 
 namespace kvla {
 
+// Whose target the action head is told of: the demonstration's where it names one (training), or
+// the most likely by the policy's own account (as in inference).
+enum class Told { kTarget, kNothing };
+
 // Heads for every frame block: HeadOutputs with leading dimensions [samples, blocks].
 // What a block sees follows from the batch's chunk decisions by kv_efficient/visibility.h, the
 // same rule that the cache follows; a test holds the two within 1e-5.
-HeadOutputs TrainingForward(VlaNet& net, const Batch& batch);
+HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told);
 
 }  // namespace kvla
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kEmbeddingSpread = 0.5;
 constexpr int kHeadWidth = 256;
+constexpr int kPlaceDim = 3;
 constexpr int kMotionDim = 6;
 // Centres and spreads that bring the workspace's proprioception to about unit scale.
 constexpr float kProprioCentre[kProprioDim] = {0.5F, 0.0F, 0.2F, 0, 0, 0, 0.04F};
@@ -56,16 +57,17 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
                          kEmbeddingSpread * torch::randn({config.max_instruction_tokens, width}));
   decoder_ = register_module("model", Decoder(DecoderSizesOf(config)));
   const int block_width = config.tokens_per_block() * width;
-  action_head_ = register_module(
-      "action_head",
-      torch::nn::Sequential(torch::nn::Linear(block_width, kHeadWidth), torch::nn::SiLU(),
-                            torch::nn::Linear(kHeadWidth, config.replan_steps * (kMotionDim + 1))));
-  waypoint_head_ = register_module("waypoint_head", torch::nn::Linear(block_width, 3));
+  const auto two_layers = [](int in, int out) {
+    return torch::nn::Sequential(torch::nn::Linear(in, kHeadWidth), torch::nn::SiLU(),
+                                 torch::nn::Linear(kHeadWidth, out));
+  };
   target_head_ =
       register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));
-  location_head_ = register_module("location_head", torch::nn::Linear(block_width, 3));
-  places_head_ =
-      register_module("places_head", torch::nn::Linear(block_width, 3 * config.num_target_classes));
+  places_head_ = register_module(
+      "places_head", torch::nn::Linear(block_width, kPlaceDim * config.num_target_classes));
+  waypoint_head_ = register_module("waypoint_head", two_layers(block_width + kPlaceDim, kPlaceDim));
+  action_head_ = register_module("action_head", two_layers(block_width + 2 * kPlaceDim,
+                                                           config.replan_steps * (kMotionDim + 1)));
 }
 
 torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
@@ -89,16 +91,25 @@ torch::Tensor VlaNetImpl::EmbedInstruction(const torch::Tensor& ids) {
   return decoder_->Embed(ids) + instruction_position_.narrow(0, 0, ids.size(0));
 }
 
-HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden) {
+HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& told) {
   const torch::Tensor block = hidden.flatten(-2);
+  HeadOutputs outputs;
+  outputs.target = target_head_->forward(block);
+  outputs.places =
+      places_head_->forward(block).unflatten(-1, {config_.num_target_classes, kPlaceDim});
+  torch::Tensor looked_up = outputs.target.argmax(-1);
+  if (told.defined()) looked_up = torch::where(told >= 0, told, looked_up);
+  const torch::Tensor index =
+      torch::one_hot(looked_up, config_.num_target_classes).to(outputs.places.dtype());
+  outputs.goal = (outputs.places * index.unsqueeze(-1)).sum(-2);
+  const torch::Tensor aimed = torch::cat({block, outputs.goal.to(block.dtype())}, -1);
+  outputs.waypoint = waypoint_head_->forward(aimed);
   const torch::Tensor actions =
-      action_head_->forward(block).unflatten(-1, {config_.replan_steps, kMotionDim + 1});
-  return {actions.narrow(-1, 0, kMotionDim),
-          actions.select(-1, kMotionDim),
-          waypoint_head_->forward(block),
-          target_head_->forward(block),
-          location_head_->forward(block),
-          places_head_->forward(block).unflatten(-1, {config_.num_target_classes, 3})};
+      action_head_->forward(torch::cat({aimed, outputs.waypoint.to(block.dtype())}, -1))
+          .unflatten(-1, {config_.replan_steps, kMotionDim + 1});
+  outputs.motion = actions.narrow(-1, 0, kMotionDim);
+  outputs.gripper = actions.select(-1, kMotionDim);
+  return outputs;
 }
 
 std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& ids) {

@@ -17,10 +17,10 @@ namespace kvla {
 struct HeadOutputs {
   torch::Tensor motion;    // [..., replan_steps, 6]: position offset / kPositionScale, rotation
   torch::Tensor gripper;   // [..., replan_steps]: logit of "close"
-  torch::Tensor waypoint;  // [..., 3]: offset / kWaypointScale; auxiliary, training only
-  torch::Tensor target;    // [..., classes]: logits; auxiliary, training only
-  torch::Tensor location;  // [..., 3]: where the target is, as waypoint; auxiliary, training only
-  torch::Tensor places;    // [..., classes, 3]: where each class's target is; likewise
+  torch::Tensor target;    // [..., classes]: logits of the target's identity
+  torch::Tensor places;    // [..., classes, 3]: where each class's target is / kWaypointScale
+  torch::Tensor goal;      // [..., 3]: the place that was looked up, what the action head is told
+  torch::Tensor waypoint;  // [..., 3]: where the motion leads / kWaypointScale
 };
 
 class VlaNetImpl : public torch::nn::Module {
@@ -37,8 +37,11 @@ class VlaNetImpl : public torch::nn::Module {
   // ids: [n] -> [n, hidden], with a learned position each: rotary positions are all one there.
   torch::Tensor EmbedInstruction(const torch::Tensor& ids);
   // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of
-  // the block: through the state token alone, what a camera saw was hardly learned.
-  HeadOutputs Heads(const torch::Tensor& hidden);
+  // the block: through the state token alone, what a camera saw was hardly learned. Which target,
+  // where each one is, and how to get there are learned apart: the place of the most likely target
+  // is looked up and handed to the action head. `told`: [...] int64, the class to look up instead
+  // where it is not negative; undefined: none.
+  HeadOutputs Heads(const torch::Tensor& hidden, const torch::Tensor& told = {});
 
   // The instruction attends to itself alone, un-rotated; returns each layer's keys and values
   // [kv_heads, n, head_dim], which every block sees from the far side of the cache.
@@ -53,9 +56,8 @@ class VlaNetImpl : public torch::nn::Module {
   torch::nn::Sequential state_encoder_{nullptr};
   torch::Tensor slot_embedding_, instruction_position_;
   Decoder decoder_{nullptr};
-  torch::nn::Sequential action_head_{nullptr};
-  torch::nn::Linear waypoint_head_{nullptr}, target_head_{nullptr}, location_head_{nullptr},
-      places_head_{nullptr};
+  torch::nn::Linear target_head_{nullptr}, places_head_{nullptr};
+  torch::nn::Sequential waypoint_head_{nullptr}, action_head_{nullptr};
 };
 TORCH_MODULE(VlaNet);
 

@@ -7,6 +7,7 @@
 
 #include "base/config_io.h"
 #include "harness/batch.h"
+#include "harness/runner.h"
 #include "results/run_store.h"
 #include "tests/harness/test_worker.h"
 
@@ -99,6 +100,15 @@ TEST_F(RunConfigTest, Duplicates) {
   ExpectRefused({"tasks[1]", "'pick_place'", "twice"});
   config_.tasks = {{"pick_place", {"short", "short"}}};
   ExpectRefused({"tasks[0]", "'short'", "twice"});
+}
+
+TEST_F(RunConfigTest, ASplitIsAnotherStreamAndNeverTraining) {
+  const RunPlan evaluation = Plan();
+  config_.split = "validation";
+  const RunPlan validation = Plan();
+  EXPECT_EQ(SettingsOf(evaluation, evaluation.jobs[0]).key.split, Split::kEvaluation);
+  EXPECT_EQ(SettingsOf(validation, validation.jobs[0]).key.split, Split::kValidation);
+  EXPECT_EQ(OverrideConfig({"split=train"}, &config_).code(), StatusCode::kBadInput);
 }
 
 TEST_F(RunConfigTest, NothingToRun) {

@@ -1,0 +1,50 @@
+#include "policy/vla_net.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "tests/policy/tiny_policy.h"
+
+namespace kvla {
+namespace {
+
+class HeadsTest : public testing::Test {
+ protected:
+  HeadsTest() {
+    torch::manual_seed(3);
+    net_ = VlaNet(TinyConfig());
+    const PolicyConfig& config = net_->config();
+    hidden_ = torch::randn({2, 5, config.tokens_per_block(), config.hidden_size});
+  }
+  // The places of the classes `index` [2, 5]: [2, 5, 3]
+  static torch::Tensor PlacesOf(const HeadOutputs& outputs, const torch::Tensor& index) {
+    return outputs.places.gather(2, index.view({2, 5, 1, 1}).expand({2, 5, 1, 3})).squeeze(2);
+  }
+
+  VlaNet net_{nullptr};
+  torch::Tensor hidden_;
+};
+
+TEST_F(HeadsTest, TheGoalIsThePlaceOfTheLikeliestTarget) {
+  const HeadOutputs outputs = net_->Heads(hidden_);
+  EXPECT_TRUE(torch::equal(outputs.goal, PlacesOf(outputs, outputs.target.argmax(-1))));
+}
+
+TEST_F(HeadsTest, WhatIsToldReplacesTheLikeliestTargetWhereItIsNotNegative) {
+  const HeadOutputs free = net_->Heads(hidden_);
+  const torch::Tensor likeliest = free.target.argmax(-1);
+  const torch::Tensor other = (likeliest + 1) % net_->config().num_target_classes;
+  torch::Tensor told = other.clone();
+  told.select(1, 0).fill_(-1);
+  const HeadOutputs outputs = net_->Heads(hidden_, told);
+  torch::Tensor expected = other.clone();
+  expected.select(1, 0).copy_(likeliest.select(1, 0));
+  EXPECT_TRUE(torch::equal(outputs.goal, PlacesOf(outputs, expected)));
+  // ... and the action follows the goal.
+  const torch::Tensor moved = (outputs.motion - free.motion).abs().amax({-2, -1});
+  EXPECT_EQ(moved.select(1, 0).max().item<float>(), 0.0F);
+  EXPECT_GT(moved.narrow(1, 1, 4).min().item<float>(), 0.0F);
+}
+
+}  // namespace
+}  // namespace kvla
