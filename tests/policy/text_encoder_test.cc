@@ -50,7 +50,7 @@ TEST(WordPiece, BytesThatAreNoTextAreLeftOut) {
 }
 
 TEST(WordPiece, AnotherVocabularyIsBadInput) {
-  const ScratchDir scratch("wordpiece");
+  const ScratchDir scratch;
   std::ofstream(scratch.path() / "vocab.txt") << "[PAD]\n[UNK]\nred\n";
   const Result<WordPiece> tokenizer = WordPiece::Load(scratch.path() / "vocab.txt");
   ASSERT_FALSE(tokenizer.ok());
@@ -87,7 +87,7 @@ TEST(TextEncoder, ParaphrasesAreNearerThanOtherTasks) {
 }
 
 TEST(TextEncoder, OtherWeightsAreBadInput) {
-  const ScratchDir scratch("text_encoder");
+  const ScratchDir scratch;
   EXPECT_NE(TextEncoder::Load(scratch.path()).status().message().find("setup.sh"),
             std::string::npos);
   fs::copy_file(Folder() / kTextVocabularyFile, scratch.path() / kTextVocabularyFile);
