@@ -7,6 +7,7 @@
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/batch.h"
+#include "policy/cached_forward.h"
 #include "policy/losses.h"
 #include "policy/tokenizer.h"
 #include "policy/training_forward.h"
@@ -70,12 +71,9 @@ Status RunThroughCache(VlaNet& net, const DemoEpisode& episode, KvCache& cache) 
   const PolicyConfig& config = net->config();
   const int64_t side = config.image_size, bytes = 3 * side * side;
   cache.Reset({});
-  const std::vector<Qkv> instruction = net->InstructionKeys(
-      torch::tensor(InstructionIds(config, episode.instruction), torch::kInt64));
-  for (size_t layer = 0; layer < instruction.size(); ++layer) {
-    Status status = cache.AppendInstruction(static_cast<int>(layer), instruction[layer].k,
-                                            instruction[layer].v);
-    if (!status.ok()) return status;
+  if (Status status = FeedInstruction(net, InstructionIds(config, episode.instruction), cache);
+      !status.ok()) {
+    return status;
   }
   for (int block = 0; block < episode.blocks; ++block) {
     std::vector<torch::Tensor> images;
@@ -85,10 +83,9 @@ Status RunThroughCache(VlaNet& net, const DemoEpisode& episode, KvCache& cache) 
     }
     const torch::Tensor proprio =
         torch::tensor(torch::ArrayRef<float>(episode.proprio[block])).unsqueeze(0);
-    if (Status status = cache.BeginBlock(); !status.ok()) return status;
-    net->decoder()->forward(
-        net->EncodeBlocks(images, proprio).squeeze(0),
-        [&cache](int layer, const Qkv& qkv) { return cache.Attend(layer, qkv.q, qkv.k, qkv.v); });
+    const Result<torch::Tensor> hidden =
+        FeedBlock(net, net->EncodeBlocks(images, proprio).squeeze(0), cache);
+    if (!hidden.ok()) return hidden.status();
     if (Status status = cache.EndBlock(); !status.ok()) return status;
   }
   return {};

@@ -10,6 +10,7 @@
 #include "kv_efficient/cache_policy_list.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/kv_cache.h"
+#include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
 #include "policy/tokenizer.h"
 
@@ -140,14 +141,7 @@ Status Vla::BeginEpisode(const EpisodeContext& context) {
     const std::vector<int64_t> ids =
         impl_->tokenizer.Encode(context.instruction, impl_->config.max_instruction_tokens);
     impl_->instruction_tokens = static_cast<int>(ids.size());
-    const std::vector<Qkv> layers =
-        impl_->net->InstructionKeys(torch::tensor(ids, torch::kInt64).to(impl_->device));
-    for (size_t layer = 0; layer < layers.size(); ++layer) {
-      Status status = impl_->cache->AppendInstruction(static_cast<int>(layer), layers[layer].k,
-                                                      layers[layer].v);
-      if (!status.ok()) return status;
-    }
-    return {};
+    return FeedInstruction(impl_->net, ids, *impl_->cache);
   } catch (const std::exception& e) {
     return InternalError(fmt::format("policy at the instruction: {}", e.what()));
   }
@@ -170,15 +164,12 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     inference.encode_ms = MillisecondsSince(begin);
 
     begin = Clock::now();
-    if (Status status = impl_->cache->BeginBlock(); !status.ok()) return status;
-    const torch::Tensor hidden =
-        impl_->net->decoder()->forward(block, [this](int layer, const Qkv& qkv) {
-          return impl_->cache->Attend(layer, qkv.q, qkv.k, qkv.v);
-        });
+    const Result<torch::Tensor> hidden = FeedBlock(impl_->net, block, *impl_->cache);
+    if (!hidden.ok()) return hidden.status();
     inference.linear_ms = MillisecondsSince(begin);  // attention is taken out in Measure()
 
     begin = Clock::now();
-    const HeadOutputs heads = impl_->net->Heads(hidden);
+    const HeadOutputs heads = impl_->net->Heads(*hidden);
     const torch::Tensor motion = heads.motion.cpu().contiguous();
     const torch::Tensor gripper = heads.gripper.cpu().contiguous();
     const float* m = motion.data_ptr<float>();
