@@ -177,7 +177,15 @@ std::string ReadScalar(const ConfigNode& node, T* out) {
     if (*begin == '+') ++begin;
     const auto [stop, error] = std::from_chars(begin, end, *out);
     if (error == std::errc::result_out_of_range) return "too large or small: " + KindName(node);
-    if (error != std::errc() || stop != end || begin == end) return expected;
+    if (error != std::errc() || begin == end) return expected;
+    if (stop != end) {
+      if (!std::is_floating_point_v<T> || *stop != '/') return expected;
+      // A fraction, as in 1/3.
+      T divisor{};
+      const auto [rest, wrong] = std::from_chars(stop + 1, end, divisor);
+      if (wrong != std::errc() || rest != end || stop + 1 == end || divisor == T{}) return expected;
+      *out /= divisor;
+    }
     if constexpr (std::is_floating_point_v<T>) {
       if (!std::isfinite(*out)) return "expected a finite number, not " + KindName(node);
     }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/config_compose.h"
 #include "base/config_node.h"
 #include "base/fields.h"
 #include "base/hash.h"
@@ -73,11 +74,12 @@ Status OverrideConfig(const std::vector<std::string>& overrides, T* config) {
   return status;
 }
 
-// Starts from the defaults in `config`, then the file, then the overrides.
+// Starts from the defaults in `config`, then the file (what it includes, extends and expands to:
+// see base/config_compose.h), then the overrides.
 template <class T>
 Status LoadConfigFile(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                       T* config) {
-  const Result<ConfigNode> node = LoadYamlFile(path);
+  const Result<ConfigNode> node = LoadComposedFile(path);
   if (!node.ok()) return node.status();
   T parsed = *config;
   if (Status status = ParseConfig(*node, &parsed); !status.ok()) return status;

@@ -45,8 +45,8 @@ class Converter {
           return BadInput(
               fmt::format("{}: key '{}' is there twice (first at {})", where, key, first->where));
         }
-        out->members.emplace_back(key, ConfigNode());
-        ConfigNode& value = out->members.back().second;
+        out->Add(key, ConfigNode());
+        ConfigNode& value = out->members.back().value;
         if (Status s = Convert(member.second, depth + 1, &value); !s.ok()) return s;
         // Messages about a member point at its key.
         value.where = where;
@@ -65,36 +65,123 @@ class Converter {
   int nodes_ = 0;
 };
 
-// Replaces, or merges maps member by member; keys new to `target` are left for the parser to judge.
-void Merge(ConfigNode value, ConfigNode* target) {
-  if (value.kind != ConfigNode::Kind::kMap || target->kind != ConfigNode::Kind::kMap) {
-    *target = std::move(value);
-    return;
-  }
-  for (auto& [key, member] : value.members) {
-    if (ConfigNode* old = target->Find(key)) {
-      Merge(std::move(member), old);
-    } else {
-      target->members.emplace_back(key, std::move(member));
-    }
-  }
+// Whether `list` holds sections that all have a name.
+bool IsNamedList(const ConfigNode& list) {
+  return list.kind == ConfigNode::Kind::kList &&
+         std::all_of(list.items.begin(), list.items.end(), [](const ConfigNode& item) {
+           const ConfigNode* name = item.Find("name");
+           return name != nullptr && name->kind == ConfigNode::Kind::kScalar;
+         });
 }
 
-// The item of a list that `name` addresses, or null.
-ConfigNode* FindItem(ConfigNode* list, const std::string& name, std::vector<std::string>* valid) {
-  for (size_t i = 0; i < list->items.size(); ++i) {
-    const ConfigNode* item_name = list->items[i].Find("name");
-    valid->push_back(item_name != nullptr && !item_name->text.empty() ? item_name->text
-                                                                      : std::to_string(i));
-    if (valid->back() == name) return &list->items[i];
+// What the items of a list are called: their names, or their numbers.
+std::vector<std::string> ItemNames(const ConfigNode& list) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    const ConfigNode* name = list.items[i].Find("name");
+    names.push_back(name != nullptr && !name->text.empty() ? name->text : std::to_string(i));
   }
-  size_t index = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
-  const bool is_index = error == std::errc() && end == name.data() + name.size();
-  return is_index && index < list->items.size() ? &list->items[index] : nullptr;
+  return names;
 }
+
+// One assignment on its way down the tree.
+class Override {
+ public:
+  Override(const std::string& assignment, ConfigNode value)
+      : origin_("--set " + assignment), value_(std::move(value)) {}
+
+  // `path` is what is left of it, `section` what was walked already.
+  Status Apply(std::string_view path, const std::string& section, ConfigNode* node) const {
+    if (path.empty()) {
+      MergeNode(value_, ListRule::kReplace, node);
+      return {};
+    }
+    std::vector<std::string> valid;
+    if (node->kind == ConfigNode::Kind::kMap) {
+      for (const ConfigMember& member : node->members) valid.push_back(member.key);
+    } else if (node->kind == ConfigNode::Kind::kList) {
+      valid = ItemNames(*node);
+      if (!valid.empty() && (path == "*" || path.starts_with("*."))) {
+        for (size_t i = 0; i < node->items.size(); ++i) {
+          const Status status = Apply(Rest(path, 1), Below(section, valid[i]), &node->items[i]);
+          if (!status.ok()) return status;
+        }
+        return {};
+      }
+    }
+    // Names of items may hold dots: the longest one that fits is meant.
+    size_t found = valid.size();
+    for (size_t i = 0; i < valid.size(); ++i) {
+      const bool fits = path == valid[i] || path.starts_with(valid[i] + ".");
+      if (fits && (found == valid.size() || valid[i].size() > valid[found].size())) found = i;
+    }
+    const std::string part(path.substr(0, path.find('.')));
+    if (found != valid.size()) {
+      ConfigNode* next =
+          node->kind == ConfigNode::Kind::kMap ? &node->members[found].value : &node->items[found];
+      return Apply(Rest(path, valid[found].size()), Below(section, valid[found]), next);
+    }
+    size_t index = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
+    if (error == std::errc() && end == part.data() + part.size() && index < node->items.size()) {
+      return Apply(Rest(path, part.size()), Below(section, part), &node->items[index]);
+    }
+    const std::string where = section.empty() ? "at the top level" : "in '" + section + "'";
+    if (valid.empty()) return BadInput(fmt::format("{}: nothing to set {}", origin_, where));
+    return BadInput(
+        fmt::format("{}: unknown key '{}' {}{}", origin_, part, where, DidYouMean(part, valid)));
+  }
+
+ private:
+  static std::string Below(const std::string& section, const std::string& part) {
+    return section.empty() ? part : section + "." + part;
+  }
+  // Without the first `size` letters and the dot after them.
+  static std::string_view Rest(std::string_view path, size_t size) {
+    return path.substr(std::min(path.size(), size + 1));
+  }
+
+  std::string origin_;
+  ConfigNode value_;
+};
 
 }  // namespace
+
+ConfigNode::ConfigNode() = default;
+ConfigNode::ConfigNode(const ConfigNode&) = default;
+ConfigNode::ConfigNode(ConfigNode&&) noexcept = default;
+ConfigNode& ConfigNode::operator=(const ConfigNode&) = default;
+ConfigNode& ConfigNode::operator=(ConfigNode&&) noexcept = default;
+ConfigNode::~ConfigNode() = default;
+
+void MergeNode(ConfigNode value, ListRule lists, ConfigNode* target) {
+  using Kind = ConfigNode::Kind;
+  if (value.kind == Kind::kMap && target->kind == Kind::kMap) {
+    for (ConfigMember& member : value.members) {
+      if (ConfigNode* old = target->Find(member.key)) {
+        MergeNode(std::move(member.value), lists, old);
+      } else {
+        target->members.push_back(std::move(member));
+      }
+    }
+    return;
+  }
+  if (lists == ListRule::kByName && IsNamedList(value) && IsNamedList(*target)) {
+    for (ConfigNode& item : value.items) {
+      const std::vector<std::string> names = ItemNames(*target);
+      const auto found = std::find(names.begin(), names.end(), item.Find("name")->text);
+      if (found == names.end()) {
+        target->items.push_back(std::move(item));
+      } else {
+        ConfigNode& old = target->items[static_cast<size_t>(found - names.begin())];
+        old.where = item.where;
+        MergeNode(std::move(item), lists, &old);
+      }
+    }
+    return;
+  }
+  *target = std::move(value);
+}
 
 const ConfigNode* ConfigNode::Find(std::string_view key) const {
   return const_cast<ConfigNode*>(this)->Find(key);
@@ -102,8 +189,12 @@ const ConfigNode* ConfigNode::Find(std::string_view key) const {
 
 ConfigNode* ConfigNode::Find(std::string_view key) {
   const auto found = std::find_if(members.begin(), members.end(),
-                                  [&](const auto& member) { return member.first == key; });
-  return found == members.end() ? nullptr : &found->second;
+                                  [&](const auto& member) { return member.key == key; });
+  return found == members.end() ? nullptr : &found->value;
+}
+
+void ConfigNode::Add(std::string key, ConfigNode value) {
+  members.push_back({std::move(key), std::move(value)});
 }
 
 Result<ConfigNode> ParseYaml(const std::string& text, const std::string& origin, bool with_lines) {
@@ -139,7 +230,7 @@ Result<ConfigNode> LoadYamlFile(const std::filesystem::path& path) {
 Status ApplyOverride(const std::string& assignment, ConfigNode* root) {
   const std::string origin = "--set " + assignment;
   const size_t equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) {
+  if (equals == std::string::npos || equals == 0 || assignment[equals - 1] == '.') {
     return BadInput(origin + ": expected key=value, as in cache.window_blocks=16");
   }
   Result<ConfigNode> value = ParseYaml(assignment.substr(equals + 1), origin, false);
@@ -148,32 +239,8 @@ Status ApplyOverride(const std::string& assignment, ConfigNode* root) {
     return BadInput(origin + ": no value after '='");
   }
 
-  ConfigNode* node = root;
-  std::string section;
-  size_t begin = 0;
-  while (begin <= equals) {
-    const size_t end = std::min(assignment.find('.', begin), equals);
-    const std::string part = assignment.substr(begin, end - begin);
-    std::vector<std::string> valid;
-    ConfigNode* next = nullptr;
-    if (node->kind == ConfigNode::Kind::kMap) {
-      for (const auto& member : node->members) valid.push_back(member.first);
-      next = node->Find(part);
-    } else if (node->kind == ConfigNode::Kind::kList) {
-      next = FindItem(node, part, &valid);
-    }
-    if (next == nullptr) {
-      const std::string where = section.empty() ? "at the top level" : "in '" + section + "'";
-      if (valid.empty()) return BadInput(fmt::format("{}: nothing to set {}", origin, where));
-      return BadInput(
-          fmt::format("{}: unknown key '{}' {}{}", origin, part, where, DidYouMean(part, valid)));
-    }
-    section += (section.empty() ? "" : ".") + part;
-    node = next;
-    begin = end + 1;
-  }
-  Merge(std::move(*value), node);
-  return {};
+  return Override(assignment, *std::move(value))
+      .Apply(std::string_view(assignment).substr(0, equals), "", root);
 }
 
 }  // namespace kvla
