@@ -58,6 +58,21 @@ Interval WilsonInterval(int64_t successes, int64_t n, double confidence) {
           successes == n ? 1 : std::min(1.0, centre + half)};
 }
 
+Interval StratifiedRate(std::span<const Stratum> strata, double confidence) {
+  double total = 0;
+  for (const Stratum& s : strata) total += s.n > 0 ? s.weight : kNan;
+  if (strata.empty() || std::isnan(total)) return {kNan, 0, 1};
+  double rate = 0, below = 0, above = 0;
+  for (const Stratum& s : strata) {
+    const double share = s.weight / total;
+    const Interval in = WilsonInterval(s.successes, s.n, confidence);
+    rate += share * in.value;
+    below += std::pow(share * (in.value - in.low), 2);
+    above += std::pow(share * (in.high - in.value), 2);
+  }
+  return {rate, std::max(0.0, rate - std::sqrt(below)), std::min(1.0, rate + std::sqrt(above))};
+}
+
 double QuantileSorted(std::span<const double> sorted, double p) {
   if (sorted.empty()) return kNan;
   const double position = p * static_cast<double>(sorted.size() - 1);
@@ -101,6 +116,39 @@ Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, R
   std::vector<double> differences(a.size());
   for (size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
   return BootstrapInterval(differences, rng, resamples, confidence);
+}
+
+Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rng, int resamples,
+                             double confidence) {
+  Interval out{0, kNan, kNan};
+  for (const auto& values : strata) out.value += Mean(values);
+  out.value /= static_cast<double>(strata.size());
+  if (std::isnan(out.value)) return out;
+  std::vector<double> means(static_cast<size_t>(resamples));
+  for (double& mean : means) {
+    for (const auto& values : strata) {
+      const auto n = static_cast<int>(values.size());
+      double sum = 0;
+      for (int i = 0; i < n; ++i) sum += values[static_cast<size_t>(rng.UniformInt(n))];
+      mean += sum / n;
+    }
+    mean /= static_cast<double>(strata.size());
+  }
+  std::sort(means.begin(), means.end());
+  out.low = QuantileSorted(means, (1 - confidence) / 2);
+  out.high = QuantileSorted(means, (1 + confidence) / 2);
+  return out;
+}
+
+TimeToSuccess TimeToSuccessOf(std::span<const TimedOutcome> outcomes, Rng rng) {
+  std::vector<double> times, restricted;
+  for (const TimedOutcome& o : outcomes) {
+    restricted.push_back(o.success ? std::min(o.seconds, o.horizon_s) : o.horizon_s);
+    if (o.success) times.push_back(o.seconds);
+  }
+  std::sort(times.begin(), times.end());
+  return {static_cast<int>(times.size()), QuantileSorted(times, 0.5), QuantileSorted(times, 0.9),
+          BootstrapMean(restricted, rng)};
 }
 
 }  // namespace kvla

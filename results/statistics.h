@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/rng.h"
 
@@ -18,6 +19,17 @@ double NormalQuantile(double p);
 
 // Wilson's score interval of a rate. n == 0: value is NaN, the interval [0, 1].
 Interval WilsonInterval(int64_t successes, int64_t n, double confidence = 0.95);
+
+// One part of a rate that is pooled over parts, such as a task at a delay.
+struct Stratum {
+  int64_t successes = 0, n = 0;
+  double weight = 1;  // relative to the others
+};
+
+// The weighted mean of the strata's rates, so that no stratum counts for more because more of it
+// was run. Interval: the strata's Wilson bounds, squared and added (MOVER: Zou and Donner 2008). A
+// stratum without data makes it NaN: it cannot be left out silently.
+Interval StratifiedRate(std::span<const Stratum> strata, double confidence = 0.95);
 
 // Linear interpolation between order statistics (R's type 7, numpy's default), 0 <= p <= 1.
 // `sorted` ascends; empty: NaN.
@@ -38,6 +50,23 @@ double McNemarExact(int64_t only_a, int64_t only_b);
 // REQUIRES: a.size() == b.size().
 Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, Rng rng,
                          int resamples = 2000, double confidence = 0.95);
+
+// The mean over strata of the mean of each, equal weights; the interval resamples within strata.
+// For differences over pairs, or any values. An empty stratum makes it NaN.
+Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rng,
+                             int resamples = 2000, double confidence = 0.95);
+
+// How fast successes came. A failure counts as the whole horizon in `restricted_s`.
+struct TimeToSuccess {
+  int successes = 0;
+  double p50_s = 0, p90_s = 0;  // among the successes
+  Interval restricted_s;        // mean over all, bootstrap
+};
+struct TimedOutcome {
+  bool success = false;
+  double seconds = 0, horizon_s = 0;
+};
+TimeToSuccess TimeToSuccessOf(std::span<const TimedOutcome> outcomes, Rng rng);
 
 }  // namespace kvla
 
