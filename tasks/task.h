@@ -16,6 +16,18 @@
 
 namespace kvla {
 
+inline constexpr int kMaxTargets = 5;  // classes of ExpertLabel::target that a task may have
+
+// How an episode's instruction is worded.
+enum class Phrasing {
+  kCanonical,  // the first of TaskInfo::instructions
+  kSeen,       // any of TaskInfo::instructions, drawn from the episode's key
+  kHeldOut,    // any of TaskInfo::held_out_instructions
+  kSwapped,    // canonical, but of another target than the episode's: it should fail
+};
+// "canonical", "seen", "held_out", "swapped".
+Result<Phrasing> ParsePhrasing(const std::string& name);
+
 enum class StageKind {
   kMotor,     // skill alone
   kDecisive,  // needs the memory
@@ -38,10 +50,18 @@ struct TaskInfo {
   std::vector<std::string> delays;  // how long between cue and use
   std::vector<StageInfo> stages;    // in order
   std::string success_rule;
-  std::string instruction;
+  std::string instruction;                         // canonical
+  std::vector<std::string> instructions;           // to train on; the canonical one first
+  std::vector<std::string> held_out_instructions;  // for evaluation only
+  // What "{target}" in an instruction stands for, by Scenario::target; empty: no instruction names
+  // a target.
+  std::vector<std::string> target_names;
   double chance = 0;  // of the decisive stage without memory; 0 for a control task
   bool needs_memory = false;
-  int num_targets = 0;  // classes of ExpertLabel::target, 0 if there are none
+  int num_targets = 0;  // classes of ExpertLabel::target, at most kMaxTargets; 0 if there are none
+
+  // Sets `instruction` as well. REQUIRES: `seen` is not empty.
+  void SetInstructions(std::vector<std::string> seen, std::vector<std::string> held_out);
 };
 
 // One episode, drawn from its key; immutable once placed.
@@ -64,6 +84,11 @@ struct Scenario {
   // Points into this scenario's strings.
   EpisodeKey Key() const { return {split, run_seed, task, delay, episode}; }
 };
+
+// The instruction of an episode, worded as asked: a function of the episode's key. BadInput for
+// kSwapped where no instruction names a target, and for kHeldOut where none is held out.
+Result<std::string> InstructionOf(const TaskInfo& info, const Scenario& scenario,
+                                  Phrasing phrasing);
 
 struct Progress {
   std::vector<bool> reached;  // per stage of TaskInfo::stages
@@ -103,7 +128,8 @@ class Task {
   virtual const TaskInfo& info() const = 0;
   virtual std::filesystem::path scene() const = 0;
 
-  // Draws the episode's scenario from its key without a world: schedule, target, horizon.
+  // Draws the episode's scenario from its key without a world: schedule, target, horizon, canonical
+  // instruction.
   // BadInput for a delay that info() does not list.
   virtual Result<Scenario> Draw(const EpisodeKey& key) const = 0;
   // Resets the world and places objects and script memory for the episode.

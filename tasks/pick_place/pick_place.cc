@@ -52,7 +52,11 @@ PickPlace::PickPlace(const std::filesystem::path& asset_root)
                   {"released", StageKind::kMotor}};
   info_.success_rule =
       "final: the block rests on the tray, the gripper has let go of it and has risen";
-  info_.instruction = "put the block on the tray";
+  info_.SetInstructions(
+      {"put the block on the tray", "place the block on the tray", "move the block to the tray",
+       "pick up the block and set it down on the tray", "carry the block over to the dark tray"},
+      {"grab the block and lay it on the tray", "bring the cube to the tray",
+       "the block belongs on the tray, take it there"});
 }
 
 Result<Scenario> PickPlace::Draw(const EpisodeKey& key) const {
