@@ -53,6 +53,15 @@ std::string MachineFacts::CpuLine() const {
   return fmt::format("{}, {} cores: {}", cpu_model, cores, Join(cpu_features, " "));
 }
 
+MemoryUse ReadMemoryUse() {
+  const auto bytes = [](const char* key) {
+    int64_t kilobytes = 0;
+    std::istringstream(Lookup("/proc/self/status", key, ':')) >> kilobytes;
+    return kilobytes * 1024;
+  };
+  return {bytes("VmRSS"), bytes("VmHWM")};
+}
+
 MachineFacts ReadMachineFacts(const std::filesystem::path& root) {
   MachineFacts facts;
   const std::filesystem::path proc = root / "proc";

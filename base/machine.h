@@ -29,6 +29,13 @@ inline constexpr const char* kCpuFeatures[] = {"avx2",        "fma",      "avx51
 // Reads `root`/proc and `root`/etc. What cannot be read stays empty: never an error.
 MachineFacts ReadMachineFacts(const std::filesystem::path& root = "/");
 
+// This process's resident set, now and at its largest, in bytes; 0 where the kernel does not say.
+struct MemoryUse {
+  int64_t resident_bytes = 0;
+  int64_t peak_bytes = 0;
+};
+MemoryUse ReadMemoryUse();
+
 }  // namespace kvla
 
 #endif  // KVLA_BASE_MACHINE_H_

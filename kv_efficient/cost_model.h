@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/fields.h"
 #include "kv_efficient/cache_config.h"
 
 namespace kvla {
@@ -30,6 +31,50 @@ FlopParts InferenceFlops(const CacheGeometry& geometry, const DecoderShape& deco
 
 // 2 * layers * kv_heads * head_dim * tokens * bytes_per_value.
 int64_t KvBytes(const CacheGeometry& geometry, int64_t tokens, int bytes_per_value = 4);
+
+// A VLA of a real size on a real device: what a cache would cost there. The defaults have the
+// dimensions of OpenVLA (Llama 2 7B, 256 patch tokens an image, 7 action tokens) and what a GPU
+// with 1 TB/s and 165 dense bfloat16 TFLOP/s sustains.
+struct VlaCost {
+  int layers = 32;
+  int heads = 32;
+  int kv_heads = 32;
+  int head_dim = 128;
+  int width = 4096;
+  int mlp_width = 11008;
+  int tokens_per_block = 256;
+  int decode_passes = 7;
+  int bytes_per_value = 2;
+  int gate_hidden = 64;
+  double encoder_gflops = 370;
+  double tflops = 80;
+  double gbytes_per_s = 800;
+  double fixed_ms = 5;
+
+  template <class V>
+  void Fields(V& v) {
+    v("layers", layers, Range{1, 1000}, "decoder layers");
+    v("heads", heads, Range{1, 1000}, "query heads");
+    v("kv_heads", kv_heads, Range{1, 1000}, "key-value heads");
+    v("head_dim", head_dim, Range{1, 4096}, "width of a head");
+    v("width", width, Range{1, 100000}, "hidden size");
+    v("mlp_width", mlp_width, Range{1, 1000000}, "width of the SwiGLU");
+    v("tokens_per_block", tokens_per_block, Range{1, 100000}, "tokens an inference appends");
+    v("decode_passes", decode_passes, Range{0, 10000},
+      "passes of one token after the block's, 0: the action comes out of the block's own pass");
+    v("bytes_per_value", bytes_per_value, Range{1, 8}, "of weights, keys and values");
+    v("gate_hidden", gate_hidden, Range{1, 10000}, "width of the gate (gated)");
+    v("encoder_gflops", encoder_gflops, Range{0, 1e9}, "GFLOP of the image encoder, a block");
+    v("tflops", tflops, Range{1e-6, 1e9}, "TFLOP/s that the device sustains");
+    v("gbytes_per_s", gbytes_per_s, Range{1e-6, 1e9}, "GB/s of memory that it sustains");
+    v("fixed_ms", fixed_ms, Range{0, 1e6}, "of an inference, whatever the cache: camera, network");
+  }
+};
+
+// Seconds of one inference there: each pass takes as long as its arithmetic or its memory traffic
+// (weights once, and the keys and values of `attended_tokens`), whichever is longer. `gated`: with
+// the gate's MLP over the block's keys and values.
+double InferenceSeconds(const VlaCost& cost, double attended_tokens, bool gated);
 
 // The paper's retained length, W + rho * (N - W) * r, for a history of n >= w tokens: rho is the
 // share of old tokens retained, r the tokens stored for each of them. n < w: n.

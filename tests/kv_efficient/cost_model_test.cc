@@ -46,5 +46,27 @@ TEST(CostModel, FlopsByHand) {
   EXPECT_DOUBLE_EQ(f.total(), f.linear + f.attention + 18);
 }
 
+TEST(CostModel, LatencyIsWhatARooflineSays) {
+  VlaCost cost;
+  cost.fixed_ms = 0;
+  // Llama 2 7B: 6.48e9 weights in its blocks, half a megabyte of keys and values a token.
+  const double weights = 32.0 * (4 * 4096.0 * 4096 + 3 * 4096.0 * 11008);
+  cost.decode_passes = 0;
+  cost.tokens_per_block = 1;
+  cost.encoder_gflops = 0;
+  EXPECT_NEAR(InferenceSeconds(cost, 0, false), 2 * weights / 800e9, 1e-9);
+  EXPECT_NEAR(InferenceSeconds(cost, 1e4, false) - InferenceSeconds(cost, 0, false),
+              1e4 * 2 * 32 * 32 * 128 * 2 / 800e9, 1e-9);
+  // A whole block is bound by arithmetic.
+  cost.tokens_per_block = 256;
+  EXPECT_NEAR(InferenceSeconds(cost, 0, false), 2 * weights * 256 / 80e12, 1e-6);
+  const double block = InferenceSeconds(cost, 0, false);
+  cost.decode_passes = 7;
+  EXPECT_NEAR(InferenceSeconds(cost, 0, false) - block, 7 * 2 * weights / 800e9, 1e-6);
+  cost.fixed_ms = 12;
+  EXPECT_NEAR(InferenceSeconds(cost, 0, false) - block, 7 * 2 * weights / 800e9 + 0.012, 1e-6);
+  EXPECT_GT(InferenceSeconds(cost, 0, true), InferenceSeconds(cost, 0, false));
+}
+
 }  // namespace
 }  // namespace kvla
