@@ -40,14 +40,14 @@ double HorizontalDistance(const Vec3& a, const Vec3& b) {
   return std::hypot(a[0] - b[0], a[1] - b[1]);
 }
 
-Vec3 BlockPosition(const World& world) {
-  const int body = mj_name2id(world.model(), mjOBJ_BODY, "block");
+Vec3 BlockPosition(const World& world, const std::string& block) {
+  const int body = mj_name2id(world.model(), mjOBJ_BODY, block.c_str());
   const mjtNum* p = world.data()->xpos + 3 * body;
   return {p[0], p[1], p[2]};
 }
 
-void PlaceBlock(World& world, double x, double y, double yaw) {
-  const int joint = mj_name2id(world.model(), mjOBJ_JOINT, "block");
+void PlaceBlock(World& world, double x, double y, double yaw, const std::string& block) {
+  const int joint = mj_name2id(world.model(), mjOBJ_JOINT, block.c_str());
   mjtNum* q = world.data()->qpos + world.model()->jnt_qposadr[joint];
   q[0] = x;
   q[1] = y;
@@ -135,7 +135,7 @@ Action MoveTowards(const Pose& ee, const Vec3& target, float grip, double max_st
 CarrySkill::Phase CarrySkill::Advance(const World& world,
                                       const std::array<double, 2>& destination) const {
   const Vec3 ee = world.EndEffector().position;
-  const Vec3 block = BlockPosition(world);
+  const Vec3 block = BlockPosition(world, block_);
   const double width = Width(world);
   const bool resting = block[2] < kBlockHalf + 0.006;
   const Vec3 drop = {destination[0], destination[1], ee[2]};
@@ -174,7 +174,7 @@ CarrySkill::Phase CarrySkill::Advance(const World& world,
 Action CarrySkill::Act(const World& world, const std::array<double, 2>& destination) {
   phase_ = Advance(world, destination);
   const Pose ee = world.EndEffector();
-  const Vec3 block = BlockPosition(world);
+  const Vec3 block = BlockPosition(world, block_);
   const Vec3& p = ee.position;
   Vec3 target = kHome;
   float grip = kOpen;

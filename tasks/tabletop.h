@@ -3,6 +3,8 @@
 #define KVLA_TASKS_TABLETOP_H_
 
 #include <array>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -24,9 +26,10 @@ using Vec3 = std::array<double, 3>;
 double Distance(const Vec3& a, const Vec3& b);
 double HorizontalDistance(const Vec3& a, const Vec3& b);
 
-Vec3 BlockPosition(const World& world);
+// `block`: name of its body and its joint.
+Vec3 BlockPosition(const World& world, const std::string& block = "block");
 // Puts the block at rest on the table, turned by `yaw` radians.
-void PlaceBlock(World& world, double x, double y, double yaw);
+void PlaceBlock(World& world, double x, double y, double yaw, const std::string& block = "block");
 
 // Distractor light `light` is lit in `color` during [begin, begin + kFlashSteps).
 struct Flash {
@@ -69,6 +72,8 @@ class CarrySkill {
     kRetreat
   };
 
+  explicit CarrySkill(std::string block = "block") : block_(std::move(block)) {}
+
   // One control step of carrying the block to `destination` (x, y).
   Action Act(const World& world, const std::array<double, 2>& destination);
   // True while the block is in the gripper or being let go.
@@ -79,6 +84,7 @@ class CarrySkill {
  private:
   Phase Advance(const World& world, const std::array<double, 2>& destination) const;
 
+  std::string block_;
   Phase phase_ = Phase::kHome;
   Vec3 waypoint_ = kHome;
 };

@@ -1,0 +1,87 @@
+#include "tasks/chore.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace kvla {
+namespace {
+
+constexpr double kSecondsPerChore = 6;
+constexpr double kPlaceRadius = 0.05;
+constexpr double kRestingHeight = kBlockHalf + 0.006;
+constexpr double kLetGoWidth = 0.052;
+constexpr double kPlaceScatter = 0.012;
+constexpr double kYawScatter = 0.15;
+constexpr double kDropScatter = 0.008;
+
+const std::array<double, 2>& PlaceOf(double place) { return place > 0 ? kPad : kTray; }
+
+}  // namespace
+
+int StepOf(double seconds) { return static_cast<int>(std::lround(seconds * kControlRateHz)); }
+
+int ChoresOwed(double seconds) { return std::max(1, static_cast<int>(seconds / kSecondsPerChore)); }
+
+Status CheckScene(const World& world, const std::vector<std::string>& geoms,
+                  const std::vector<std::string>& joints, size_t memory) {
+  for (const std::string& name : geoms) {
+    if (auto id = world.GeomId(name); !id.ok()) return id.status();
+  }
+  for (const std::string& name : joints) {
+    if (auto id = world.JointId(name); !id.ok()) return id.status();
+  }
+  for (int i = 0; i < kNumLights; ++i) {
+    if (auto id = world.GeomId(fmt::format("light{}", i)); !id.ok()) return id.status();
+  }
+  if (world.model()->nuserdata < static_cast<int>(memory)) {
+    return BadInput(fmt::format("{}: nuserdata must be {} or more", world.path().string(), memory));
+  }
+  return {};
+}
+
+void PlaceChore(World& world, Rng& rng, int first_place) {
+  const auto& place = PlaceOf(first_place);
+  const double x = place[0] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
+  const double y = place[1] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
+  PlaceBlock(world, x, y, rng.Uniform(-kYawScatter, kYawScatter));
+  world.data()->userdata[kChorePlace] = first_place;
+  world.data()->userdata[kChoreTransfers] = 0;
+}
+
+void UpdateChore(World& world) {
+  mjtNum* memory = world.data()->userdata;
+  const Vec3 block = BlockPosition(world);
+  const int other = memory[kChorePlace] > 0 ? 0 : 1;
+  const auto& place = PlaceOf(other);
+  if (HorizontalDistance(block, {place[0], place[1], 0}) < kPlaceRadius &&
+      block[2] < kRestingHeight && world.arm().GripperWidth(world.data()) > kLetGoWidth) {
+    memory[kChorePlace] = other;
+    memory[kChoreTransfers] += 1;
+  }
+}
+
+std::vector<Flash> DrawFlashesBetween(Rng& rng, int horizon, const std::vector<CueInterval>& cues) {
+  std::vector<Flash> flashes = DrawFlashes(rng, horizon, 0, 0);
+  std::erase_if(flashes, [&cues](const Flash& flash) {
+    return std::any_of(cues.begin(), cues.end(), [&flash](const CueInterval& cue) {
+      return flash.begin < StepOf(cue.end_s) && flash.begin + kFlashSteps > StepOf(cue.begin_s);
+    });
+  });
+  return flashes;
+}
+
+Action ChoreExpert::Act(const World& world) {
+  const mjtNum* memory = world.data()->userdata;
+  const int transfers = static_cast<int>(memory[kChoreTransfers]);
+  if (transfer_ != transfers) {
+    transfer_ = transfers;
+    const auto& place = PlaceOf(memory[kChorePlace] > 0 ? 0 : 1);
+    const double x = place[0] + rng_.Uniform(-kDropScatter, kDropScatter);
+    destination_ = {x, place[1] + rng_.Uniform(-kDropScatter, kDropScatter)};
+  }
+  return carry_.Act(world, destination_);
+}
+
+}  // namespace kvla

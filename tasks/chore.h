@@ -1,0 +1,62 @@
+// The chore of the memory tasks: a block is carried from the tray to the pad and back, again and
+// again, so that the arm is busy between a cue and its use.
+#ifndef KVLA_TASKS_CHORE_H_
+#define KVLA_TASKS_CHORE_H_
+
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/status.h"
+#include "tasks/tabletop.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+// First slots of mjData.userdata in a task with the chore; the task's own memory follows.
+enum ChoreMemory : size_t {
+  kChorePlace,      // where the block rested last: 0 tray, 1 pad
+  kChoreTransfers,  // chores done
+  kChoreMemorySize,
+};
+
+// A control step for a time in seconds.
+int StepOf(double seconds);
+
+// Transfers that an arm must manage in `seconds` of work; at least one.
+int ChoresOwed(double seconds);
+
+// BadInput names what the scene lacks: a geom, a joint, or room for `memory` numbers of userdata.
+Status CheckScene(const World& world, const std::vector<std::string>& geoms,
+                  const std::vector<std::string>& joints, size_t memory);
+
+// Puts the block on the tray (0) or the pad (1), give or take, and starts the count.
+void PlaceChore(World& world, Rng& rng, int first_place);
+// Counts a transfer once the block rests at the other place and the fingers have let go.
+void UpdateChore(World& world);
+
+// Flashes of the distractor lights over the episode, none while a cue is to be seen.
+std::vector<Flash> DrawFlashesBetween(Rng& rng, int horizon, const std::vector<CueInterval>& cues);
+
+// The demonstrator's share of the chore.
+class ChoreExpert {
+ public:
+  explicit ChoreExpert(Rng rng) : rng_(rng) {}
+
+  Action Act(const World& world);
+  // True while the block is in the gripper or being let go: no time to leave.
+  bool busy() const { return carry_.busy(); }
+  // To be called when the arm comes back from something else.
+  void Restart() { carry_ = CarrySkill(); }
+  const Vec3& waypoint() const { return carry_.waypoint(); }
+
+ private:
+  Rng rng_;
+  CarrySkill carry_;
+  int transfer_ = -1;                    // that destination_ was drawn for
+  std::array<double, 2> destination_{};  // of the block
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_CHORE_H_

@@ -1,0 +1,234 @@
+#include "tasks/shell_game/shell_game.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "tasks/shell_game/shell_game_expert.h"
+
+namespace kvla {
+namespace {
+
+constexpr double kRevealSeconds = 1.6;
+constexpr double kRevealHeight = 0.11;
+constexpr int kFallSteps = 30;  // after it is let go, a cup that was shown counts as down
+constexpr double kLiftHeight = 0.045;
+constexpr double kPassing = 0.062;    // sideways, of two cups that swap
+constexpr double kSecondsToLift = 9;  // after go
+
+struct Swap {
+  int begin, left, side;
+};
+
+Swap SwapOf(const Scenario& s, int i) {
+  const double* p = &s.params[ShellGame::kSwaps + 3 * static_cast<size_t>(i)];
+  return {static_cast<int>(p[0]), static_cast<int>(p[1]), static_cast<int>(p[2])};
+}
+
+int NumSwaps(const Scenario& s) { return static_cast<int>(s.params[ShellGame::kNumSwaps]); }
+
+// Where a cup over `slot` goes in a swap.
+int Swapped(int slot, const Swap& swap) {
+  if (slot == swap.left) return slot + 1;
+  return slot == swap.left + 1 ? slot - 1 : slot;
+}
+
+// Where the script wants a cup, table coordinates.
+std::array<double, 2> PlaceAt(const Scenario& s, int cup, int step) {
+  const int slot = ShellGame::SlotAt(s, cup, step);
+  std::array<double, 2> place = {ShellGame::kSlotX, ShellGame::SlotY(slot)};
+  for (int i = 0; i < NumSwaps(s); ++i) {
+    const Swap swap = SwapOf(s, i);
+    const int to = Swapped(slot, swap);
+    if (to == slot || step < swap.begin || step >= swap.begin + ShellGame::kSwapSteps) continue;
+    const double t = static_cast<double>(step - swap.begin) / ShellGame::kSwapSteps;
+    const double u = t * t * (3 - 2 * t);
+    const double side = slot == swap.left ? swap.side : -swap.side;
+    place[0] += side * kPassing * std::sin(std::numbers::pi * u);
+    place[1] += u * (ShellGame::SlotY(to) - place[1]);
+  }
+  return place;
+}
+
+bool Revealing(const Scenario& s, int step, int after) {
+  return step >= s.params[ShellGame::kReveal] && step < s.params[ShellGame::kRevealEnd] + after;
+}
+
+void Drive(World& world, const std::string& servo, double value) {
+  const int id = mj_name2id(world.model(), mjOBJ_ACTUATOR, servo.c_str());
+  world.data()->ctrl[id] = value;
+}
+
+mjtNum* Slide(World& world, const std::string& joint) {
+  const int id = mj_name2id(world.model(), mjOBJ_JOINT, joint.c_str());
+  return world.data()->qpos + world.model()->jnt_qposadr[id];
+}
+
+}  // namespace
+
+// Chance: the slot in which the ball starts is uniform over three and independent of the swaps,
+// and a sequence of swaps is a permutation, so that the slot in which it ends is uniform too,
+// whatever the swaps; the cups are alike and one lift decides: 1/3.
+ShellGame::ShellGame(const std::filesystem::path& asset_root)
+    : scene_(asset_root / "tasks" / "shell_game" / "scene.xml") {
+  info_.name = "shell_game";
+  info_.family = "permanence";
+  info_.delays = {"short", "medium", "long"};
+  info_.stages = {{"first_chore", StageKind::kMotor},
+                  {"kept_working", StageKind::kMotor},
+                  {"lifted", StageKind::kMotor},
+                  {"right", StageKind::kDecisive}};
+  info_.success_rule =
+      "final: the first cup lifted hides the ball and was lifted after the lamp turned white, and "
+      "one transfer of the block was done for every 6 s before that";
+  info_.SetInstructions(
+      {"carry the block back and forth until the white light, then lift the cup that hides the "
+       "ball",
+       "keep moving the block between the two places; when the light turns white, raise the "
+       "cup with the ball under it",
+       "watch where the ball goes while you carry the block to and fro, and pick up its cup "
+       "once the lamp is white",
+       "move the block from side to side, and at the white light take the cup that covers the "
+       "ball by its knob and lift it",
+       "shuttle the block until the lamp shines white; then uncover the ball"},
+      {"transport the block here and there, and at the white signal pull up whichever cup has "
+       "the ball inside",
+       "follow the cup with the ball as the cups trade places, work with the block meanwhile, "
+       "and lift that cup after the lamp becomes white",
+       "work with the block until white light appears, then reveal the hidden ball by raising "
+       "its cup"});
+  info_.chance = 1.0 / kCups;
+  info_.needs_memory = true;
+  info_.num_targets = kCups;
+}
+
+int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {
+  int slot = cup;
+  for (int i = 0; i < NumSwaps(scenario); ++i) {
+    const Swap swap = SwapOf(scenario, i);
+    if (step >= swap.begin + kSwapSteps) slot = Swapped(slot, swap);
+  }
+  return slot;
+}
+
+int ShellGame::CupAt(const Scenario& scenario, int slot, int step) {
+  for (int cup = 0; cup < kCups; ++cup) {
+    if (SlotAt(scenario, cup, step) == slot) return cup;
+  }
+  return -1;
+}
+
+Result<Scenario> ShellGame::Draw(const EpisodeKey& key) const {
+  auto started = StartScenario(info_, key);
+  if (!started.ok()) return started;
+  Scenario s = *std::move(started);
+  Rng rng(key, "scenario");
+  s.params.resize(kFlashes);
+  const int reveal = StepOf(rng.Uniform(4.0, 8.0));
+  int last = reveal + StepOf(kRevealSeconds);
+  s.params[kReveal] = reveal;
+  s.params[kRevealEnd] = last;
+  s.params[kBall] = rng.UniformInt(kCups);
+  const int swaps = key.delay == "short" ? 1 : key.delay == "medium" ? 2 : kMaxSwaps;
+  s.params[kNumSwaps] = swaps;
+  s.cues = {{reveal * kControlPeriod, last * kControlPeriod}};
+  for (int i = 0; i < swaps; ++i) {
+    const int begin = last + StepOf(rng.Uniform(1.5, 4.0));
+    last = begin + kSwapSteps;
+    double* swap = &s.params[kSwaps + 3 * static_cast<size_t>(i)];
+    swap[0] = begin;
+    swap[1] = rng.UniformInt(kCups - 1);
+    swap[2] = rng.UniformInt(2) == 0 ? -1 : 1;
+    s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
+  }
+  const double delay = key.delay == "short"    ? rng.Uniform(5.0, 8.0)
+                       : key.delay == "medium" ? rng.Uniform(12.0, 16.0)
+                                               : rng.Uniform(30.0, 34.0);
+  const int go = last + StepOf(delay);
+  s.params[kGo] = go;
+  s.params[kChores] = ChoresOwed(go * kControlPeriod);
+  s.params[kFirstPlace] = rng.UniformInt(2);
+  s.decision_s = go * kControlPeriod;
+  s.horizon_steps = go + StepOf(kSecondsToLift);
+  s.target = SlotAt(s, static_cast<int>(s.params[kBall]), go);
+  for (int slot = 0; slot < kCups; ++slot) {
+    s.target_places.push_back({kSlotX, SlotY(slot), kGripHeight});
+  }
+  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, {s.cues.front()}), &s.params);
+  return s;
+}
+
+Result<Scenario> ShellGame::Place(World& world, const EpisodeKey& key) const {
+  auto drawn = Draw(key);
+  if (!drawn.ok()) return drawn;
+  if (Status s = world.Reset(); !s.ok()) return s;
+  std::vector<std::string> joints = {"block", "ball_x", "ball_y"};
+  for (int cup = 0; cup < kCups; ++cup) {
+    for (const char* axis : {"x", "y", "z"}) joints.push_back(fmt::format("cup{}_{}", cup, axis));
+  }
+  if (Status s = CheckScene(world, {"cue_lamp"}, joints, kMemorySize); !s.ok()) return s;
+  for (const std::string& joint : joints) {
+    if (joint == "block") continue;
+    if (auto id = world.Id(mjOBJ_ACTUATOR, joint); !id.ok()) return id.status();
+  }
+  Rng rng(key, "placement");
+  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
+  *Slide(world, "ball_y") = SlotY(static_cast<int>(drawn->params[kBall])) - SlotY(1);
+  world.data()->userdata[kTransfersAtGo] = -1;
+  world.Forward();
+  Update(world, *drawn);
+  return drawn;
+}
+
+void ShellGame::Update(World& world, const Scenario& scenario) const {
+  UpdateChore(world);
+  mjtNum* memory = world.data()->userdata;
+  const int step = world.control_steps();
+  const auto& params = scenario.params;
+  const int ball = static_cast<int>(params[kBall]);
+  const bool go = step >= params[kGo];
+  if (go && memory[kTransfersAtGo] < 0) memory[kTransfersAtGo] = memory[kChoreTransfers];
+  for (int cup = 0; cup < kCups && memory[kLifted] == 0; ++cup) {
+    if (cup == ball && Revealing(scenario, step, kFallSteps)) continue;
+    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) {
+      memory[kLifted] = 1 + cup;
+      memory[kLiftStep] = step;
+    }
+  }
+
+  for (int cup = 0; cup < kCups; ++cup) {
+    const auto place = PlaceAt(scenario, cup, step);
+    Drive(world, fmt::format("cup{}_x", cup), place[0] - kSlotX);
+    Drive(world, fmt::format("cup{}_y", cup), place[1] - SlotY(cup));
+    const bool up = cup == ball && Revealing(scenario, step, 0);
+    Drive(world, fmt::format("cup{}_z", cup), up ? kRevealHeight : 0);
+    if (cup == ball) {
+      Drive(world, "ball_x", place[0] - kSlotX);
+      Drive(world, "ball_y", place[1] - SlotY(1));
+    }
+  }
+  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
+  ShowFlashes(world, params, kFlashes, step);
+}
+
+Progress ShellGame::Evaluate(const World& world, const Scenario& scenario) const {
+  const mjtNum* memory = world.data()->userdata;
+  const auto& params = scenario.params;
+  const bool any = memory[kLifted] > 0;
+  Progress p;
+  p.decisive_reached = any && memory[kLiftStep] >= params[kGo];
+  p.decisive_right = p.decisive_reached && memory[kLifted] - 1 == params[kBall];
+  const bool worked = memory[kTransfersAtGo] >= params[kChores];
+  p.reached = {memory[kChoreTransfers] >= 1, worked, p.decisive_reached, p.decisive_right};
+  p.success = p.decisive_right && worked;
+  p.done = any;
+  return p;
+}
+
+std::unique_ptr<Expert> ShellGame::MakeExpert(const Scenario& scenario, bool blind, Rng rng) const {
+  return std::make_unique<ShellGameExpert>(scenario, blind, rng);
+}
+
+}  // namespace kvla

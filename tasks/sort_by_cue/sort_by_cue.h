@@ -1,0 +1,66 @@
+// Bins flash in the colours of the blocks, one after the other: each block is shown its own bin.
+// Later two of the blocks are asked for in turn and must be put into their bins.
+#ifndef KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_H_
+#define KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_H_
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "tasks/chore.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+class SortByCue : public Task {
+ public:
+  explicit SortByCue(const std::filesystem::path& asset_root);
+
+  const TaskInfo& info() const override { return info_; }
+  std::filesystem::path scene() const override { return scene_; }
+  Result<Scenario> Draw(const EpisodeKey& key) const override;
+  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
+  void Update(World& world, const Scenario& scenario) const override;
+  Progress Evaluate(const World& world, const Scenario& scenario) const override;
+  std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
+
+  static constexpr int kBins = 5;  // as many colours, blocks and places where blocks wait
+  static constexpr int kAsks = 2;
+  static constexpr double kBinX = 0.625;
+  static constexpr double kWaitingX = 0.515;
+  static double SlotY(int slot) { return -0.22 + 0.11 * slot; }
+  // Body, joint and geom of the block of a colour.
+  static std::string ItemName(int color);
+
+  // Layout of Scenario::params: control steps, what belongs together, then the distractor flashes.
+  enum Param : size_t {
+    kGo,                            // blocks are asked for from here on
+    kChores,                        // transfers that must be done by then
+    kFirstPlace,                    // where the chore's block starts: 0 tray, 1 pad
+    kNumItems,                      // blocks in play; each is shown its bin once
+    kCueBegin,                      // kBins numbers: when the n-th pair is shown
+    kCueColor = kCueBegin + kBins,  // kBins numbers: its block
+    kBinOf = kCueColor + kBins,  // kBins numbers: bin of the block of each colour, -1 not in play
+    kWaitsAt = kBinOf + kBins,   // kBins numbers: where the block of each colour waits
+    kAsked = kWaitsAt + kBins,   // kAsks numbers: colours asked for
+    kFlashes = kAsked + kAsks,
+  };
+
+  // Layout of mjData.userdata after the chore's: what the script remembers.
+  enum Memory : size_t {
+    kPut = kChoreMemorySize,  // blocks put into their bins as asked
+    kRaised,                  // 1: the block asked for has been off the table
+    kWrong,                   // 1: the block asked for was put into another bin
+    kTransfersAtGo,           // chores done when the first block was asked for, -1 before
+    kMemorySize,
+  };
+
+ private:
+  TaskInfo info_;
+  std::filesystem::path scene_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_H_
