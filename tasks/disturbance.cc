@@ -46,6 +46,18 @@ Result<DisturbanceLevel> ParseDisturbance(const std::string& name) {
                               DidYouMean(name, {"none", "mild", "strong"})));
 }
 
+const char* DisturbanceName(DisturbanceLevel level) {
+  switch (level) {
+    case DisturbanceLevel::kMild:
+      return "mild";
+    case DisturbanceLevel::kStrong:
+      return "strong";
+    case DisturbanceLevel::kNone:
+      break;
+  }
+  return "none";
+}
+
 Disturbance::Disturbance(DisturbanceLevel level, const Scenario& scenario, World* world)
     : level_(level), scenario_(scenario), world_(world) {
   if (level_ == DisturbanceLevel::kNone) return;

@@ -17,6 +17,7 @@ namespace kvla {
 enum class DisturbanceLevel { kNone, kMild, kStrong };
 // "none", "mild", "strong".
 Result<DisturbanceLevel> ParseDisturbance(const std::string& name);
+const char* DisturbanceName(DisturbanceLevel level);
 
 // One episode's disturbance of one world. With kNone it does nothing.
 //

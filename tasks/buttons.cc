@@ -1,0 +1,44 @@
+#include "tasks/buttons.h"
+
+#include <fmt/format.h>
+
+namespace kvla {
+namespace {
+
+constexpr double kPressedDepth = 0.004;   // metres a cap must go down
+constexpr double kReleasedDepth = 0.002;  // and come up again to
+constexpr double kRiseHeight = 0.090;
+constexpr double kRiseBack = 0.045;
+constexpr double kClearHeight = 0.075;
+constexpr float kClosed = 1;
+
+}  // namespace
+
+std::string ButtonName(int button) { return fmt::format("button{}", button); }
+
+int NewlyPressed(const World& world, int count, mjtNum* down) {
+  const mjModel* model = world.model();
+  unsigned bits = static_cast<unsigned>(*down);
+  int pressed = -1;
+  for (int b = 0; b < count; ++b) {
+    const int joint = mj_name2id(model, mjOBJ_JOINT, ButtonName(b).c_str());
+    const double depth = -world.data()->qpos[model->jnt_qposadr[joint]];
+    const unsigned bit = 1u << b;
+    if ((bits & bit) != 0 && depth < kReleasedDepth) bits &= ~bit;
+    if ((bits & bit) == 0 && depth > kPressedDepth) {
+      bits |= bit;
+      pressed = b;
+      break;
+    }
+  }
+  *down = bits;
+  return pressed;
+}
+
+Action RiseFromButton(const World& world, const Vec3& top) {
+  return MoveTowards(world.EndEffector(), {top[0] - kRiseBack, top[1], kRiseHeight}, kClosed);
+}
+
+bool ClearOfButtons(const World& world) { return world.EndEffector().position[2] > kClearHeight; }
+
+}  // namespace kvla

@@ -1,0 +1,31 @@
+// Buttons of a scene: slide joints "button0", "button1", ..., caps that can be lit.
+#ifndef KVLA_TASKS_BUTTONS_H_
+#define KVLA_TASKS_BUTTONS_H_
+
+#include <mujoco/mujoco.h>
+
+#include <string>
+
+#include "sim/world.h"
+#include "tasks/tabletop.h"
+
+namespace kvla {
+
+inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
+
+// "button3".
+std::string ButtonName(int button);
+
+// A button of `count` that has gone down since the last call, -1 if there is none; the lowest
+// first, so that calling until -1 finds all. `down` is a number of userdata: which are down now, as
+// bits. A button must come up again before it counts anew.
+int NewlyPressed(const World& world, int count, mjtNum* down);
+
+// One control step up and back from a button, after a press of it.
+Action RiseFromButton(const World& world, const Vec3& top);
+// The hand is high enough to move to another place.
+bool ClearOfButtons(const World& world);
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_BUTTONS_H_
