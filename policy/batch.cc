@@ -52,8 +52,8 @@ class BlockWriter {
             (episode.target_places[c][i] - here[i]) /
             static_cast<float>(VlaNetImpl::kWaypointScale);
       }
+      batch_.places_valid.data_ptr<float>()[row * config_.num_target_classes + c] = 1.0F;
     }
-    batch_.places_valid.data_ptr<float>()[row] = classes > 0 ? 1.0F : 0.0F;
     const int target = episode.target_class[step];
     batch_.target_class.data_ptr<int64_t>()[row] = target;
     // Without the cue in sight the class is a guess: nothing to learn.
@@ -70,7 +70,7 @@ class BlockWriter {
 }  // namespace
 
 Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<SubHistory> histories,
-                const PolicyConfig& config, const std::vector<int64_t>& instruction) {
+                const PolicyConfig& config, const torch::Tensor& instruction) {
   Batch batch;
   batch.samples = static_cast<int>(episodes.size());
   for (const SubHistory& h : histories) {
@@ -78,7 +78,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   }
   const int64_t samples = batch.samples, blocks = batch.blocks, rows = samples * blocks;
   const int64_t side = config.image_size, steps = config.replan_steps;
-  batch.instruction = torch::tensor(instruction, torch::kInt64);
+  batch.instruction = instruction;
   for (size_t c = 0; c < config.cameras.size(); ++c) {
     batch.images.push_back(torch::zeros({rows, side, side, 3}, torch::kUInt8));
   }
@@ -90,7 +90,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   batch.target_class = torch::full({samples, blocks}, -1, torch::kInt64);
   batch.target_known = torch::zeros({samples, blocks});
   batch.places = torch::zeros({samples, blocks, config.num_target_classes, 3});
-  batch.places_valid = torch::zeros({samples, blocks});
+  batch.places_valid = torch::zeros({samples, blocks, config.num_target_classes});
   batch.decision = torch::zeros({samples, blocks});
   batch.valid = torch::zeros({samples, blocks});
   BlockWriter writer(&batch, config);

@@ -15,7 +15,7 @@ namespace kvla {
 // `samples` sub-histories of `blocks` frame blocks; shorter ones are padded at the end.
 struct Batch {
   int samples = 0, blocks = 0;
-  torch::Tensor instruction;          // [n] int64: one instruction for all samples
+  torch::Tensor instruction;          // as read: one for all samples, or [samples, 384]
   std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8
   torch::Tensor proprio;              // [samples * blocks, 7]
   torch::Tensor motion;               // [samples, blocks, replan_steps, 6], head units
@@ -25,16 +25,18 @@ struct Batch {
   torch::Tensor target_class;         // [samples, blocks] int64, -1 none
   torch::Tensor target_known;         // [samples, blocks], 1 where the history tells the class
   torch::Tensor places;               // [samples, blocks, classes, 3], head units
-  torch::Tensor places_valid;         // [samples, blocks], 1 where the demonstration says
+  torch::Tensor places_valid;         // [samples, blocks, classes], 1 where the episode has one
   torch::Tensor decision;             // [samples, blocks], 1 where the decision is open
   torch::Tensor valid;                // [samples, blocks], 0 in the padding
   std::vector<SubHistory> histories;  // [samples]
 };
 
 // One block's labels and inputs are taken at its control step (block * replan_steps).
+// `instruction`: of InstructionReader, one that all samples share; embeddings may also be stacked,
+// one a sample.
 // REQUIRES: episodes and histories of equal length, none empty.
 Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<SubHistory> histories,
-                const PolicyConfig& config, const std::vector<int64_t>& instruction);
+                const PolicyConfig& config, const torch::Tensor& instruction);
 
 }  // namespace kvla
 

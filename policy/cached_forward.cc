@@ -1,11 +1,12 @@
 #include "policy/cached_forward.h"
 
+#include <vector>
+
 namespace kvla {
 
-Status FeedInstruction(VlaNet& net, const std::vector<int64_t>& ids, KvCache& cache) {
+Status FeedInstruction(VlaNet& net, const torch::Tensor& instruction, KvCache& cache) {
   const torch::Device device = net->parameters().front().device();
-  const std::vector<Qkv> layers =
-      net->InstructionKeys(torch::tensor(ids, torch::kInt64).to(device));
+  const std::vector<Qkv> layers = net->InstructionKeys(instruction.to(device));
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     Status status =
         cache.AppendInstruction(static_cast<int>(layer), layers[layer].k, layers[layer].v);

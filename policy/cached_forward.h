@@ -4,16 +4,14 @@
 
 #include <torch/torch.h>
 
-#include <vector>
-
 #include "base/status.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/vla_net.h"
 
 namespace kvla {
 
-// ids: the instruction's tokens. Comes first, once an episode, after cache.Reset().
-Status FeedInstruction(VlaNet& net, const std::vector<int64_t>& ids, KvCache& cache);
+// instruction: of InstructionReader. Comes first, once an episode, after cache.Reset().
+Status FeedInstruction(VlaNet& net, const torch::Tensor& instruction, KvCache& cache);
 
 // block: [tokens_per_block, hidden], of EncodeBlocks() -> what the heads read, of the same shape.
 // The cache's EndBlock() is the caller's, so that it can be timed apart.

@@ -41,6 +41,9 @@ Status CheckPolicyConfig(const PolicyConfig& c) {
   return {};
 }
 
+  if (c.reads_sentences() && !c.vocabulary.empty()) {
+    return BadInput("text: minilm reads sentences, so vocabulary must be empty");
+  }
 Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
   const fs::path weights_path = folder / kWeightsFile;
   for (const fs::path& path : {folder / kConfigFile, weights_path}) {

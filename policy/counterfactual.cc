@@ -9,7 +9,6 @@
 #include "policy/batch.h"
 #include "policy/cached_forward.h"
 #include "policy/losses.h"
-#include "policy/tokenizer.h"
 #include "policy/training_forward.h"
 
 namespace kvla {
@@ -22,10 +21,6 @@ int FirstDecisionBlock(const DemoEpisode& episode, int replan_steps) {
     if (episode.decision[block * replan_steps] != 0) return block;
   }
   return -1;
-}
-
-std::vector<int64_t> InstructionIds(const PolicyConfig& config, const std::string& instruction) {
-  return Tokenizer(config.vocabulary).Encode(instruction, config.max_instruction_tokens);
 }
 
 // The recent run [tail_begin, end) behind one old chunk, which is given back or dropped.
@@ -67,14 +62,12 @@ class FeatureRecorder : public CachePolicy {
   std::vector<torch::Tensor>* features_;
 };
 
-Status RunThroughCache(VlaNet& net, const DemoEpisode& episode, KvCache& cache) {
+Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const DemoEpisode& episode,
+                       KvCache& cache) {
   const PolicyConfig& config = net->config();
   const int64_t side = config.image_size, bytes = 3 * side * side;
   cache.Reset({});
-  if (Status status = FeedInstruction(net, InstructionIds(config, episode.instruction), cache);
-      !status.ok()) {
-    return status;
-  }
+  if (Status s = FeedInstruction(net, instruction, cache); !s.ok()) return s;
   for (int block = 0; block < episode.blocks; ++block) {
     std::vector<torch::Tensor> images;
     for (const std::vector<uint8_t>& camera : episode.images) {
@@ -93,7 +86,8 @@ Status RunThroughCache(VlaNet& net, const DemoEpisode& episode, KvCache& cache) 
 
 }  // namespace
 
-std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
+std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
+                                        const DemoEpisode& episode,
                                         const GateTrainConfig& config) {
   const torch::NoGradGuard no_grad;
   const PolicyConfig& sizes = net->config();
@@ -115,7 +109,7 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
     }
     const Batch batch =
         MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories), sizes,
-                  InstructionIds(sizes, episode.instruction));
+                  instruction);
     const torch::Tensor loss =
         DecisionLoss(net, batch, config.decision_blocks).to(torch::kFloat64).contiguous();
     losses.insert(losses.end(), loss.data_ptr<double>(), loss.data_ptr<double>() + count);
@@ -126,12 +120,12 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
   return drops;
 }
 
-Result<LabelledChunks> LabelChunks(VlaNet& net, const DemoEpisode& episode,
-                                   const GateTrainConfig& config) {
+Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction,
+                                   const DemoEpisode& episode, const GateTrainConfig& config) {
   const c10::InferenceMode inference_mode;
   const PolicyConfig& sizes = net->config();
   LabelledChunks labelled;
-  labelled.drops = CounterfactualDrops(net, episode, config);
+  labelled.drops = CounterfactualDrops(net, instruction, episode, config);
   std::set<int> useful;
   for (size_t chunk = 0; chunk < labelled.drops.size(); ++chunk) {
     if (labelled.drops[chunk] >= config.useful_drop) useful.insert(static_cast<int>(chunk));
@@ -141,10 +135,10 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const DemoEpisode& episode,
   cache_config.window_blocks = sizes.window_blocks;
   cache_config.chunk_blocks = sizes.chunk_blocks;
   Result<std::unique_ptr<KvCache>> cache =
-      KvCache::Create(GeometryOf(sizes, sizes.max_instruction_tokens, episode.blocks), cache_config,
+      KvCache::Create(GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
                       std::make_unique<FeatureRecorder>(useful, &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
-  if (Status status = RunThroughCache(net, episode, **cache); !status.ok()) return status;
+  if (Status status = RunThroughCache(net, instruction, episode, **cache); !status.ok()) return status;
   if (features.empty()) return labelled;
   // Chunks still in the window at the end never met the gate.
   labelled.drops.resize(features.size(), 0.0);

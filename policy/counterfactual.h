@@ -25,13 +25,15 @@ struct LabelledChunks {
 // blocks of the decision when chunk c is given back, alone, in front of the bare recent history; 0
 // for chunks within that history. Later decision blocks do not count: the demonstrator's motion
 // betrays the target there. An episode without a decision yields an empty list.
-std::vector<double> CounterfactualDrops(VlaNet& net, const DemoEpisode& episode,
+// `instruction`: the episode's, of InstructionReader.
+std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
+                                        const DemoEpisode& episode,
                                         const GateTrainConfig& config);
 
 // Runs the policy over the episode through the cache, keeping just the useful chunks, and records
 // what a gate would read at each leaving chunk.
-Result<LabelledChunks> LabelChunks(VlaNet& net, const DemoEpisode& episode,
-                                   const GateTrainConfig& config);
+Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction,
+                                   const DemoEpisode& episode, const GateTrainConfig& config);
 
 }  // namespace kvla
 

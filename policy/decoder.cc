@@ -66,8 +66,10 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, int layer,
 }
 
 DecoderImpl::DecoderImpl(const DecoderSizes& sizes) {
-  embed_tokens_ =
-      register_module("embed_tokens", torch::nn::Embedding(sizes.vocabulary, sizes.hidden_size));
+  if (sizes.vocabulary > 0) {
+    embed_tokens_ =
+        register_module("embed_tokens", torch::nn::Embedding(sizes.vocabulary, sizes.hidden_size));
+  }
   torch::nn::ModuleList list;
   for (int i = 0; i < sizes.num_layers; ++i) {
     layers_.emplace_back(sizes);

@@ -13,7 +13,8 @@
 namespace kvla {
 
 struct DecoderSizes {
-  int hidden_size, num_layers, num_heads, num_kv_heads, intermediate_size, vocabulary;
+  int hidden_size, num_layers, num_heads, num_kv_heads, intermediate_size;
+  int vocabulary;  // 0: it embeds no ids
   int head_dim() const { return hidden_size / num_heads; }
 };
 
@@ -73,7 +74,7 @@ TORCH_MODULE(DecoderLayer);
 class DecoderImpl : public torch::nn::Module {
  public:
   explicit DecoderImpl(const DecoderSizes& sizes);
-  // ids: [n] -> [n, hidden]
+  // ids: [n] -> [n, hidden]. REQUIRES: a vocabulary.
   torch::Tensor Embed(const torch::Tensor& ids);
   // x: [..., n, hidden] -> the same shape after all layers and the final norm.
   torch::Tensor forward(torch::Tensor x, const AttentionFn& attend);

@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "base/config_io.h"
 #include "base/files.h"
@@ -17,6 +18,7 @@
 #include "kv_efficient/chunk_gate.h"
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
+#include "policy/instruction_reader.h"
 
 namespace kvla {
 namespace {
@@ -43,6 +45,7 @@ class GateTrainer {
   GateTrainConfig config_;
   TrainHooks hooks_;
   Checkpoint policy_;
+  std::optional<InstructionReader> reader_;
   ChunkGate gate_{nullptr};
   std::vector<LabelledChunks> train_, validation_;
   double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
@@ -57,7 +60,9 @@ Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<Labelled
     Result<DemoEpisode> episode = source.Read(static_cast<int>(int64_t{i} * source.size() / total));
     if (!episode.ok()) return episode.status();
     if (!config_.task.empty() && episode->task != config_.task) continue;
-    Result<LabelledChunks> labelled = LabelChunks(policy_.net, *episode, config_);
+    const Result<torch::Tensor> instruction = reader_->Read(episode->instruction);
+    if (!instruction.ok()) return instruction.status();
+    Result<LabelledChunks> labelled = LabelChunks(policy_.net, *instruction, *episode, config_);
     if (!labelled.ok()) return labelled.status();
     if (labelled->features.defined()) out->push_back(*std::move(labelled));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -182,6 +187,10 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   if (!policy.ok()) return policy.status();
   policy_ = *std::move(policy);
   policy_.net->eval();
+  Result<InstructionReader> reader =
+      InstructionReader::Create(policy_.config, hooks_.text_encoder);
+  if (!reader.ok()) return reader.status();
+  reader_ = *std::move(reader);
   if (Status s = Label(demos, config_.episodes, &train_); !s.ok()) return s;
   if (Status s = Label(validation, config_.validation_episodes, &validation_); !s.ok()) return s;
   if (train_.empty() || validation_.empty()) {
@@ -189,7 +198,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
         fmt::format("no demonstration of task '{}' is long enough for a gate", config_.task));
   }
   const PolicyConfig& sizes = policy_.config;
-  const CacheGeometry geometry = GeometryOf(sizes, sizes.max_instruction_tokens, 1);
+  const CacheGeometry geometry = GeometryOf(sizes, sizes.instruction_capacity(), 1);
   gate_ =
       ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
   if (Status s = Fit(); !s.ok()) return s;

@@ -37,13 +37,11 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
                       .view_as(target) *
                   losses.target_valid;
   losses.places_valid = batch.places_valid.to(device);
-  losses.places = (outputs.places.to(torch::kFloat32) - batch.places.to(device))
-                      .abs()
-                      .mean(at::IntArrayRef{-2, -1}) *
+  losses.places = (outputs.places.to(torch::kFloat32) - batch.places.to(device)).abs().mean(-1) *
                   losses.places_valid;
   const torch::Tensor right = torch::one_hot(target.clamp_min(0), classes).to(torch::kFloat32);
   const torch::Tensor goal = (batch.places.to(device) * right.unsqueeze(-1)).sum(-2);
-  losses.goal_valid = losses.target_valid * losses.places_valid;
+  losses.goal_valid = losses.target_valid * (losses.places_valid * right).sum(-1);
   losses.goal = (outputs.goal.to(torch::kFloat32) - goal).abs().mean(-1) * losses.goal_valid;
   return losses;
 }

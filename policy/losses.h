@@ -9,14 +9,15 @@
 
 namespace kvla {
 
-// Each [samples, blocks], already multiplied by its validity; see Mean().
+// Each [samples, blocks] (places: [samples, blocks, classes]), already multiplied by its validity;
+// see Mean().
 struct BlockLosses {
   torch::Tensor motion;    // L1, head units
   torch::Tensor gripper;   // binary cross-entropy
   torch::Tensor waypoint;  // L1
   torch::Tensor target;    // cross-entropy where a target class is known
   torch::Tensor goal;      // L1 there, of the place that was looked up
-  torch::Tensor places;    // L1 where the demonstration says where every class's target is
+  torch::Tensor places;    // L1 where the episode has a target of the class
   torch::Tensor action_valid, target_valid, goal_valid, places_valid;
 };
 

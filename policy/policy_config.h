@@ -23,7 +23,9 @@ struct PolicyConfig {
   int window_blocks = 16;
   int chunk_blocks = 4;
   int replan_steps = 4;
+  std::string text = "words";
   int max_instruction_tokens = 32;
+  int instruction_tokens = 4;
   int num_target_classes = 4;
   std::vector<std::string> vocabulary;
 
@@ -31,6 +33,11 @@ struct PolicyConfig {
     int tokens = 1;  // the state token
     for (const int n : camera_tokens) tokens += n;
     return tokens;
+  }
+  bool reads_sentences() const { return text == "minilm"; }
+  // Tokens that an instruction takes in the cache, at most.
+  int instruction_capacity() const {
+    return reads_sentences() ? instruction_tokens : max_instruction_tokens;
   }
   int head_dim() const { return hidden_size / num_heads; }
 
@@ -50,9 +57,14 @@ struct PolicyConfig {
     v("window_blocks", window_blocks, Range{1, 4096}, "window the policy was trained with");
     v("chunk_blocks", chunk_blocks, Range{1, 256}, "frame blocks a chunk");
     v("replan_steps", replan_steps, Range{1, 64}, "control steps an action chunk");
-    v("max_instruction_tokens", max_instruction_tokens, Range{1, 256}, "longest instruction");
+    v("text", text, OneOf{"words", "minilm"},
+      "how instructions are read: words of the vocabulary, or a pretrained sentence encoder");
+    v("max_instruction_tokens", max_instruction_tokens, Range{1, 256},
+      "longest instruction, under text: words");
+    v("instruction_tokens", instruction_tokens, Range{1, 64},
+      "tokens that a sentence's embedding is mapped to, under text: minilm");
     v("num_target_classes", num_target_classes, Range{1, 64}, "classes of the auxiliary head");
-    v("vocabulary", vocabulary, "words of the instructions; ids follow the order, after BOS, UNK");
+    v("vocabulary", vocabulary, "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
   }
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -14,6 +15,8 @@
 #include "policy/autocast.h"
 #include "policy/batch.h"
 #include "policy/checkpoint.h"
+#include "policy/demo_corpus.h"
+#include "policy/instruction_reader.h"
 #include "policy/losses.h"
 #include "policy/tokenizer.h"
 #include "policy/train_state.h"
@@ -29,39 +32,6 @@ constexpr double kFinalRateShare = 0.02;
 // Encoder tokens that vary less than this over a batch mean that the encoder has died.
 constexpr double kLeastTokenSpread = 1e-3;
 
-// Demonstrations in memory, grouped by instruction: a step's samples share one.
-struct Corpus {
-  std::vector<DemoEpisode> episodes;
-  std::map<std::string, std::vector<int>> groups;
-  std::map<std::string, double> weights;  // square root of the group's blocks
-};
-
-Result<Corpus> ReadCorpus(DemoSource& source, const std::atomic<bool>* stop) {
-  Corpus corpus;
-  for (int i = 0; i < source.size(); ++i) {
-    if (stop != nullptr && *stop) return Status(StatusCode::kCancelled, "stopped while reading");
-    Result<DemoEpisode> episode = source.Read(i);
-    if (!episode.ok()) return episode.status();
-    corpus.groups[episode->instruction].push_back(i);
-    corpus.weights[episode->instruction] += episode->blocks;
-    corpus.episodes.push_back(std::move(*episode));
-  }
-  if (corpus.episodes.empty()) return BadInput("there are no demonstrations to train on");
-  for (auto& [instruction, weight] : corpus.weights) weight = std::sqrt(weight);
-  return corpus;
-}
-
-const std::string& DrawGroup(const Corpus& corpus, Rng& rng) {
-  double total = 0;
-  for (const auto& [instruction, weight] : corpus.weights) total += weight;
-  double left = rng.Uniform() * total;
-  for (const auto& [instruction, weight] : corpus.weights) {
-    left -= weight;
-    if (left < 0) return instruction;
-  }
-  return corpus.weights.rbegin()->first;
-}
-
 class Trainer {
  public:
   Trainer(const TrainConfig& config, const TrainHooks& hooks) : config_(config), hooks_(hooks) {}
@@ -69,9 +39,11 @@ class Trainer {
   Status Run(DemoSource& demos, DemoSource& validation);
 
  private:
+  Status ReadInstructions();
+  Status CheckTargets() const;
   Status Prepare();
   Status Loop();
-  Batch DrawBatch(const Corpus& corpus, int samples, bool full, bool compress, Rng& rng) const;
+  Batch DrawBatch(const DemoCorpus& corpus, int samples, bool full, bool compress, Rng& rng) const;
   torch::Tensor Loss(const HeadOutputs& outputs, const Batch& batch) const;
   double Step(int step);
   std::string Validate();
@@ -80,11 +52,41 @@ class Trainer {
 
   TrainConfig config_;
   TrainHooks hooks_;
-  Corpus train_, validation_;
+  DemoCorpus train_, validation_;
+  std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
   VlaNet net_{nullptr};
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
 };
+
+Status Trainer::ReadInstructions() {
+  Result<InstructionReader> reader = InstructionReader::Create(config_.policy, hooks_.text_encoder);
+  if (!reader.ok()) return reader.status();
+  for (const DemoCorpus* corpus : {&train_, &validation_}) {
+    for (const DemoEpisode& episode : corpus->episodes()) {
+      if (instructions_.contains(episode.instruction)) continue;
+      Result<torch::Tensor> read = reader->Read(episode.instruction);
+      if (!read.ok()) return read.status();
+      instructions_[episode.instruction] = *read;
+    }
+  }
+  return {};
+}
+
+// Every class that a demonstration names must have its logit.
+Status Trainer::CheckTargets() const {
+  for (const DemoCorpus* corpus : {&train_, &validation_}) {
+    for (const DemoEpisode& episode : corpus->episodes()) {
+      const int last = std::max<int>(
+          static_cast<int>(episode.target_places.size()) - 1,
+          episode.target_class.empty() ? -1 : *std::ranges::max_element(episode.target_class));
+      if (last < config_.policy.num_target_classes) continue;
+      return BadInput(fmt::format("task '{}' has target class {}: policy.num_target_classes is {}",
+                                  episode.task, last, config_.policy.num_target_classes));
+    }
+  }
+  return {};
+}
 
 Status Trainer::Prepare() {
   torch::manual_seed(config_.seed);
@@ -95,16 +97,23 @@ Status Trainer::Prepare() {
     config_.policy = start->config;
     net_ = start->net;
   } else {
-    if (config_.policy.vocabulary.empty()) {
+    if (config_.policy.vocabulary.empty() && !config_.policy.reads_sentences()) {
       std::set<std::string> words;
-      for (const auto& [instruction, members] : train_.groups) {
-        for (const std::string& word : Tokenizer::Words(instruction)) words.insert(word);
+      for (const DemoEpisode& episode : train_.episodes()) {
+        for (const std::string& word : Tokenizer::Words(episode.instruction)) words.insert(word);
       }
       config_.policy.vocabulary.assign(words.begin(), words.end());
     }
     if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
     net_ = VlaNet(config_.policy);
   }
+  if (Status status = CheckTargets(); !status.ok()) return status;
+  if (Status status = ReadInstructions(); !status.ok()) return status;
+  // Only embeddings of one length can stand side by side in a step.
+  const auto mix =
+      config_.policy.reads_sentences() ? DemoCorpus::Mix::kTasks : DemoCorpus::Mix::kOneInstruction;
+  train_.GroupBy(mix);
+  validation_.GroupBy(mix);
   std::vector<torch::Tensor> matrices, vectors;
   for (const torch::Tensor& p : net_->parameters()) (p.dim() > 1 ? matrices : vectors).push_back(p);
   const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
@@ -119,10 +128,8 @@ Status Trainer::Prepare() {
   return {};
 }
 
-Batch Trainer::DrawBatch(const Corpus& corpus, int samples, bool full, bool compress,
+Batch Trainer::DrawBatch(const DemoCorpus& corpus, int samples, bool full, bool compress,
                          Rng& rng) const {
-  const std::string& instruction = DrawGroup(corpus, rng);
-  const std::vector<int>& members = corpus.groups.at(instruction);
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
   options.compress = compress;
@@ -130,13 +137,15 @@ Batch Trainer::DrawBatch(const Corpus& corpus, int samples, bool full, bool comp
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
   std::vector<const DemoEpisode*> episodes;
   std::vector<SubHistory> histories;
-  for (int i = 0; i < samples; ++i) {
-    episodes.push_back(&corpus.episodes[members[rng.UniformInt(static_cast<int>(members.size()))]]);
+  std::vector<torch::Tensor> instructions;
+  for (const std::string& group : corpus.DrawGroups(samples, rng)) {
+    episodes.push_back(&corpus.DrawEpisode(group, rng));
     histories.push_back(DrawSubHistory(*episodes.back(), options, rng));
+    instructions.push_back(instructions_.at(episodes.back()->instruction));
   }
-  const Tokenizer tokenizer(config_.policy.vocabulary);
-  return MakeBatch(episodes, std::move(histories), config_.policy,
-                   tokenizer.Encode(instruction, config_.policy.max_instruction_tokens));
+  return MakeBatch(
+      episodes, std::move(histories), config_.policy,
+      config_.policy.reads_sentences() ? torch::stack(instructions) : instructions.front());
 }
 
 torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
@@ -261,9 +270,9 @@ Status Trainer::Loop() {
 }
 
 Status Trainer::Run(DemoSource& demos, DemoSource& validation) {
-  Result<Corpus> train = ReadCorpus(demos, hooks_.stop);
+  Result<DemoCorpus> train = DemoCorpus::Read(demos, hooks_.stop);
   if (!train.ok()) return train.status();
-  Result<Corpus> held_out = ReadCorpus(validation, hooks_.stop);
+  Result<DemoCorpus> held_out = DemoCorpus::Read(validation, hooks_.stop);
   if (!held_out.ok()) return held_out.status();
   train_ = std::move(*train);
   validation_ = std::move(*held_out);

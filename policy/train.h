@@ -88,6 +88,7 @@ struct TrainProgress {
 struct TrainHooks {
   std::function<void(const TrainProgress&)> on_progress;
   const std::atomic<bool>* stop = nullptr;  // checked between steps; the state is saved first
+  std::filesystem::path text_encoder;       // folder of the sentence encoder, for text: minilm
 };
 
 // Trains (or resumes: the state lies in out/state), writes out/{config.yaml, model.safetensors,

@@ -30,12 +30,12 @@ Visibility VisibilityOf(const SubHistory& history, const PolicyConfig& config, i
   return *std::move(visibility);
 }
 
-TrainingPlan PlanBatch(const Batch& batch, const PolicyConfig& config, torch::Device device) {
+TrainingPlan PlanBatch(const Batch& batch, const PolicyConfig& config, int instruction_tokens,
+                       torch::Device device) {
   std::vector<Visibility> samples;
   int last = config.age_clamp_blocks;
   for (const SubHistory& history : batch.histories) {
-    samples.push_back(
-        VisibilityOf(history, config, batch.blocks, static_cast<int>(batch.instruction.size(0))));
+    samples.push_back(VisibilityOf(history, config, batch.blocks, instruction_tokens));
     last = std::max(last, samples.back().positions.back());
   }
   const RotaryTable rotary(config.head_dim(), config.rope_theta, last + 1);
@@ -44,9 +44,10 @@ TrainingPlan PlanBatch(const Batch& batch, const PolicyConfig& config, torch::De
   return *std::move(plan);
 }
 
-// [kv_heads, n, d] for every sample, in front of the blocks' own [samples, kv_heads, m, d].
+// [kv_heads, n, d] for all samples, or one each, in front of the blocks' own
+// [samples, kv_heads, m, d].
 torch::Tensor WithInstruction(const torch::Tensor& instruction, const torch::Tensor& blocks) {
-  return torch::cat({instruction.unsqueeze(0).expand({blocks.size(0), -1, -1, -1}), blocks}, 2);
+  return torch::cat({instruction.expand({blocks.size(0), -1, -1, -1}), blocks}, 2);
 }
 
 }  // namespace
@@ -54,7 +55,8 @@ torch::Tensor WithInstruction(const torch::Tensor& instruction, const torch::Ten
 HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
   const PolicyConfig& config = net->config();
   const torch::Device device = net->parameters().front().device();
-  const TrainingPlan plan = PlanBatch(batch, config, device);
+  const TrainingPlan plan =
+      PlanBatch(batch, config, net->InstructionTokens(batch.instruction), device);
   const std::vector<Qkv> instruction = net->InstructionKeys(batch.instruction.to(device));
   std::vector<torch::Tensor> images;
   for (const torch::Tensor& camera : batch.images) images.push_back(camera.to(device));

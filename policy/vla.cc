@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "kv_efficient/cache_policy_list.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
-#include "policy/tokenizer.h"
+#include "policy/instruction_reader.h"
 
 namespace kvla {
 namespace {
@@ -56,7 +57,7 @@ Result<torch::Device> DeviceOf(const std::string& name) {
 struct Vla::Impl {
   PolicyConfig config;
   VlaNet net{nullptr};
-  Tokenizer tokenizer{{}};
+  std::optional<InstructionReader> reader;
   torch::Device device{torch::kCPU};
   std::unique_ptr<KvCache> cache;
   int instruction_tokens = 0;
@@ -115,10 +116,13 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
     impl->device = *device;
     impl->net->to(*device);
     impl->net->eval();
-    impl->tokenizer = Tokenizer(impl->config.vocabulary);
+    Result<InstructionReader> reader =
+        InstructionReader::Create(impl->config, options.text_encoder);
+    if (!reader.ok()) return reader.status();
+    impl->reader = *std::move(reader);
     impl->encode_flops = EncodeFlops(impl->net);
     const CacheGeometry geometry =
-        GeometryOf(impl->config, impl->config.max_instruction_tokens, options.max_blocks);
+        GeometryOf(impl->config, impl->config.instruction_capacity(), options.max_blocks);
     Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(options.cache, geometry);
     if (!policy.ok()) return policy.status();
     Result<std::unique_ptr<KvCache>> cache =
@@ -138,10 +142,11 @@ Status Vla::BeginEpisode(const EpisodeContext& context) {
     facts.stream_key = context.stream_key;
     if (impl_->cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
     impl_->cache->Reset(facts);
-    const std::vector<int64_t> ids =
-        impl_->tokenizer.Encode(context.instruction, impl_->config.max_instruction_tokens);
-    impl_->instruction_tokens = static_cast<int>(ids.size());
-    return FeedInstruction(impl_->net, ids, *impl_->cache);
+    const Result<torch::Tensor> instruction = impl_->reader->Read(context.instruction);
+    if (!instruction.ok()) return instruction.status();
+    impl_->reader->Release();
+    impl_->instruction_tokens = impl_->net->InstructionTokens(*instruction);
+    return FeedInstruction(impl_->net, *instruction, *impl_->cache);
   } catch (const std::exception& e) {
     return InternalError(fmt::format("policy at the instruction: {}", e.what()));
   }

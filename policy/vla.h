@@ -57,6 +57,7 @@ class Vla {
     std::filesystem::path checkpoint;  // folder with config.yaml and model.safetensors
     CacheConfig cache;
     std::string device = "cpu";  // "cpu" or "cuda"
+    std::filesystem::path text_encoder;  // folder of the sentence encoder, for text: minilm
     int threads = 1;             // LibTorch threads an operation; process-wide
     int max_blocks = 512;        // capacity: the longest episode, in inferences
   };

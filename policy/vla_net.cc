@@ -1,15 +1,19 @@
 #include "policy/vla_net.h"
 
+#include <cmath>
 #include <string>
 
 #include "kv_efficient/kv_cache.h"
 #include "policy/demo_source.h"
+#include "policy/text_encoder_files.h"
 #include "policy/tokenizer.h"
 
 namespace kvla {
 namespace {
 
 constexpr double kEmbeddingSpread = 0.5;
+// A sentence's embedding has length 1; scaled so, its components do.
+const double kTextScale = std::sqrt(static_cast<double>(kTextEmbeddingSize));
 constexpr int kHeadWidth = 256;
 constexpr int kPlaceDim = 3;
 constexpr int kMotionDim = 6;
@@ -20,8 +24,10 @@ constexpr float kProprioSpread[kProprioDim] = {0.12F, 0.15F, 0.12F, 0.2F, 0.2F, 
 }  // namespace
 
 DecoderSizes DecoderSizesOf(const PolicyConfig& config) {
-  return {config.hidden_size,  config.num_layers,        config.num_heads,
-          config.num_kv_heads, config.intermediate_size, Tokenizer(config.vocabulary).size()};
+  return {
+      config.hidden_size,       config.num_layers,
+      config.num_heads,         config.num_kv_heads,
+      config.intermediate_size, config.reads_sentences() ? 0 : Tokenizer(config.vocabulary).size()};
 }
 
 CacheGeometry GeometryOf(const PolicyConfig& config, int instruction_tokens, int max_blocks) {
@@ -54,7 +60,11 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
       "slot_embedding", kEmbeddingSpread * torch::randn({config.tokens_per_block(), width}));
   instruction_position_ =
       register_parameter("instruction_position",
-                         kEmbeddingSpread * torch::randn({config.max_instruction_tokens, width}));
+                         kEmbeddingSpread * torch::randn({config.instruction_capacity(), width}));
+  if (config.reads_sentences()) {
+    text_map_ = register_module(
+        "text_map", torch::nn::Linear(kTextEmbeddingSize, config.instruction_tokens * width));
+  }
   decoder_ = register_module("model", Decoder(DecoderSizesOf(config)));
   const int block_width = config.tokens_per_block() * width;
   const auto two_layers = [](int in, int out) {
@@ -87,8 +97,19 @@ torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
   return torch::cat(tokens, 1) + slot_embedding_;
 }
 
-torch::Tensor VlaNetImpl::EmbedInstruction(const torch::Tensor& ids) {
-  return decoder_->Embed(ids) + instruction_position_.narrow(0, 0, ids.size(0));
+torch::Tensor VlaNetImpl::EmbedInstruction(const torch::Tensor& instruction) {
+  if (config_.reads_sentences()) {
+    return text_map_(instruction * kTextScale)
+               .to(torch::kFloat32)
+               .unflatten(-1, {config_.instruction_tokens, config_.hidden_size}) +
+           instruction_position_;
+  }
+  return decoder_->Embed(instruction) + instruction_position_.narrow(0, 0, instruction.size(0));
+}
+
+int VlaNetImpl::InstructionTokens(const torch::Tensor& instruction) const {
+  return config_.reads_sentences() ? config_.instruction_tokens
+                                   : static_cast<int>(instruction.size(0));
 }
 
 HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& told) {
@@ -112,9 +133,9 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   return outputs;
 }
 
-std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& ids) {
+std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& instruction) {
   std::vector<Qkv> layers;
-  decoder_->forward(EmbedInstruction(ids), [&layers](int, const Qkv& qkv) {
+  decoder_->forward(EmbedInstruction(instruction), [&layers](int, const Qkv& qkv) {
     layers.push_back(qkv);
     return InstructionAttention(qkv.q, qkv.k, qkv.v);
   });

@@ -34,8 +34,10 @@ class VlaNetImpl : public torch::nn::Module {
   // -> frame blocks [frames, tokens_per_block, hidden]; the state token comes last.
   torch::Tensor EncodeBlocks(const std::vector<torch::Tensor>& images,
                              const torch::Tensor& proprio);
-  // ids: [n] -> [n, hidden], with a learned position each: rotary positions are all one there.
-  torch::Tensor EmbedInstruction(const torch::Tensor& ids);
+  // What InstructionReader reads -> tokens, with a learned position each: rotary positions are all
+  // one there. ids [n] -> [n, hidden]; embeddings [..., 384] -> [..., instruction_tokens, hidden].
+  torch::Tensor EmbedInstruction(const torch::Tensor& instruction);
+  int InstructionTokens(const torch::Tensor& instruction) const;
   // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of
   // the block: through the state token alone, what a camera saw was hardly learned. Which target,
   // where each one is, and how to get there are learned apart: the place of the most likely target
@@ -44,8 +46,8 @@ class VlaNetImpl : public torch::nn::Module {
   HeadOutputs Heads(const torch::Tensor& hidden, const torch::Tensor& told = {});
 
   // The instruction attends to itself alone, un-rotated; returns each layer's keys and values
-  // [kv_heads, n, head_dim], which every block sees from the far side of the cache.
-  std::vector<Qkv> InstructionKeys(const torch::Tensor& ids);
+  // [..., kv_heads, n, head_dim], which every block sees from the far side of the cache.
+  std::vector<Qkv> InstructionKeys(const torch::Tensor& instruction);
 
   Decoder& decoder() { return decoder_; }
   const PolicyConfig& config() const { return config_; }
@@ -54,6 +56,7 @@ class VlaNetImpl : public torch::nn::Module {
   PolicyConfig config_;
   std::vector<ImageEncoder> encoders_;
   torch::nn::Sequential state_encoder_{nullptr};
+  torch::nn::Linear text_map_{nullptr};  // under text: minilm
   torch::Tensor slot_embedding_, instruction_position_;
   Decoder decoder_{nullptr};
   torch::nn::Linear target_head_{nullptr}, places_head_{nullptr};

@@ -2,6 +2,7 @@
 // make_text_reference.py beside it writes.
 #include "policy/text_encoder.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>

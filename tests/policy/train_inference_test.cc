@@ -9,7 +9,11 @@
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/visibility.h"
+#include "policy/batch.h"
+#include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
+#include "policy/text_encoder_files.h"
+#include "policy/training_forward.h"
 #include "policy/vla_net.h"
 #include "tests/policy/tiny_policy.h"
 
@@ -20,11 +24,17 @@ constexpr int kBlocks = 23;
 constexpr double kTolerance = 1e-5;
 
 struct Case {
-  std::string policy, keep;
+  std::string policy, keep, text = "words";
 };
 
+// What a sentence's embedding looks like.
+torch::Tensor UnitVector() {
+  const torch::Tensor direction = torch::randn({kTextEmbeddingSize});
+  return direction / direction.norm();
+}
+
 std::string CaseName(const testing::TestParamInfo<Case>& info) {
-  return info.param.policy + "_" + info.param.keep;
+  return info.param.policy + "_" + info.param.keep + "_" + info.param.text;
 }
 
 class TrainInference : public testing::TestWithParam<Case> {
@@ -33,9 +43,12 @@ class TrainInference : public testing::TestWithParam<Case> {
     torch::manual_seed(3);
     torch::set_num_threads(1);
     config_ = TinyConfig();
+    config_.text = GetParam().text;
     net_ = VlaNet(config_);
     net_->eval();
-    ids_ = torch::tensor({0, 2, 3, 4}, torch::kInt64);
+    instruction_ = config_.reads_sentences() ? UnitVector()
+                                             : torch::tensor({0, 2, 3, 4}, torch::kInt64);
+    ASSERT_EQ(net_->InstructionTokens(instruction_), 4);
     blocks_ = torch::randn({kBlocks, config_.tokens_per_block(), config_.hidden_size});
   }
 
@@ -59,7 +72,7 @@ class TrainInference : public testing::TestWithParam<Case> {
   torch::Tensor Cached(KvCache& cache) {
     const c10::InferenceMode inference_mode;
     cache.Reset({.stream_key = 5, .cue_blocks = {{5, 7}}});
-    const std::vector<Qkv> instruction = net_->InstructionKeys(ids_);
+    const std::vector<Qkv> instruction = net_->InstructionKeys(instruction_);
     for (size_t layer = 0; layer < instruction.size(); ++layer) {
       EXPECT_TRUE(cache
                       .AppendInstruction(static_cast<int>(layer), instruction[layer].k,
@@ -89,7 +102,7 @@ class TrainInference : public testing::TestWithParam<Case> {
     const Result<TrainingPlan> plan =
         PlanTraining({&*seen, 1}, rotary, config_.age_clamp_blocks, torch::kCPU);
     EXPECT_TRUE(plan.ok()) << plan.status().message();
-    const std::vector<Qkv> instruction = net_->InstructionKeys(ids_);
+    const std::vector<Qkv> instruction = net_->InstructionKeys(instruction_);
     const torch::Tensor x = blocks_.view({1, -1, config_.hidden_size});
     return net_->decoder()
         ->forward(x,
@@ -103,7 +116,7 @@ class TrainInference : public testing::TestWithParam<Case> {
 
   PolicyConfig config_;
   VlaNet net_{nullptr};
-  torch::Tensor ids_, blocks_;
+  torch::Tensor instruction_, blocks_;
 };
 
 TEST_P(TrainInference, Agree) {
@@ -132,8 +145,59 @@ INSTANTIATE_TEST_SUITE_P(EveryMethod, TrainInference,
                                          Case{"sink_window", "compressed"}, Case{"random", "whole"},
                                          Case{"random", "compressed"}, Case{"mean_pool", "whole"},
                                          Case{"oracle", "whole"}, Case{"oracle", "compressed"},
-                                         Case{"gated", "whole"}, Case{"gated", "compressed"}),
+                                         Case{"gated", "whole"}, Case{"gated", "compressed"},
+                                         Case{"full", "whole", "minilm"},
+                                         Case{"sink_window", "compressed", "minilm"},
+                                         Case{"gated", "compressed", "minilm"}),
                          CaseName);
+
+// Samples of one step may read different instructions; each sees what its own episode would.
+TEST(TrainInferenceMixed, EachSampleReadsItsOwnInstruction) {
+  torch::manual_seed(4);
+  torch::set_num_threads(1);
+  const torch::NoGradGuard no_grad;
+  PolicyConfig config = TinyConfig();
+  config.text = "minilm";
+  VlaNet net(config);
+  net->eval();
+  const std::vector<torch::Tensor> instructions = {UnitVector(), UnitVector()};
+  const std::vector<DemoEpisode> episodes = {TinyEpisode(config, 17, 3, 1),
+                                             TinyEpisode(config, 12, 3, 2)};
+  std::vector<SubHistory> histories;
+  Rng rng(1);
+  for (const DemoEpisode& episode : episodes) {
+    histories.push_back(DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng));
+  }
+  const Batch batch = MakeBatch({&episodes[0], &episodes[1]}, histories, config,
+                                torch::stack(instructions));
+  const HeadOutputs together = TrainingForward(net, batch, Told::kNothing);
+  for (size_t s = 0; s < episodes.size(); ++s) {
+    const CacheGeometry geometry = GeometryOf(config, config.instruction_tokens, 20);
+    CacheConfig settings;
+    settings.window_blocks = config.window_blocks;
+    settings.chunk_blocks = config.chunk_blocks;
+    Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(settings, geometry);
+    ASSERT_TRUE(policy.ok()) << policy.status().message();
+    Result<std::unique_ptr<KvCache>> cache =
+        KvCache::Create(geometry, settings, *std::move(policy), torch::kCPU);
+    ASSERT_TRUE(cache.ok()) << cache.status().message();
+    (*cache)->Reset({});
+    ASSERT_TRUE(FeedInstruction(net, instructions[s], **cache).ok());
+    const torch::Tensor tokens = net->EncodeBlocks(batch.images, batch.proprio)
+                                     .view({batch.samples, batch.blocks, config.tokens_per_block(),
+                                            config.hidden_size});
+    for (int b = 0; b < episodes[s].blocks; ++b) {
+      const Result<torch::Tensor> hidden =
+          FeedBlock(net, tokens[static_cast<int64_t>(s)][b], **cache);
+      ASSERT_TRUE(hidden.ok()) << hidden.status().message();
+      ASSERT_TRUE((*cache)->EndBlock().ok());
+      const torch::Tensor motion = net->Heads(*hidden).motion;
+      EXPECT_LT((motion - together.motion[static_cast<int64_t>(s)][b]).abs().max().item<double>(),
+                kTolerance)
+          << "sample " << s << ", block " << b;
+    }
+  }
+}
 
 }  // namespace
 }  // namespace kvla

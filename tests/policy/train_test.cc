@@ -12,7 +12,10 @@
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
 #include "policy/gate_training.h"
+#include "policy/losses.h"
+#include "policy/text_encoder_files.h"
 #include "policy/training_forward.h"
+#include "policy/vla.h"
 #include "tests/policy/tiny_policy.h"
 
 namespace kvla {
@@ -82,6 +85,88 @@ TEST(Train, ResumedRunEndsWithTheSameWeights) {
   }
 }
 
+// Two tasks whose arm goes to different sides: only the instruction tells which.
+TinySource TwoTasks(int episodes) {
+  std::vector<DemoEpisode> list;
+  for (int i = 0; i < episodes; ++i) {
+    DemoEpisode episode = TinyEpisode(TinyConfig(), 14 + i / 2 % 3, 3, i / 2 % 3);
+    const bool left = i % 2 == 0;
+    episode.task = left ? "left" : "right";
+    episode.instruction = left ? "move the arm to the left" : "go right and press";
+    for (auto& target : episode.targets) target[1] = left ? 0.1F : -0.1F;
+    list.push_back(std::move(episode));
+  }
+  return TinySource(std::move(list));
+}
+
+TEST(Train, SentencesTellTheTasksOfOneStepApart) {
+  TinySource demos = TwoTasks(6), validation = TwoTasks(4);
+  TrainConfig config = Config("sentences");
+  config.policy.text = "minilm";
+  config.policy.vocabulary.clear();
+  config.ema_decay = 0;
+  config.compression_share = 0;
+  config.steps = 60;
+  config.warmup_steps = 5;
+  config.checkpoint_every = 60;
+  TrainHooks hooks;
+  EXPECT_EQ(Train(config, demos, validation, hooks).code(), StatusCode::kBadInput);
+  hooks.text_encoder = TextEncoderFolder(KVLA_ASSET_ROOT);
+  const Status status = Train(config, demos, validation, hooks);
+  ASSERT_TRUE(status.ok()) << status.message();
+
+  Vla::Options options;
+  options.checkpoint = config.out;
+  options.text_encoder = hooks.text_encoder;
+  options.cache.window_blocks = config.policy.window_blocks;
+  options.cache.chunk_blocks = config.policy.chunk_blocks;
+  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+  ASSERT_TRUE(vla.ok()) << vla.status().message();
+  const DemoEpisode episode = TinyEpisode(TinyConfig(), 14, 3, 0);
+  const size_t bytes = size_t{3} * 32 * 32;
+  const auto first_move = [&](const std::string& instruction) {
+    EXPECT_TRUE((*vla)->BeginEpisode({.instruction = instruction}).ok());
+    FrameInput input;
+    for (const auto& camera : episode.images) input.images.emplace_back(camera.data(), bytes);
+    input.proprio = episode.proprio[0];
+    const Result<Inference> inference = (*vla)->Infer(input);
+    EXPECT_TRUE(inference.ok()) << inference.status().message();
+    return inference->targets[0][1];
+  };
+  EXPECT_EQ((*vla)->config().instruction_tokens, 4);
+  EXPECT_GT(first_move("move the arm to the left"), 0.03F);
+  EXPECT_LT(first_move("go right and press"), -0.03F);
+  EXPECT_EQ((*vla)->instruction_tokens(), 4);
+}
+
+TEST(Train, ATargetWithoutALogitIsBadInput) {
+  TinySource demos = Source(3), validation = Source(3);
+  TrainConfig config = Config("classes");
+  config.policy.num_target_classes = 2;
+  const Status status = Train(config, demos, validation, {});
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  EXPECT_NE(status.message().find("num_target_classes"), std::string::npos) << status.message();
+}
+
+TEST(Losses, PlacesThatAnEpisodeLacksDoNotCount) {
+  torch::manual_seed(2);
+  VlaNet net(TinyConfig());
+  const torch::NoGradGuard no_grad;
+  DemoEpisode episode = TinyEpisode(TinyConfig(), 8, 3, 1);
+  episode.target_places = {{0.5F, 0.1F, 0.1F}, {0.6F, -0.1F, 0.1F}};
+  Rng rng(1);
+  const Batch batch =
+      MakeBatch({&episode}, {DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng)},
+                TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
+  HeadOutputs outputs = TrainingForward(net, batch, Told::kTarget);
+  const BlockLosses before = ComputeLosses(outputs, batch);
+  outputs.places.narrow(2, 2, 2).add_(100.0);
+  const BlockLosses after = ComputeLosses(outputs, batch);
+  EXPECT_GT(before.places.sum().item<double>(), 0.0);
+  EXPECT_TRUE(torch::equal(before.places, after.places));
+  EXPECT_EQ(before.places_valid.sum().item<double>(), 8 * 2);
+}
+
 TEST(Train, NoDemonstrationsIsBadInput) {
   TinySource none({}), validation = Source(1);
   EXPECT_EQ(Train(Config("none"), none, validation, {}).code(), StatusCode::kBadInput);
@@ -97,7 +182,7 @@ TEST(Batch, PaddingChangesNothing) {
   SubHistory shorter = whole;
   shorter.blocks.resize(8);
   shorter.decisions.resize(4);
-  const std::vector<int64_t> ids = {0, 2, 3, 4};
+  const torch::Tensor ids = torch::tensor({0, 2, 3, 4}, torch::kInt64);
   const Batch alone = MakeBatch({&episode}, {shorter}, TinyConfig(), ids);
   const Batch padded = MakeBatch({&episode, &episode}, {shorter, whole}, TinyConfig(), ids);
   const torch::Tensor expected = TrainingForward(net, alone, Told::kNothing).motion[0];
