@@ -11,11 +11,14 @@ class App;
 namespace kvla {
 
 CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddCard(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddCompare(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddDemos(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddMerge(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
@@ -25,7 +28,9 @@ CLI::App* AddWorker(CLI::App& parent, const AppContext& context, int* exit_code)
 // One explicit list, in the order of the help text.
 inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_code) {
   AddEval(parent, context, exit_code);
+  AddMerge(parent, context, exit_code);
   AddReport(parent, context, exit_code);
+  AddCompare(parent, context, exit_code);
 #ifdef KVLA_WITH_VIEWER
   AddView(parent, context, exit_code);
 #endif
@@ -34,6 +39,7 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddTrain(parent, context, exit_code);
   AddTrainGate(parent, context, exit_code);
   AddCertify(parent, context, exit_code);
+  AddCard(parent, context, exit_code);
   AddBench(parent, context, exit_code);
   AddDoctor(parent, context, exit_code);
   AddWorker(parent, context, exit_code);

@@ -7,22 +7,53 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "harness/episode_video.h"
+#include "kv_efficient/plan.h"
+#include "results/html_report.h"
 
 namespace kvla {
 namespace {
 
 struct ReportFlags {
-  std::string folder;
-  bool json = false, episodes = false;
+  std::string folder, html;
+  bool json = false, csv = false, episodes = false;
+  HtmlOptions options;
 };
 
-int RunReport(const ReportFlags& flags) {
+int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlags& flags) {
+  HtmlOptions options = flags.options;
+  options.page = context.asset_root / "results" / "html";
+  options.plotly = KVLA_PLOTLY_JS;
+  for (int reason = 0; reason <= static_cast<int>(ReasonCode::kOverBudget); ++reason) {
+    options.reasons.emplace_back(ReasonText(static_cast<ReasonCode>(reason)));
+  }
+  EpisodeFilmer filmer(context.asset_root);
+  options.film = [&filmer](const EpisodeRecord& record) {
+    fmt::print(stderr, "filming {}\n", ToString(record.begin.id));
+    return filmer.Film(record);
+  };
+  const Result<HtmlSummary> summary = WriteHtmlReport(store, options, flags.html);
+  if (!summary.ok()) return ReportStatus(summary.status());
+  for (const std::string& problem : summary->problems) {
+    fmt::print(stderr, "kvla: warning: no video: {}\n", problem);
+  }
+  fmt::print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
+             summary->videos);
+  return kExitDone;
+}
+
+int RunReport(const AppContext& context, const ReportFlags& flags) {
   const Result<RunStore> store = RunStore::Open(flags.folder, RunStore::Mode::kReadOnly);
   if (!store.ok()) return ReportStatus(store.status());
+  if (!flags.html.empty()) return WriteHtml(context, *store, flags);
   const Result<Report> report = BuildReport(*store);
   if (!report.ok()) return ReportStatus(report.status());
   if (flags.json) {
     fmt::print("{}\n", ReportJson(*report, flags.episodes).dump(2));
+    return kExitDone;
+  }
+  if (flags.csv) {
+    fmt::print("{}", ReportCsv(*report, flags.episodes));
     return kExitDone;
   }
   fmt::print("{}", FormatTable(*report));
@@ -38,13 +69,33 @@ int RunReport(const ReportFlags& flags) {
 
 }  // namespace
 
-CLI::App* AddReport(CLI::App& parent, const AppContext&, int* exit_code) {
+CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code) {
   auto flags = std::make_shared<ReportFlags>();
-  CLI::App* command = parent.add_subcommand("report", "Print the table of a run");
+  CLI::App* command = parent.add_subcommand("report", "Print the table of a run, or write a page");
   command->add_option("dir", flags->folder, "Folder of the run")->required();
-  command->add_flag("--json", flags->json, "For programs");
-  command->add_flag("--episodes", flags->episodes, "Every episode as well");
-  command->callback([flags, exit_code] { *exit_code = RunReport(*flags); });
+  CLI::Option* json = command->add_flag("--json", flags->json, "For programs");
+  CLI::Option* csv = command->add_flag("--csv", flags->csv, "Comma-separated; one line a row");
+  command->add_flag("--episodes", flags->episodes, "Every episode as well; with --csv, instead");
+  CLI::Option* html = command->add_option(
+      "--html", flags->html, "Write a folder that a browser opens offline: index.html");
+  json->excludes(csv)->excludes(html);
+  csv->excludes(html);
+  command
+      ->add_option("--margin", flags->options.margin_points,
+                   "With --html: points that still count as non-inferior")
+      ->check(CLI::Range(0.01, 100.0))
+      ->capture_default_str();
+  command
+      ->add_option("--videos", flags->options.videos,
+                   "With --html: disagreements to show side by side, filmed where the run did not")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command
+      ->add_option("--timelines", flags->options.timelines,
+                   "With --html: episodes to show chunk by chunk")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command->callback([flags, &context, exit_code] { *exit_code = RunReport(context, *flags); });
   return command;
 }
 

@@ -36,6 +36,7 @@ bool CommandQueue::WaitPop(ViewerCommand* command, std::chrono::milliseconds tim
 }
 
 StepGate::Verdict StepGate::Obey(const ViewerCommand& command) {
+  if (listener_) listener_(command);
   switch (command.kind) {
     case ViewerCommandKind::kPause:
       paused_ = true;
@@ -63,8 +64,14 @@ StepGate::Verdict StepGate::Obey(const ViewerCommand& command) {
       return Verdict::kRestart;
     case ViewerCommandKind::kNext:
       return Verdict::kNext;
+    case ViewerCommandKind::kOpen:
+      return Verdict::kOpen;
     case ViewerCommandKind::kQuit:
       return Verdict::kQuit;
+    case ViewerCommandKind::kPull:
+    case ViewerCommandKind::kRelease:
+    case ViewerCommandKind::kSetting:
+      break;  // the listener's business
   }
   touched_ = true;
   return Verdict::kGo;

@@ -3,12 +3,15 @@
 #ifndef KVLA_RESULTS_COMMAND_QUEUE_H_
 #define KVLA_RESULTS_COMMAND_QUEUE_H_
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
+#include <utility>
 
 namespace kvla {
 
@@ -21,11 +24,16 @@ enum class ViewerCommandKind : uint8_t {
   kNext,       // the next seed
   kSpeed,      // `value` times real time; 0: as fast as it goes
   kQuit,
+  kOpen,     // another episode, which the owner of the queue holds
+  kPull,     // a hand on a body: see ViewerCommand::pull; holds until kRelease
+  kRelease,  // lets go
+  kSetting,  // a setting of the cache was changed: the owner of the queue holds it
 };
 
 struct ViewerCommand {
   ViewerCommandKind kind = ViewerCommandKind::kPause;
   double value = 0;
+  std::array<double, 7> pull{};  // kPull: body, point in its frame [m], target in the world [m]
   bool operator==(const ViewerCommand&) const = default;
 };
 
@@ -50,20 +58,28 @@ class CommandQueue {
 // For the runner's thread alone.
 class StepGate {
  public:
-  enum class Verdict { kGo, kRestart, kNext, kQuit };
+  enum class Verdict { kGo, kRestart, kNext, kOpen, kQuit };
+  // Told of every command that is obeyed, on the runner's thread.
+  using Listener = std::function<void(const ViewerCommand&)>;
 
   // `speed` times real time, 0: as fast as it goes. `control_period_s`: of one control step.
   StepGate(CommandQueue* queue, double control_period_s, double speed, bool paused = false)
       : queue_(queue), control_period_s_(control_period_s), speed_(speed), paused_(paused) {}
 
+  void set_listener(Listener listener) { listener_ = std::move(listener); }
+  // An episode begins: nobody has touched it yet, unless it is held from its start.
+  void BeginEpisode() { touched_ = paused_; }
+  // Whatever a person did before the episode bears on it.
+  void Touch() { touched_ = true; }
+
   // Called before each control step; returns when the step may be done, or why the episode ends.
   // `inference_due`: the policy will be asked before this step.
   Verdict BeforeStep(bool inference_due);
-  // Called when an episode is over: waits for a wish, kRestart, kNext or kQuit.
+  // Called when an episode is over: waits for a wish, kRestart, kNext, kOpen or kQuit.
   Verdict AfterEpisode();
 
   bool paused() const { return paused_; }
-  // Seconds spent waiting for a person or a pace: no part of any latency.
+  // Seconds spent in BeforeStep() and AfterEpisode(): no part of any latency.
   double waited_s() const { return waited_s_; }
   // A person intervened: the episode is not comparable with others.
   bool touched() const { return touched_; }
@@ -75,6 +91,7 @@ class StepGate {
   void Pace();
 
   CommandQueue* queue_;
+  Listener listener_;
   double control_period_s_;
   double speed_;
   bool paused_;

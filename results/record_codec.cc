@@ -1,5 +1,6 @@
 #include "results/record_codec.h"
 
+#include <bit>
 #include <exception>
 #include <utility>
 
@@ -11,8 +12,10 @@ namespace {
 using nlohmann::json;
 
 // The first byte of a block; a change of the packing needs a new number.
-constexpr uint8_t kInferencesVersion = 1;
-constexpr uint8_t kStepsVersion = 1;
+constexpr uint8_t kInferencesVersion = 2;
+constexpr uint8_t kInferencesWithoutClock = 1;  // read still
+constexpr uint8_t kStepsVersion = 2;
+constexpr uint8_t kStepsPlain = 1;  // read still: stages and states as they are
 
 void PackLatency(const LatencyParts& l, PackWriter* out) {
   for (const double part :
@@ -34,6 +37,42 @@ LatencyParts UnpackLatency(PackReader* in) {
 struct InferenceDeltas {
   int64_t index = -1, step = 0, live = 0, reserved = 0, transient = 0, tokens = 0;
 };
+
+// Each value as the bits in which it differs from the one before, without leading zero bytes; a
+// byte in front of two values says how many bytes each has.
+void PackState(const std::vector<double>& state, std::vector<uint64_t>* last, PackWriter* out) {
+  last->resize(state.size(), 0);
+  for (size_t i = 0; i < state.size(); i += 2) {
+    uint64_t bits[2] = {};
+    unsigned kept[2] = {};
+    for (size_t k = 0; k < 2 && i + k < state.size(); ++k) {
+      const auto now = std::bit_cast<uint64_t>(state[i + k]);
+      bits[k] = now ^ (*last)[i + k];
+      (*last)[i + k] = now;
+      kept[k] = (71 - static_cast<unsigned>(std::countl_zero(bits[k]))) / 8;
+    }
+    out->Raw(static_cast<uint8_t>(kept[0] | kept[1] << 4));
+    for (size_t k = 0; k < 2; ++k) {
+      for (unsigned b = 0; b < kept[k]; ++b) out->Raw(static_cast<uint8_t>(bits[k] >> (8 * b)));
+    }
+  }
+}
+
+void UnpackState(PackReader* in, std::vector<uint64_t>* last, std::vector<double>* state) {
+  last->resize(state->size(), 0);
+  for (size_t i = 0; i < state->size(); i += 2) {
+    const auto lengths = in->Raw<uint8_t>();
+    const unsigned kept[2] = {lengths & 15u, static_cast<unsigned>(lengths) >> 4u};
+    for (size_t k = 0; k < 2 && i + k < state->size(); ++k) {
+      uint64_t bits = 0;
+      for (unsigned b = 0; b < kept[k] && b < 8; ++b) {
+        bits |= static_cast<uint64_t>(in->Raw<uint8_t>()) << (8 * b);
+      }
+      (*last)[i + k] ^= bits;
+      (*state)[i + k] = std::bit_cast<double>((*last)[i + k]);
+    }
+  }
+}
 
 Status Malformed(const char* what) { return BadInput(std::string("malformed record of ") + what); }
 
@@ -64,6 +103,8 @@ std::vector<uint8_t> PackInferences(const std::vector<InferenceEvent>& events, T
     out.Delta(e.kv_transient_bytes, &last.transient);
     out.Delta(e.cached_tokens, &last.tokens);
     out.Raw(e.flops);
+    out.Raw(static_cast<float>(e.think_s));
+    out.Unsigned(static_cast<uint64_t>(e.stale_steps) << 1 | (e.late ? 1 : 0));
     const bool changes = level != TraceLevel::kOff;
     out.Unsigned(changes ? e.changes.size() : 0);
     for (size_t i = 0; changes && i < e.changes.size(); ++i) {
@@ -82,7 +123,10 @@ std::vector<uint8_t> PackInferences(const std::vector<InferenceEvent>& events, T
 
 Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> bytes) {
   PackReader in(bytes);
-  if (in.Raw<uint8_t>() != kInferencesVersion) return Malformed("inferences");
+  const auto version = in.Raw<uint8_t>();
+  if (version != kInferencesVersion && version != kInferencesWithoutClock) {
+    return Malformed("inferences");
+  }
   std::vector<InferenceEvent> events(in.Count(48));
   InferenceDeltas last;
   for (InferenceEvent& e : events) {
@@ -95,6 +139,12 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
     e.kv_transient_bytes = in.Delta(&last.transient);
     e.cached_tokens = static_cast<int>(in.Delta(&last.tokens));
     e.flops = in.Raw<double>();
+    if (version == kInferencesVersion) {
+      e.think_s = in.Raw<float>();
+      const uint64_t clock = in.Unsigned();
+      e.stale_steps = static_cast<int>(clock >> 1 & 0x7fffffff);
+      e.late = (clock & 1) != 0;
+    }
     e.changes.resize(in.Count(7));
     for (ChunkChange& c : e.changes) {
       c.chunk = static_cast<int>(in.Signed());
@@ -112,34 +162,60 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
   return events;
 }
 
-std::vector<uint8_t> PackSteps(const std::vector<StepEvent>& events) {
+std::vector<uint8_t> PackSteps(const std::vector<StepEvent>& events, TraceLevel level) {
   PackWriter out;
   out.Raw(kStepsVersion);
-  out.Unsigned(events.size());
-  int64_t last = -1;
+  out.Unsigned(level == TraceLevel::kOff ? 0 : events.size());
+  int64_t last_step = -1;
+  std::vector<bool> last_stages;
+  std::vector<uint64_t> last_state;
   for (const StepEvent& e : events) {
-    out.Delta(e.control_step, &last);
+    if (level == TraceLevel::kOff) break;
+    out.Delta(e.control_step, &last_step);
     for (const float value : e.action) out.Raw(value);
-    out.Unsigned(e.stages.size());
-    for (const bool reached : e.stages) out.Raw(static_cast<uint8_t>(reached));
-    out.Unsigned(e.state.size());
-    for (const double value : e.state) out.Raw(value);
+    const bool news = e.stages != last_stages;
+    const bool state = level == TraceLevel::kFull && !e.state.empty();
+    out.Raw(static_cast<uint8_t>((news ? 1 : 0) | (state ? 2 : 0)));
+    if (news) {
+      out.Unsigned(e.stages.size());
+      for (const bool reached : e.stages) out.Raw(static_cast<uint8_t>(reached));
+      last_stages = e.stages;
+    }
+    if (state) {
+      out.Unsigned(e.state.size());
+      PackState(e.state, &last_state, &out);
+    }
   }
   return out.Take();
 }
 
 Result<std::vector<StepEvent>> UnpackSteps(std::span<const uint8_t> bytes) {
   PackReader in(bytes);
-  if (in.Raw<uint8_t>() != kStepsVersion) return Malformed("steps");
+  const auto version = in.Raw<uint8_t>();
+  if (version != kStepsVersion && version != kStepsPlain) return Malformed("steps");
   std::vector<StepEvent> events(in.Count(7 * sizeof(float)));
-  int64_t last = -1;
+  int64_t last_step = -1;
+  std::vector<bool> last_stages;
+  std::vector<uint64_t> last_state;
   for (StepEvent& e : events) {
-    e.control_step = static_cast<int>(in.Delta(&last));
+    e.control_step = static_cast<int>(in.Delta(&last_step));
     for (float& value : e.action) value = in.Raw<float>();
-    e.stages.resize(in.Count(1));
-    for (size_t i = 0; i < e.stages.size(); ++i) e.stages[i] = in.Raw<uint8_t>() != 0;
-    e.state.resize(in.Count(sizeof(double)));
-    for (double& value : e.state) value = in.Raw<double>();
+    const auto flags = version == kStepsPlain ? uint8_t{1} : in.Raw<uint8_t>();
+    if ((flags & 1) != 0) {
+      last_stages.assign(in.Count(1), false);
+      for (size_t i = 0; i < last_stages.size(); ++i) last_stages[i] = in.Raw<uint8_t>() != 0;
+    }
+    e.stages = last_stages;
+    if (version == kStepsPlain) {
+      e.state.resize(in.Count(sizeof(double)));
+      for (double& value : e.state) value = in.Raw<double>();
+    } else if ((flags & 2) != 0) {
+      // Half a byte a value at least.
+      const uint64_t size = in.Unsigned();
+      if (size > 2 * in.left()) return Malformed("steps");
+      e.state.resize(static_cast<size_t>(size));
+      UnpackState(&in, &last_state, &e.state);
+    }
     if (!in.ok()) return Malformed("steps");
   }
   if (!in.ok() || in.left() != 0) return Malformed("steps");
@@ -160,6 +236,7 @@ json BeginToJson(const EpisodeBegin& b) {
           {"instruction", b.instruction},
           {"scene", b.scene},
           {"cache_policy", b.cache_policy},
+          {"disturbance", b.disturbance},
           {"horizon_steps", b.horizon_steps},
           {"control_rate_hz", b.control_rate_hz},
           {"replan_steps", b.replan_steps},
@@ -185,6 +262,7 @@ Result<EpisodeBegin> BeginFromJson(const json& j) {
     j.at("instruction").get_to(b.instruction);
     j.at("scene").get_to(b.scene);
     j.at("cache_policy").get_to(b.cache_policy);
+    b.disturbance = j.value("disturbance", "none");  // runs before this key had none
     j.at("horizon_steps").get_to(b.horizon_steps);
     j.at("control_rate_hz").get_to(b.control_rate_hz);
     j.at("replan_steps").get_to(b.replan_steps);
@@ -219,7 +297,8 @@ json EndToJson(const EpisodeEnd& e) {
           {"state_hash", e.state_hash},
           {"stages", e.stages},
           {"wall_s", e.wall_s},
-          {"error", e.error}};
+          {"error", e.error},
+          {"comparable", e.comparable}};
 }
 
 Result<EpisodeEnd> EndFromJson(const json& j) {
@@ -240,7 +319,27 @@ Result<EpisodeEnd> EndFromJson(const json& j) {
     e.stages = j.at("stages").get<std::vector<bool>>();
     j.at("wall_s").get_to(e.wall_s);
     j.at("error").get_to(e.error);
+    e.comparable = j.value("comparable", true);  // runs before this key had no such episodes
     return e;
+  });
+}
+
+json CommandsToJson(const std::vector<CommandEvent>& commands) {
+  json out = json::array();
+  for (const CommandEvent& c : commands) {
+    out.push_back({c.control_step, c.name, c.text, c.numbers});
+  }
+  return out;
+}
+
+Result<std::vector<CommandEvent>> CommandsFromJson(const json& j) {
+  return Guard<std::vector<CommandEvent>>("commands", [&] {
+    std::vector<CommandEvent> commands;
+    for (const json& c : j) {
+      commands.push_back({c.at(0).get<int>(), c.at(1).get<std::string>(),
+                          c.at(2).get<std::string>(), c.at(3).get<std::vector<double>>()});
+    }
+    return commands;
   });
 }
 
@@ -249,7 +348,9 @@ std::vector<uint8_t> RecordToCbor(const EpisodeRecord& record) {
       {{"begin", BeginToJson(record.begin)},
        {"end", EndToJson(record.end)},
        {"inferences", json::binary(PackInferences(record.inferences, TraceLevel::kFull))},
-       {"steps", json::binary(PackSteps(record.steps))}});
+       {"steps", json::binary(PackSteps(record.steps, TraceLevel::kFull))},
+       {"commands", CommandsToJson(record.commands)},
+       {"video", record.video}});
 }
 
 Result<EpisodeRecord> RecordFromCbor(std::span<const uint8_t> bytes) {
@@ -263,8 +364,10 @@ Result<EpisodeRecord> RecordFromCbor(std::span<const uint8_t> bytes) {
     if (!inferences.ok()) return inferences.status();
     auto steps = UnpackSteps(j.at("steps").get_binary());
     if (!steps.ok()) return steps.status();
-    return EpisodeRecord{std::move(*begin), std::move(*end), std::move(*inferences),
-                         std::move(*steps)};
+    auto commands = CommandsFromJson(j.at("commands"));
+    if (!commands.ok()) return commands.status();
+    return EpisodeRecord{std::move(*begin), std::move(*end),      std::move(*inferences),
+                         std::move(*steps), std::move(*commands), j.at("video").get<std::string>()};
   });
 }
 

@@ -77,6 +77,37 @@ Rng BootstrapRng(const std::string& purpose) { return Rng(StableHash(purpose)); 
 
 using Cell = std::vector<const EpisodeRow*>;
 
+void FillStages(const Cell& cell, ReportRow* row) {
+  std::vector<TimedOutcome> times;
+  std::vector<std::vector<double>> seconds;
+  std::vector<int64_t> reached;
+  int64_t n = 0;
+  double bytes = 0;
+  for (const EpisodeRow* e : cell) {
+    bytes += static_cast<double>(e->trace_bytes);
+    if (e->is_error()) continue;
+    ++n;
+    times.push_back(
+        {e->success, e->steps / e->control_rate_hz, e->horizon_steps / e->control_rate_hz});
+    row->stages.resize(std::max(row->stages.size(), e->stages.size()));
+    seconds.resize(row->stages.size());
+    reached.resize(row->stages.size());
+    for (size_t i = 0; i < e->stages.size(); ++i) {
+      row->stages[i].name = e->stages[i].name;
+      row->stages[i].decisive = e->stages[i].decisive;
+      reached[i] += e->stages_reached[i] ? 1 : 0;
+      if (e->stage_steps[i] >= 0) seconds[i].push_back(e->stage_steps[i] / e->control_rate_hz);
+    }
+  }
+  for (size_t i = 0; i < row->stages.size(); ++i) {
+    row->stages[i].reached = WilsonInterval(reached[i], n);
+    row->stages[i].p50_s = Quantile(seconds[i], 0.5);
+    row->stages[i].known = static_cast<int>(seconds[i].size());
+  }
+  row->time = TimeToSuccessOf(times, BootstrapRng("time"));
+  row->trace_bytes = bytes / static_cast<double>(cell.size());
+}
+
 ReportRow RatesOf(const Cell& cell) {
   ReportRow row;
   row.arm = cell[0]->id.arm;
@@ -106,6 +137,7 @@ ReportRow RatesOf(const Cell& cell) {
   row.decisive = rate(right, row.decisive_reached);
   row.motor = rate(motor, n);
   row.progress = BootstrapMean(progress, BootstrapRng("progress"));
+  FillStages(cell, &row);
   return row;
 }
 
@@ -206,9 +238,27 @@ json DetailJson(const ReportRow& r) {
                  {"high", Number(f.success_points.high)}}},
                {"mcnemar_p", Number(f.mcnemar_p)}};
   }
+  json stages = json::array();
+  for (const StageProgress& s : r.stages) {
+    stages.push_back({{"name", s.name},
+                      {"decisive", s.decisive},
+                      {"reached", Rate(s.reached)},
+                      {"p50_s", Number(s.p50_s)},
+                      {"known", s.known}});
+  }
   return {{"arm", r.arm},
           {"task", r.task},
           {"delay", r.delay},
+          {"stages", std::move(stages)},
+          {"time_to_success",
+           {{"successes", r.time.successes},
+            {"p50_s", Number(r.time.p50_s)},
+            {"p90_s", Number(r.time.p90_s)},
+            {"restricted_mean_s",
+             {{"value", Number(r.time.restricted_s.value)},
+              {"low", Number(r.time.restricted_s.low)},
+              {"high", Number(r.time.restricted_s.high)}}}}},
+          {"trace_mb_per_episode", r.trace_bytes / 1e6},
           {"decisive_reached", r.decisive_reached},
           {"chance", Number(r.chance)},
           {"motor", Rate(r.motor)},
@@ -266,6 +316,10 @@ Result<Report> BuildReport(const RunStore& store) {
                                cells[{"full", row.task, row.delay}]);
   }
 
+  auto clock = BuildClockRows(store, report.meta, report.episodes);
+  if (!clock.ok()) return clock.status();
+  report.clock = *std::move(clock);
+
   const std::vector<std::string> arms = ArmOrder(report.meta);
   const std::vector<std::string> delays = {"short", "medium", "long"};
   const auto rank = [&](const ReportRow& r) {
@@ -282,6 +336,7 @@ json ReportJson(const Report& report, bool episodes) {
     out["rows"].push_back(RowJson(row));
     out["details"].push_back(DetailJson(row));
   }
+  if (!report.clock.empty()) out["clock"] = ClockJson(report.clock);
   if (!episodes) return out;
   out["episodes"] = json::array();
   for (const EpisodeRow& e : report.episodes) {

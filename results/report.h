@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "results/clock_report.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 
@@ -29,6 +30,15 @@ struct AgainstFull {
   double mcnemar_p = 1;
 };
 
+// One stage of a task: how many episodes reached it, and when.
+struct StageProgress {
+  std::string name;
+  bool decisive = false;
+  Interval reached;  // of the episodes without error
+  double p50_s = 0;  // simulated seconds until it, among those that reached it at a known step
+  int known = 0;     // how many that are
+};
+
 // One arm on one task at one delay. Values are NaN where there is no data.
 struct ReportRow {
   std::string arm, task, delay;
@@ -40,6 +50,9 @@ struct ReportRow {
   double chance = 0;  // of the decisive stage; 0 for a control task
   Interval motor;     // every motor stage reached
   Interval progress;
+  std::vector<StageProgress> stages;
+  TimeToSuccess time;                // of the horizon of each episode
+  double trace_bytes = 0;            // in the file, mean of an episode
   Percentiles latency_ms;            // of whole inferences
   double decoder_ms_last10_p50 = 0;  // linear, attend, gate, compact; last 10% of each episode
   double kv_bytes_mean = 0, kv_bytes_peak = 0;  // live bytes, over inferences
@@ -56,6 +69,7 @@ inline constexpr const char* kLatencyPartNames[] = {"render", "encode",  "linear
 struct Report {
   RunMeta meta;
   std::vector<ReportRow> rows;        // by task, delay, then arm in the order of meta "arms"
+  std::vector<ClockRow> clock;        // of arms whose world does not wait
   std::vector<EpisodeRow> episodes;   // sorted by id
   std::vector<std::string> warnings;  // each once, with the number of episodes that had it
 };
@@ -64,6 +78,9 @@ Result<Report> BuildReport(const RunStore& store);
 
 // Aligned plain text, at most 140 columns: success, cost, latency by part, against `full`.
 std::string FormatTable(const Report& report);
+
+// One line an arm, task and delay; with `episodes` one line an episode instead. RFC 4180.
+std::string ReportCsv(const Report& report, bool episodes);
 
 // {"rows": [...], "details": [...], "warnings": [...]}, with `episodes` also {"episodes": [...]}.
 // NaN is null.

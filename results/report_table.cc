@@ -6,82 +6,14 @@
 
 #include "base/text.h"
 #include "results/report.h"
+#include "results/text_table.h"
 
 namespace kvla {
 namespace {
 
 constexpr size_t kMaxName = 24;
-constexpr size_t kMaxWidth = 140;
-
-std::string Shorten(const std::string& text, size_t width) {
-  return text.size() <= width ? text : text.substr(0, width - 2) + "..";
-}
-
-std::string Fixed(double value, int digits) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
-}
-
-// Three significant digits, whatever the size.
-std::string Short(double value) {
-  if (!std::isfinite(value)) return "-";
-  const double size = std::fabs(value);
-  return Fixed(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
-}
-
-std::string Percent(const Interval& i) {
-  if (!std::isfinite(i.value)) return "-";
-  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", 100 * i.value, 100 * i.low, 100 * i.high);
-}
 
 std::string KiB(double bytes) { return Fixed(bytes / 1024, 1); }
-
-// Rows of cells under a header, in groups with a heading each; the first column is left-aligned.
-class TextTable {
- public:
-  TextTable(std::string title, std::vector<std::string> header)
-      : title_(std::move(title)), header_(std::move(header)) {}
-
-  void Add(const std::string& group, std::vector<std::string> cells) {
-    rows_.push_back({group, std::move(cells)});
-  }
-  bool empty() const { return rows_.empty(); }
-
-  std::string Format() const {
-    std::vector<size_t> widths;
-    for (const std::string& cell : header_) widths.push_back(cell.size());
-    for (const auto& [group, cells] : rows_) {
-      for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
-    }
-    const std::string head = Line(header_, widths);
-    std::string out = title_ + "\n" + head + std::string(head.size() - 1, '-') + "\n";
-    const std::string* last = nullptr;
-    for (const auto& [group, cells] : rows_) {
-      if (last == nullptr || *last != group) out += Shorten(group, kMaxWidth) + "\n";
-      out += Line(cells, widths);
-      last = &group;
-    }
-    return out;
-  }
-
- private:
-  static std::string Line(const std::vector<std::string>& cells,
-                          const std::vector<size_t>& widths) {
-    std::string line = fmt::format("  {:<{}}", cells[0], widths[0]);
-    for (size_t i = 1; i < cells.size(); ++i) {
-      line += fmt::format("  {:>{}}", cells[i], widths[i]);
-    }
-    return line + "\n";
-  }
-
-  std::string title_;
-  std::vector<std::string> header_;
-  std::vector<std::pair<std::string, std::vector<std::string>>> rows_;
-};
-
-std::string PValue(double p) {
-  if (!std::isfinite(p)) return "-";
-  return p < 0.0001 ? "<0.0001" : fmt::format("{:.4f}", p);
-}
 
 std::string MetaLine(const RunMeta& meta) {
   std::vector<std::string> parts;
@@ -94,13 +26,26 @@ std::string MetaLine(const RunMeta& meta) {
   }
   std::string out, line;
   for (const std::string& part : parts) {
-    if (!line.empty() && line.size() + part.size() + 2 > kMaxWidth) {
+    if (!line.empty() && line.size() + part.size() + 2 > kMaxTableWidth) {
       out += line + "\n";
       line.clear();
     }
     line += (line.empty() ? "" : "; ") + part;
   }
   return parts.empty() ? "" : out + line + "\n\n";
+}
+
+// What a 'stop_when' rule decided.
+std::string StoppedLines(const RunMeta& meta) {
+  const auto found = meta.find("stopped");
+  if (found == meta.end()) return "";
+  const auto stopped = nlohmann::json::parse(found->second, nullptr, false);
+  if (!stopped.is_object() || !stopped.contains("statements")) return "";
+  std::string out = "\nStopped early, by intervals that hold whenever one stops\n";
+  for (const auto& statement : stopped["statements"]) {
+    if (statement.is_string()) out += "  " + statement.get<std::string>() + "\n";
+  }
+  return out;
 }
 
 }  // namespace
@@ -152,6 +97,12 @@ std::string FormatTable(const Report& report) {
   std::string out =
       MetaLine(report.meta) + success.Format() + "\n" + cost.Format() + "\n" + parts.Format();
   if (!against.empty()) out += "\n" + against.Format();
+  if (!report.clock.empty()) out += "\n" + FormatClockTable(report.clock);
+  double bytes = 0;
+  for (const EpisodeRow& e : report.episodes) bytes += static_cast<double>(e.trace_bytes);
+  out += fmt::format("\nTrace: {:.4f} megabytes an episode\n",
+                     bytes / 1e6 / static_cast<double>(report.episodes.size()));
+  out += StoppedLines(report.meta);
   if (!report.warnings.empty()) out += "\nWarnings\n  " + Join(report.warnings, "\n  ") + "\n";
   return out;
 }

@@ -5,18 +5,17 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
-#include "base/config_node.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "results/config_differences.h"
 #include "results/record_codec.h"
+#include "results/run_schema.h"
 #include "results/sqlite_db.h"
 
 namespace kvla {
@@ -25,35 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr int64_t kApplicationId = 0x6b766c61;  // "kvla"
 constexpr char kLockFile[] = "run.lock";
 constexpr size_t kMaxDifferences = 8;
-
-constexpr char kSchema[] = R"(
-CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE episodes(
-  id INTEGER PRIMARY KEY,
-  arm TEXT NOT NULL, task TEXT NOT NULL, delay TEXT NOT NULL, seed INTEGER NOT NULL,
-  outcome TEXT NOT NULL, success INTEGER NOT NULL, progress REAL,
-  decisive_reached INTEGER NOT NULL, decisive_right INTEGER NOT NULL, motor_ok INTEGER NOT NULL,
-  steps INTEGER NOT NULL, state_hash TEXT NOT NULL,
-  stages TEXT NOT NULL,    -- JSON: [{"name", "decisive", "reached"}]
-  chance REAL, wall_s REAL, error TEXT NOT NULL,
-  warnings TEXT NOT NULL,  -- JSON: ["text"]
-  inferences INTEGER NOT NULL, trace_bytes INTEGER NOT NULL,
-  UNIQUE(arm, task, delay, seed));
-CREATE TABLE traces(
-  episode INTEGER PRIMARY KEY REFERENCES episodes(id),
-  level INTEGER NOT NULL,
-  begin TEXT NOT NULL,       -- JSON
-  inferences BLOB NOT NULL,  -- packed, see record_codec.h
-  steps BLOB NOT NULL);
-)";
-
-constexpr char kEpisodeColumns[] =
-    "SELECT arm, task, delay, seed, outcome, success, progress, decisive_reached, decisive_right, "
-    "motor_ok, steps, state_hash, stages, chance, wall_s, error, warnings, trace_bytes FROM "
-    "episodes ";
 
 std::string Dump(const json& j) {
   return j.dump(-1, ' ', false, json::error_handler_t::replace);  // never throws on bad UTF-8
@@ -84,83 +56,6 @@ class WriterLock {
   int fd_ = -1;
 };
 
-// SQLite notices missing pages, but not a last page that was cut. Without a log beside it the file
-// must hold every page that its header counts.
-Status CheckSize(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<unsigned char, 32> header{};
-  if (!file.read(reinterpret_cast<char*>(header.data()), header.size()))
-    return {};  // SQLite judges
-  const uint64_t page =
-      header[16] == 0 && header[17] == 1 ? 65536 : (uint64_t{header[16]} << 8 | header[17]);
-  const uint64_t pages = uint64_t{header[28]} << 24 | uint64_t{header[29]} << 16 |
-                         uint64_t{header[30]} << 8 | header[31];
-  std::error_code error;
-  const uint64_t size = fs::file_size(path, error);
-  // Asked last: a writer that came meanwhile has left its log.
-  const uint64_t log = fs::file_size(path.string() + "-wal", error);
-  if ((!error && log > 0) || size >= page * pages) return {};
-  return BadInput(fmt::format("{} is damaged or was cut short: it has {} bytes of {}",
-                              path.string(), size, page * pages));
-}
-
-// True: a run's database of this schema. False: nothing in it yet. Else an error.
-Result<bool> IsRun(const SqliteDb& db) {
-  const Result<int64_t> tables = db.QueryInt("SELECT count(*) FROM sqlite_master");
-  if (!tables.ok()) return tables.status();
-  const Result<int64_t> application = db.QueryInt("PRAGMA application_id");
-  if (!application.ok()) return application.status();
-  const Result<int64_t> version = db.QueryInt("PRAGMA user_version");
-  if (!version.ok()) return version.status();
-  if (*tables == 0 && *application == 0 && *version == 0) return false;
-  if (*application != kApplicationId) {
-    return BadInput(db.path().string() + " is another program's database, not a run of kvla");
-  }
-  if (*version != kRunSchemaVersion) {
-    return BadInput(fmt::format("{} has schema version {}; this program reads and writes {} ({})",
-                                db.path().string(), *version, kRunSchemaVersion,
-                                *version > kRunSchemaVersion ? "it was written by a newer kvla"
-                                                             : "it was written by an older kvla"));
-  }
-  return true;
-}
-
-// "arms.gated.cache.threshold" -> "0.5"
-void Flatten(const ConfigNode& node, const std::string& path,
-             std::map<std::string, std::string>* out) {
-  const std::string prefix = path.empty() ? "" : path + ".";
-  for (const auto& [key, value] : node.members) Flatten(value, prefix + key, out);
-  for (size_t i = 0; i < node.items.size(); ++i) {
-    const ConfigNode* name = node.items[i].Find("name");
-    Flatten(node.items[i], prefix + (name != nullptr ? name->text : std::to_string(i)), out);
-  }
-  if (node.members.empty() && node.items.empty()) (*out)[path] = "'" + node.text + "'";
-}
-
-std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now) {
-  const Result<ConfigNode> was_node = ParseYaml(was, "run"), now_node = ParseYaml(now, "now");
-  if (!was_node.ok() || !now_node.ok()) return {"config differs"};
-  std::map<std::string, std::string> was_values, now_values;
-  Flatten(*was_node, "", &was_values);
-  Flatten(*now_node, "", &now_values);
-  std::vector<std::string> out;
-  for (const auto& [path, value] : was_values) {
-    const auto found = now_values.find(path);
-    if (found == now_values.end()) {
-      out.push_back(fmt::format("{} is {} in the run, absent now", path, value));
-    } else if (found->second != value) {
-      out.push_back(fmt::format("{} is {} in the run, {} now", path, value, found->second));
-    }
-  }
-  for (const auto& [path, value] : now_values) {
-    if (!was_values.contains(path)) {
-      out.push_back(fmt::format("{} is absent in the run, {} now", path, value));
-    }
-  }
-  if (out.empty()) out.emplace_back("the config lists the same settings in another order");
-  return out;
-}
-
 Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   EpisodeRow row;
   row.id = {s.Text(0), s.Text(1), s.Text(2), s.Int(3)};
@@ -176,16 +71,47 @@ Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   row.wall_s = s.Double(14);
   row.error = s.Text(15);
   row.trace_bytes = s.Int(17);
+  row.horizon_steps = static_cast<int>(s.Int(18));
+  row.control_rate_hz = s.Double(19);
+  row.video = s.Text(20);
   try {
     for (const json& stage : json::parse(s.Text(12))) {
       row.stages.push_back({stage.at("name").get<std::string>(), stage.at("decisive").get<bool>()});
       row.stages_reached.push_back(stage.at("reached").get<bool>());
+      row.stage_steps.push_back(stage.value("step", -1));
     }
     row.warnings = json::parse(s.Text(16)).get<std::vector<std::string>>();
+    row.comparable = json::parse(s.Text(21)).value("comparable", true);
   } catch (const std::exception& e) {
     return BadInput(fmt::format("malformed row of {}: {}", ToString(row.id), e.what()));
   }
   return row;
+}
+
+// The end of an episode of schema 1, which kept it in columns alone.
+EpisodeEnd EndOf(const EpisodeRow& row) {
+  EpisodeEnd end;
+  end.id = row.id;
+  end.outcome = row.outcome;
+  end.success = row.success;
+  end.progress = row.progress;
+  end.decisive_reached = row.decisive_reached;
+  end.decisive_right = row.decisive_right;
+  end.motor_ok = row.motor_ok;
+  end.steps = row.steps;
+  end.state_hash = row.state_hash;
+  end.stages = row.stages_reached;
+  end.wall_s = row.wall_s;
+  end.error = row.error;
+  return end;
+}
+
+// Control steps until the stage was first reached; -1: never, or the steps were not traced.
+int StageStep(const EpisodeRecord& record, size_t stage) {
+  for (const StepEvent& step : record.steps) {
+    if (stage < step.stages.size() && step.stages[stage]) return step.control_step + 1;
+  }
+  return -1;
 }
 
 SqliteStatement& BindId(SqliteStatement& statement, const EpisodeId& id) {
@@ -197,6 +123,7 @@ SqliteStatement& BindId(SqliteStatement& statement, const EpisodeId& id) {
 struct RunStore::Impl {
   fs::path path;
   Mode mode;
+  int version = 0;  // of the schema in the file
   WriterLock lock;  // outlives the database below
   std::optional<SqliteDb> db;
 
@@ -226,34 +153,47 @@ struct RunStore::Impl {
     Result<SqliteDb> db = SqliteDb::Open(impl->path, sqlite_mode);
     if (!db.ok()) return db.status();
     impl->db.emplace(std::move(*db));
-    const Result<bool> is_run = IsRun(*impl->db);
-    if (!is_run.ok()) return is_run.status();
-    *fresh = !*is_run;
-    if (Status s = CheckSize(impl->path); !s.ok()) return s;
+    const Result<int> version = RunVersion(*impl->db);
+    if (!version.ok()) return version.status();
+    impl->version = *version;
+    *fresh = *version == 0;
+    if (Status s = CheckRunSize(impl->path); !s.ok()) return s;
     if (*fresh && !create) {
       return BadInput(fmt::format("no run in {}: {} is empty", dir.string(), kRunFile));
     }
     if (mode == Mode::kReadWrite) {
-      SqliteStatement wal(*impl->db, "PRAGMA journal_mode=WAL");
-      const Result<bool> row = wal.Step();
-      if (!row.ok()) return row.status();
-      if (wal.Text(0) != "wal") {
-        return IoError(impl->path.string() + ": this file system cannot hold a WAL database");
-      }
+      if (Status s = impl->UseWal(); !s.ok()) return s;
       if (Status s = impl->db->Execute("PRAGMA synchronous=FULL"); !s.ok()) return s;
+      if (Status s = *fresh ? Status() : impl->Migrate(); !s.ok()) return s;
     }
     return impl;
   }
 
-  Status MakeSchema(const RunMeta& meta) const {
+  Status UseWal() const {
+    SqliteStatement wal(*db, "PRAGMA journal_mode=WAL");
+    const Result<bool> row = wal.Step();
+    if (!row.ok()) return row.status();
+    if (wal.Text(0) == "wal") return {};
+    return IoError(path.string() + ": this file system cannot hold a WAL database");
+  }
+
+  Status MakeSchema(const RunMeta& meta) {
     SqliteTransaction transaction(*db);
     if (Status s = transaction.Begin(); !s.ok()) return s;
-    const std::string sql = fmt::format("{} PRAGMA application_id={}; PRAGMA user_version={};",
-                                        kSchema, kApplicationId, kRunSchemaVersion);
-    if (Status s = db->Execute(sql.c_str()); !s.ok()) return s;
+    if (Status s = MakeRunSchema(*db); !s.ok()) return s;
     for (const auto& [key, value] : meta) {
       if (Status s = PutMeta(key, value); !s.ok()) return s;
     }
+    version = kRunSchemaVersion;
+    return transaction.Commit();
+  }
+
+  Status Migrate() {
+    if (version == kRunSchemaVersion) return {};
+    SqliteTransaction transaction(*db);
+    if (Status s = transaction.Begin(); !s.ok()) return s;
+    if (Status s = MigrateRun(*db, version); !s.ok()) return s;
+    version = kRunSchemaVersion;
     return transaction.Commit();
   }
 
@@ -277,6 +217,7 @@ RunStore& RunStore::operator=(RunStore&&) noexcept = default;
 RunStore::~RunStore() = default;
 
 const fs::path& RunStore::path() const { return impl_->path; }
+int RunStore::schema_version() const { return impl_->version; }
 
 Result<RunStore> RunStore::Create(const fs::path& dir, const RunMeta& meta) {
   bool fresh = false;
@@ -353,18 +294,40 @@ Result<RunMeta> RunStore::Meta() const {
   }
 }
 
+Status RunStore::SetVideo(const EpisodeId& id, const std::string& file) {
+  if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
+  SqliteStatement statement(
+      *impl_->db, "UPDATE episodes SET video=? WHERE arm=? AND task=? AND delay=? AND seed=?");
+  return BindId(statement.Bind(file), id).Run();
+}
+
+Result<int> RunStore::DropFrom(int64_t seed) {
+  if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
+  SqliteTransaction transaction(*impl_->db);
+  if (Status s = transaction.Begin(); !s.ok()) return s;
+  SqliteStatement traces(
+      *impl_->db, "DELETE FROM traces WHERE episode IN (SELECT id FROM episodes WHERE seed >= ?)");
+  if (Status s = traces.Bind(seed).Run(); !s.ok()) return s;
+  SqliteStatement episodes(*impl_->db, "DELETE FROM episodes WHERE seed >= ?");
+  if (Status s = episodes.Bind(seed).Run(); !s.ok()) return s;
+  const Result<int64_t> dropped = impl_->db->QueryInt("SELECT changes()");
+  if (!dropped.ok()) return dropped.status();
+  if (Status s = transaction.Commit(); !s.ok()) return s;
+  return static_cast<int>(*dropped);
+}
+
 Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
   if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
   const EpisodeBegin& begin = record.begin;
   const EpisodeEnd& end = record.end;
   const auto inferences = PackInferences(record.inferences, level);
-  const auto steps =
-      PackSteps(level == TraceLevel::kFull ? record.steps : std::vector<StepEvent>());
+  const auto steps = PackSteps(record.steps, level);
   json stages = json::array();
   for (size_t i = 0; i < begin.stages.size(); ++i) {
     stages.push_back({{"name", begin.stages[i].name},
                       {"decisive", begin.stages[i].decisive},
-                      {"reached", i < end.stages.size() && end.stages[i]}});
+                      {"reached", i < end.stages.size() && end.stages[i]},
+                      {"step", StageStep(record, i)}});
   }
 
   SqliteTransaction transaction(*impl_->db);
@@ -380,24 +343,28 @@ Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
       *impl_->db,
       "INSERT INTO episodes(arm, task, delay, seed, outcome, success, progress, "
       "decisive_reached, decisive_right, motor_ok, steps, state_hash, stages, "
-      "chance, wall_s, error, warnings, inferences, trace_bytes) "
-      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+      "chance, wall_s, error, warnings, inferences, trace_bytes, horizon_steps, control_rate_hz, "
+      "video, \"end\") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   BindId(episode, begin.id).Bind(end.outcome).Bind(int64_t{end.success}).Bind(end.progress);
   episode.Bind(int64_t{end.decisive_reached}).Bind(int64_t{end.decisive_right});
   episode.Bind(int64_t{end.motor_ok}).Bind(int64_t{end.steps}).Bind(end.state_hash);
   episode.Bind(Dump(stages)).Bind(begin.chance).Bind(end.wall_s).Bind(end.error);
   episode.Bind(Dump(json(begin.warnings))).Bind(static_cast<int64_t>(record.inferences.size()));
   episode.Bind(static_cast<int64_t>(inferences.size() + steps.size()));
+  episode.Bind(int64_t{begin.horizon_steps}).Bind(begin.control_rate_hz).Bind(record.video);
+  episode.Bind(Dump(EndToJson(end)));
   if (Status s = episode.Run(); !s.ok()) return s;
-  SqliteStatement trace(*impl_->db, "INSERT INTO traces VALUES(last_insert_rowid(), ?, ?, ?, ?)");
+  SqliteStatement trace(*impl_->db,
+                        "INSERT INTO traces VALUES(last_insert_rowid(), ?, ?, ?, ?, ?)");
   trace.Bind(static_cast<int64_t>(level)).Bind(Dump(BeginToJson(begin)));
-  trace.BindBlob(inferences).BindBlob(steps);
+  trace.BindBlob(inferences).BindBlob(steps).Bind(Dump(CommandsToJson(record.commands)));
   if (Status s = trace.Run(); !s.ok()) return s;
   return transaction.Commit();
 }
 
 Result<std::vector<EpisodeRow>> RunStore::Episodes() const {
-  const std::string sql = std::string(kEpisodeColumns) + "ORDER BY arm, task, delay, seed";
+  const std::string sql =
+      std::string(EpisodeColumns(impl_->version)) + "ORDER BY arm, task, delay, seed";
   SqliteStatement statement(*impl_->db, sql.c_str());
   std::vector<EpisodeRow> rows;
   for (;;) {
@@ -452,7 +419,7 @@ Status RunStore::ForEachInferences(
 Result<EpisodeRecord> RunStore::Episode(const EpisodeId& id) const {
   const std::string where = path().string() + ": " + ToString(id);
   const std::string sql =
-      std::string(kEpisodeColumns) + "WHERE arm=? AND task=? AND delay=? AND seed=?";
+      std::string(EpisodeColumns(impl_->version)) + "WHERE arm=? AND task=? AND delay=? AND seed=?";
   SqliteStatement row_statement(*impl_->db, sql.c_str());
   const Result<bool> found = BindId(row_statement, id).Step();
   if (!found.ok()) return found.status();
@@ -460,9 +427,11 @@ Result<EpisodeRecord> RunStore::Episode(const EpisodeId& id) const {
   const Result<EpisodeRow> row = ReadRow(row_statement);
   if (!row.ok()) return row.status().In(where);
 
-  SqliteStatement trace(*impl_->db,
-                        "SELECT t.begin, t.inferences, t.steps FROM traces t JOIN episodes e ON "
-                        "e.id = t.episode WHERE arm=? AND task=? AND delay=? AND seed=?");
+  const std::string trace_sql = fmt::format(
+      "SELECT t.begin, t.inferences, t.steps, {}, {} FROM traces t JOIN episodes e ON "
+      "e.id = t.episode WHERE arm=? AND task=? AND delay=? AND seed=?",
+      impl_->version == 1 ? "'[]'" : "t.commands", impl_->version == 1 ? "'{}'" : "e.\"end\"");
+  SqliteStatement trace(*impl_->db, trace_sql.c_str());
   const Result<bool> has_trace = BindId(trace, id).Step();
   if (!has_trace.ok()) return has_trace.status();
   if (!*has_trace) return BadInput(where + ": its trace is missing");
@@ -472,20 +441,13 @@ Result<EpisodeRecord> RunStore::Episode(const EpisodeId& id) const {
   if (!inferences.ok()) return inferences.status().In(where);
   auto steps = UnpackSteps(trace.Blob(2));
   if (!steps.ok()) return steps.status().In(where);
-  EpisodeEnd end{row->id,
-                 row->outcome,
-                 row->success,
-                 row->progress,
-                 row->decisive_reached,
-                 row->decisive_right,
-                 row->motor_ok,
-                 row->steps,
-                 row->state_hash,
-                 row->stages_reached,
-                 row->wall_s,
-                 row->error};
-  return EpisodeRecord{std::move(*begin), std::move(end), std::move(*inferences),
-                       std::move(*steps)};
+  auto commands = CommandsFromJson(json::parse(trace.Text(3), nullptr, false));
+  if (!commands.ok()) return commands.status().In(where);
+  const json end_json = json::parse(trace.Text(4), nullptr, false);
+  Result<EpisodeEnd> end = end_json.empty() ? EndOf(*row) : EndFromJson(end_json);
+  if (!end.ok()) return end.status().In(where);
+  return EpisodeRecord{std::move(*begin), std::move(*end),      std::move(*inferences),
+                       std::move(*steps), std::move(*commands), row->video};
 }
 
 }  // namespace kvla

@@ -1,4 +1,5 @@
-// A run's database: one SQLite file in WAL mode, a row an episode as soon as it ends.
+// A run's database: one SQLite file in WAL mode, a row an episode as soon as it ends. Its videos
+// lie beside it.
 //
 // Every write is one transaction with synchronous=FULL, so that neither kill -9 nor a power cut
 // loses an episode that WriteEpisode returned from. One process writes (it holds a lock file);
@@ -21,11 +22,13 @@
 namespace kvla {
 
 inline constexpr char kRunFile[] = "run.db";
-inline constexpr int kRunSchemaVersion = 1;
+// 1: the first. 2: when stages were reached, the horizon, commands, videos, whole ends.
+inline constexpr int kRunSchemaVersion = 2;
 
-// Costs (latency, bytes, FLOPs) are always stored. kSummary adds cache decisions; kFull adds the
-// policy's action chunks, and per control step the action, the stages and the state if it was
-// given.
+// Costs (latency, bytes, FLOPs) and the step at which each stage was reached are always stored.
+// kSummary adds cache decisions and the action of each control step, from which the episode can be
+// simulated again bit for bit (harness/episode_states.h); kFull adds the policy's action chunks,
+// and the state after each control step if it was given.
 enum class TraceLevel { kOff, kSummary, kFull };
 Result<TraceLevel> ParseTraceLevel(const std::string& name);  // "off", "summary", "full"
 
@@ -40,11 +43,16 @@ struct EpisodeRow {
   std::string state_hash;
   std::vector<TraceStage> stages;
   std::vector<bool> stages_reached;
+  std::vector<int> stage_steps;  // control steps until each; -1: never, or not known
   double chance = 0;
+  int horizon_steps = 0;  // control steps at most
+  double control_rate_hz = 20;
   double wall_s = 0;
   std::string error;
   std::vector<std::string> warnings;
   int64_t trace_bytes = 0;  // what its trace takes in the file
+  std::string video;        // file, relative to the run's folder; empty without one
+  bool comparable = true;   // no person intervened
 
   bool is_error() const { return outcome == "error"; }
 };
@@ -62,7 +70,8 @@ class RunStore {
   static Result<RunStore> Create(const std::filesystem::path& dir, const RunMeta& meta);
 
   // BadInput, naming the path: no run there, not a database, truncated, another program's database,
-  // another schema version, another writer (kReadWrite).
+  // a newer schema version, another writer (kReadWrite). A run of an older schema is read as it is;
+  // kReadWrite first brings it to the schema of today, in one transaction that loses nothing.
   static Result<RunStore> Open(const std::filesystem::path& dir, Mode mode);
 
   // Starts the run, or resumes the one in `dir` if CheckMeta(identity) allows; `facts` are meta
@@ -81,6 +90,11 @@ class RunStore {
   Status PutMeta(const std::string& key, const std::string& value);
   Result<RunMeta> Meta() const;
 
+  // The file that shows an episode, relative to the run's folder.
+  Status SetVideo(const EpisodeId& id, const std::string& file);
+  // Takes out every episode with this seed or a later one. Returns how many there were.
+  Result<int> DropFrom(int64_t seed);
+
   // Row and trace, in one transaction. InternalError if the episode is there already.
   Status WriteEpisode(const EpisodeRecord& record, TraceLevel level = TraceLevel::kSummary);
 
@@ -88,7 +102,7 @@ class RunStore {
   Result<std::vector<EpisodeRow>> Episodes() const;
   Result<std::set<EpisodeId>> Done() const;
   Result<std::vector<InferenceEvent>> Inferences(const EpisodeId& id) const;
-  // The whole record, for replay; `steps` is empty unless it was written at kFull.
+  // The whole record, for replay; `steps` is empty at kOff, and without states at kSummary.
   Result<EpisodeRecord> Episode(const EpisodeId& id) const;
   // Calls `use` with each episode's inferences, in the order of Episodes(), one in memory at a
   // time.
@@ -96,6 +110,9 @@ class RunStore {
       const std::function<void(const EpisodeId&, const std::vector<InferenceEvent>&)>& use) const;
 
   const std::filesystem::path& path() const;
+  std::filesystem::path folder() const { return path().parent_path(); }
+  // Of the file: older than kRunSchemaVersion only when it was opened to be read.
+  int schema_version() const;
 
  private:
   struct Impl;

@@ -140,6 +140,28 @@ Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rn
   return out;
 }
 
+Interval BootstrapRatio(std::span<const double> a, std::span<const double> b, Rng rng,
+                        int resamples, double confidence) {
+  const double base = Mean(b);
+  if (a.empty() || base == 0) return {kNan, kNan, kNan};
+  Interval out{Mean(a) / base, kNan, kNan};
+  const auto n = static_cast<int>(a.size());
+  std::vector<double> ratios(static_cast<size_t>(resamples));
+  for (double& ratio : ratios) {
+    double top = 0, bottom = 0;
+    for (int i = 0; i < n; ++i) {
+      const auto at = static_cast<size_t>(rng.UniformInt(n));
+      top += a[at];
+      bottom += b[at];
+    }
+    ratio = bottom == 0 ? out.value : top / bottom;
+  }
+  std::sort(ratios.begin(), ratios.end());
+  out.low = QuantileSorted(ratios, (1 - confidence) / 2);
+  out.high = QuantileSorted(ratios, (1 + confidence) / 2);
+  return out;
+}
+
 TimeToSuccess TimeToSuccessOf(std::span<const TimedOutcome> outcomes, Rng rng) {
   std::vector<double> times, restricted;
   for (const TimedOutcome& o : outcomes) {

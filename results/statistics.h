@@ -56,6 +56,11 @@ Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, R
 Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rng,
                              int resamples = 2000, double confidence = 0.95);
 
+// mean(a) / mean(b) over pairs, resampling pairs. NaN without pairs or where b is 0 throughout.
+// REQUIRES: a.size() == b.size().
+Interval BootstrapRatio(std::span<const double> a, std::span<const double> b, Rng rng,
+                        int resamples = 2000, double confidence = 0.95);
+
 // How fast successes came. A failure counts as the whole horizon in `restricted_s`.
 struct TimeToSuccess {
   int successes = 0;

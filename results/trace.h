@@ -2,15 +2,14 @@
 // all read this one stream.
 //
 // Order within an episode: EpisodeBegin; then, for each inference, its InferenceEvent and the
-// StepEvents of the control steps that follow it; EpisodeEnd last, always, errors included.
+// StepEvents of the control steps that follow it; EpisodeEnd last, always, errors included. A
+// CommandEvent stands where it was obeyed.
 #ifndef KVLA_RESULTS_TRACE_H_
 #define KVLA_RESULTS_TRACE_H_
 
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <deque>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <variant>
@@ -72,7 +71,8 @@ struct EpisodeBegin {
   std::string instruction;
   std::string scene;         // MJCF path, relative to the asset root
   std::string cache_policy;  // of the arm
-  int horizon_steps = 0;     // control steps
+  std::string disturbance = "none";
+  int horizon_steps = 0;  // control steps
   double control_rate_hz = 20;
   int replan_steps = 4;  // control steps between inferences
   int tokens_per_block = 0, chunk_blocks = 0, window_blocks = 0, instruction_tokens = 0;
@@ -90,9 +90,17 @@ struct InferenceEvent {
   int64_t kv_live_bytes = 0, kv_reserved_bytes = 0, kv_transient_bytes = 0;
   int cached_tokens = 0;
   double flops = 0;  // from the cost model, the gate's own included
+  // Under a clock that does not wait: what the policy took as the world saw it, the control steps
+  // that were made meanwhile on the last target, and whether that was more than a control period.
+  double think_s = 0;
+  int stale_steps = 0;
+  bool late = false;
   std::vector<ChunkChange> changes;
   std::vector<float> action_chunk;  // [4, 7], the policy's targets; may be empty
   std::vector<TraceImage> images;   // what the policy saw; live only, never stored
+  // [layers, 1 + chunks]: the share of the attention that the instruction, then each chunk
+  // received. Live only, never stored; may be empty.
+  std::vector<float> attention;
 };
 
 struct StepEvent {
@@ -100,6 +108,15 @@ struct StepEvent {
   std::array<float, 7> action{};
   std::vector<double> state;  // World::SaveState() after the step; may be empty
   std::vector<bool> stages;   // reached so far
+};
+
+// What a person did to a live episode, which is then not comparable with others.
+struct CommandEvent {
+  int control_step = 0;  // the first one that it had an effect on
+  std::string name;      // "pause", "pull", or the cache setting that was changed
+  std::string text;      // the setting's new value
+  // "pull": body, point in the body's frame [m], where it is pulled to in the world [m].
+  std::vector<double> numbers;
 };
 
 struct EpisodeEnd {
@@ -113,10 +130,11 @@ struct EpisodeEnd {
   std::string state_hash;  // hex, of the last state
   std::vector<bool> stages;
   double wall_s = 0;
-  std::string error;  // empty unless outcome == "error"
+  std::string error;       // empty unless outcome == "error"
+  bool comparable = true;  // no person intervened
 };
 
-using TraceEvent = std::variant<EpisodeBegin, InferenceEvent, StepEvent, EpisodeEnd>;
+using TraceEvent = std::variant<EpisodeBegin, InferenceEvent, StepEvent, EpisodeEnd, CommandEvent>;
 
 class TraceSink {
  public:
@@ -138,6 +156,8 @@ struct EpisodeRecord {
   EpisodeEnd end;
   std::vector<InferenceEvent> inferences;
   std::vector<StepEvent> steps;
+  std::vector<CommandEvent> commands;
+  std::string video;  // its file, relative to the run's folder; empty without one
 };
 
 class EpisodeRecorder : public TraceSink {
@@ -161,38 +181,6 @@ class TeeSink : public TraceSink {
 
  private:
   std::vector<TraceSink*> sinks_;
-};
-
-// Between one producer and one slower reader. Thread-safe. The producer never waits for the reader
-// to make room; memory is bounded by `capacity` events, whatever the reader does. When full:
-// the oldest StepEvent goes, and is counted; if there is none, an InferenceEvent is merged into the
-// newest one queued of its episode (later numbers and images win, the changes of both are kept, one
-// per chunk), so that no cache decision is lost; if nothing can be merged, the oldest finished
-// episode goes as a whole, and is counted. Images are kept for the newest `max_images` inferences.
-class BoundedTraceRing : public TraceSink, public TraceSource {
- public:
-  struct Counts {
-    int64_t dropped_steps = 0, dropped_images = 0, merged_inferences = 0, dropped_episodes = 0;
-  };
-
-  explicit BoundedTraceRing(size_t capacity = 256, size_t max_images = 16);
-
-  void On(const TraceEvent& event) override;
-  bool Poll(TraceEvent* event) override;
-  Counts counts() const;
-  size_t size() const;
-
- private:
-  bool DropOldestStep();
-  bool MergeInference(const InferenceEvent& event);
-  bool DropOldestEpisode();
-  void TrimImages();
-
-  const size_t capacity_, max_images_;
-  mutable std::mutex mutex_;
-  std::deque<TraceEvent> queue_;
-  size_t queued_images_ = 0;  // inferences in the queue that hold images
-  Counts counts_;
 };
 
 }  // namespace kvla

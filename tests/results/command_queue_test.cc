@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 namespace kvla {
 namespace {
@@ -106,6 +107,27 @@ TEST(StepGate, KeepsThePace) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   EXPECT_GE(took.count(), 8 * kPeriod / 2 - 0.005);  // the first step comes at once
   EXPECT_GT(gate.waited_s(), 0.15);
+}
+
+TEST(StepGate, TellsItsListenerAndForgetsTouchesWithTheEpisode) {
+  CommandQueue queue;
+  StepGate gate(&queue, kPeriod, 0);
+  std::vector<ViewerCommandKind> heard;
+  gate.set_listener([&](const ViewerCommand& command) { heard.push_back(command.kind); });
+  queue.Push({ViewerCommandKind::kSpeed, 0});
+  EXPECT_EQ(gate.BeforeStep(true), Verdict::kGo);
+  EXPECT_FALSE(gate.touched());  // how fast it is shown changes nothing
+  queue.Push({ViewerCommandKind::kSetting});
+  queue.Push({ViewerCommandKind::kPull});
+  EXPECT_EQ(gate.BeforeStep(false), Verdict::kGo);
+  EXPECT_TRUE(gate.touched());
+  queue.Push({ViewerCommandKind::kOpen});
+  EXPECT_EQ(gate.BeforeStep(false), Verdict::kOpen);
+  EXPECT_EQ(heard,
+            (std::vector<ViewerCommandKind>{ViewerCommandKind::kSpeed, ViewerCommandKind::kSetting,
+                                            ViewerCommandKind::kPull, ViewerCommandKind::kOpen}));
+  gate.BeginEpisode();
+  EXPECT_FALSE(gate.touched());
 }
 
 }  // namespace

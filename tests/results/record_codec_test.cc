@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <limits>
 
+#include "results/packing.h"
 #include "tests/results/record_util.h"
 
 namespace kvla {
@@ -39,12 +41,17 @@ TEST(RecordCodec, CborCarriesTheWholeRecord) {
   EpisodeRecord record = MakeRecord(kId, 9);
   record.begin.warnings = {"the window covers the cue"};
   record.end.error = "\xff not UTF-8";
+  record.commands = {{7, "pull", "", {3, 0.1, 0.2, 0.3}}, {9, "threshold", "0.6", {}}};
+  record.video = "videos/a.mp4";
   record.inferences[2].kv_live_bytes = std::numeric_limits<int64_t>::max();
   record.inferences[3].kv_live_bytes = std::numeric_limits<int64_t>::min();
   record.inferences[3].flops = std::numeric_limits<double>::infinity();
   const Result<EpisodeRecord> back = RecordFromCbor(RecordToCbor(record));
   ASSERT_TRUE(back.ok()) << back.status().message();
   ExpectSameInferences(back->inferences, record.inferences);
+  EXPECT_EQ(back->video, record.video);
+  EXPECT_EQ(CommandsToJson(back->commands), CommandsToJson(record.commands));
+  EXPECT_EQ(back->commands.at(0).numbers, record.commands[0].numbers);
   EXPECT_EQ(BeginToJson(back->begin), BeginToJson(record.begin));
   EXPECT_EQ(back->begin.run_seed, record.begin.run_seed);
   EXPECT_EQ(back->begin.cues[0].end_s, 4.75);
@@ -75,11 +82,64 @@ TEST(RecordCodec, LevelsLeaveOut) {
   EXPECT_EQ(UnpackInferences(full)->at(1).action_chunk.size(), 28u);
 }
 
+// A scene of which most things rest: bits come back as they were, and rest is nearly free.
+TEST(RecordCodec, StatesAreStoredAsDifferences) {
+  std::vector<StepEvent> steps(200);
+  Rng rng(9);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    steps[i].control_step = static_cast<int>(i);
+    steps[i].stages = {i > 50, i > 150};
+    steps[i].state.assign(101, -0.25);  // an odd number
+    for (size_t k = 0; k < 10; ++k) steps[i].state[k] = rng.Normal();
+    if (i == 7) steps[i].state = {std::numeric_limits<double>::quiet_NaN(), -0.0};
+    if (i == 8) steps[i].state.clear();
+  }
+  const auto full = PackSteps(steps, TraceLevel::kFull);
+  EXPECT_LT(full.size(), 200 * (28 + 3 + 10 * 8 + 51) + 2000u);
+  EXPECT_LT(PackSteps(steps, TraceLevel::kSummary).size(), 200 * 31u);
+  EXPECT_LE(PackSteps(steps, TraceLevel::kOff).size(), 2u);
+  const auto back = UnpackSteps(full);
+  ASSERT_TRUE(back.ok());
+  ASSERT_EQ(back->size(), steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    ASSERT_EQ(back->at(i).state.size(), steps[i].state.size());
+    EXPECT_EQ(std::memcmp(back->at(i).state.data(), steps[i].state.data(),
+                          steps[i].state.size() * sizeof(double)),
+              0)
+        << i;
+    EXPECT_EQ(back->at(i).stages, steps[i].stages);
+  }
+  const auto summary = UnpackSteps(PackSteps(steps, TraceLevel::kSummary));
+  EXPECT_EQ(summary->at(160).stages, steps[160].stages);
+  EXPECT_TRUE(summary->at(160).state.empty());
+}
+
+TEST(RecordCodec, ReadsStepsOfTheFirstVersion) {
+  PackWriter out;
+  out.Raw(uint8_t{1});
+  out.Unsigned(2);
+  for (int step = 0; step < 2; ++step) {
+    out.Signed(1);
+    for (int k = 0; k < 7; ++k) out.Raw(static_cast<float>(step + k));
+    out.Unsigned(1);
+    out.Raw(static_cast<uint8_t>(step));
+    out.Unsigned(2);
+    out.Raw(0.5);
+    out.Raw(1.5 * step);
+  }
+  const auto steps = UnpackSteps(out.Take());
+  ASSERT_TRUE(steps.ok()) << steps.status().message();
+  EXPECT_EQ(steps->at(1).control_step, 1);
+  EXPECT_EQ(steps->at(1).action[6], 7);
+  EXPECT_EQ(steps->at(1).stages, (std::vector<bool>{true}));
+  EXPECT_EQ(steps->at(1).state, (std::vector<double>{0.5, 1.5}));
+}
+
 // Every truncation is an error; every change of one byte is an error or another value, no crash.
 TEST(RecordCodec, DamageIsAnError) {
   const EpisodeRecord record = MakeRecord(kId, 4);
   const std::vector<uint8_t> inferences = PackInferences(record.inferences, TraceLevel::kFull);
-  const std::vector<uint8_t> steps = PackSteps(record.steps);
+  const std::vector<uint8_t> steps = PackSteps(record.steps, TraceLevel::kFull);
   const std::vector<uint8_t> cbor = RecordToCbor(record);
   for (size_t n = 0; n < inferences.size(); ++n) {
     EXPECT_FALSE(UnpackInferences(std::span(inferences).first(n)).ok()) << n;

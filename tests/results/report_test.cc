@@ -101,6 +101,14 @@ TEST_F(ReportTest, CountsAndCosts) {
   EXPECT_EQ(detail["parts_ms"]["attend"]["p50"], 0.5);
   EXPECT_EQ(detail["parts_ms"]["attend"]["max"], 30.5);
   EXPECT_EQ(detail["motor"]["rate"], 1);
+  ASSERT_EQ(detail["stages"].size(), 2u);
+  EXPECT_EQ(detail["stages"][1]["name"], "press");
+  EXPECT_EQ(detail["stages"][1]["reached"]["rate"], 0.7);
+  EXPECT_EQ(detail["stages"][0]["p50_s"], 13 / 20.0);  // reached by the 13th control step
+  EXPECT_TRUE(detail["stages"][1]["p50_s"].is_null());
+  EXPECT_EQ(detail["time_to_success"]["successes"], 7);
+  EXPECT_EQ(detail["time_to_success"]["p50_s"], 4);  // 80 steps
+  EXPECT_GT(detail["trace_mb_per_episode"].get<double>(), 0.003);
   EXPECT_TRUE(Row(out["details"], "full")["against_full"].is_null());
   EXPECT_EQ(out["warnings"], json({"gated: the window covers the cue (1 episode)"}));
 }
@@ -187,9 +195,19 @@ TEST_F(ReportTest, TheTableFitsAndAligns) {
     }
   }
   for (const char* text : {"decisive right", "motor stages", "McNemar p", "compact", "KV peak",
-                           "recall_color, long (decisive stage by chance: 25.0)", "device cpu"}) {
+                           "recall_color, long (decisive stage by chance: 25.0)", "device cpu",
+                           "megabytes an episode"}) {
     EXPECT_NE(table.find(text), std::string::npos) << text << "\n" << table;
   }
+}
+
+TEST_F(ReportTest, AStopIsSaid) {
+  Add({"full", "recall_color", "long", 0}, true);
+  ASSERT_TRUE(
+      store_.PutMeta("stopped", R"({"episodes": 1, "statements": ["gated - full: -30"]})").ok());
+  EXPECT_NE(FormatTable(*BuildReport(store_)).find("  gated - full: -30\n"), std::string::npos);
+  ASSERT_TRUE(store_.PutMeta("stopped", "[1").ok());
+  EXPECT_EQ(FormatTable(*BuildReport(store_)).find("Stopped early"), std::string::npos);
 }
 
 TEST_F(ReportTest, AnEmptyRunSaysSo) {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
 
@@ -61,9 +62,12 @@ TEST_F(RunStoreTest, GivesBackWhatWasWritten) {
   error.end.error = "diverged at step 12";
   error.begin.warnings = {"a \"quoted\" warning"};
   ASSERT_TRUE(store.WriteEpisode(error).ok());
-  const EpisodeRecord full = MakeRecord(Id(1, "gated"), 20);
+  EpisodeRecord full = MakeRecord(Id(1, "gated"), 20);
+  full.end.comparable = false;
+  full.commands = {{3, "pause", "", {}}};
   ASSERT_TRUE(store.WriteEpisode(full, TraceLevel::kFull).ok());
   ASSERT_TRUE(store.PutMeta("device", "cpu").ok());
+  ASSERT_TRUE(store.SetVideo(Id(1, "gated"), "videos/x.mp4").ok());
 
   // A second connection sees it at once.
   const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
@@ -93,7 +97,17 @@ TEST_F(RunStoreTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(episode->inferences.size(), 20u);
   EXPECT_EQ(episode->steps.at(79).state, full.steps[79].state);
   EXPECT_EQ(reader->Inferences(Id(2))->size(), 3u);
-  EXPECT_TRUE(reader->Episode(Id(2))->steps.empty());  // not at this level
+  EXPECT_EQ(episode->commands.size(), 1u);
+  EXPECT_FALSE(episode->end.comparable);
+  EXPECT_FALSE(rows->at(1).comparable);
+  // Written at kSummary: actions, no states.
+  ASSERT_EQ(reader->Episode(Id(2))->steps.size(), 12u);
+  EXPECT_EQ(reader->Episode(Id(2))->steps[5].action, error.steps[5].action);
+  EXPECT_TRUE(reader->Episode(Id(2))->steps[5].state.empty());
+  EXPECT_EQ(row.stage_steps, (std::vector<int>{-1, -1}));
+  EXPECT_EQ(rows->at(1).stage_steps, (std::vector<int>{13, -1}));
+  EXPECT_EQ(rows->at(1).horizon_steps, 80);
+  EXPECT_EQ(rows->at(1).video, "videos/x.mp4");
   EXPECT_EQ(reader->Inferences(Id(99)).status().code(), StatusCode::kBadInput);
   EXPECT_EQ(reader->Episode(Id(99)).status().code(), StatusCode::kBadInput);
 }
@@ -220,15 +234,103 @@ TEST_F(RunStoreTest, OpeningSomethingElseNamesThePath) {
 
 TEST_F(RunStoreTest, OtherSchemaVersions) {
   { Make(1); }
-  Sql(db_, "PRAGMA user_version=2");
-  EXPECT_NE(
-      OpenError().find("has schema version 2; this program reads and writes 1 (it was written "
-                       "by a newer kvla)"),
-      std::string::npos);
-  Sql(db_, "PRAGMA user_version=1; DROP TABLE traces");
+  Sql(db_, "PRAGMA user_version=3");
+  const std::string before = *ReadFile(db_);
+  EXPECT_NE(OpenError().find("has schema version 3; this program knows 1 to 2 (it was written by a "
+                             "newer kvla)"),
+            std::string::npos);
+  OpenError(RunStore::Mode::kReadWrite);
+  EXPECT_EQ(*ReadFile(db_), before);
+  Sql(db_, "PRAGMA user_version=2; DROP TABLE traces");
   const Result<RunStore> store = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
   ASSERT_TRUE(store.ok());
   EXPECT_EQ(store->Inferences(Id(0)).status().code(), StatusCode::kBadInput);
+}
+
+// run_v1.sqlite was written by kvla 0.1.0 at commit 23fdced: pick_place/short, arms full and
+// window, one episode each at trace level summary, 43 control steps of at most 160.
+TEST_F(RunStoreTest, ARunOfSchemaOneIsReadAsItIsAndMigratedWhenWritten) {
+  fs::create_directories(dir_);
+  fs::copy_file(KVLA_ASSET_ROOT "/tests/results/data/run_v1.sqlite", db_);
+  const std::string before = *ReadFile(db_);
+  const auto check = [&](const RunStore& store) {
+    const auto rows = store.Episodes();
+    ASSERT_TRUE(rows.ok()) << rows.status().message();
+    ASSERT_EQ(rows->size(), 2u);
+    for (const EpisodeRow& row : *rows) {
+      EXPECT_EQ(row.steps, 43);
+      EXPECT_EQ(row.horizon_steps, 160);
+      EXPECT_EQ(row.control_rate_hz, 20);
+      EXPECT_EQ(row.stage_steps.at(0), -1);
+      EXPECT_EQ(row.video, "");
+      EXPECT_TRUE(row.comparable);
+      const auto episode = store.Episode(row.id);
+      ASSERT_TRUE(episode.ok()) << episode.status().message();
+      EXPECT_EQ(episode->inferences.size(), 11u);
+      EXPECT_TRUE(episode->end.success);
+      EXPECT_EQ(episode->end.state_hash, row.state_hash);
+      EXPECT_TRUE(episode->commands.empty());
+    }
+  };
+  {
+    const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
+    ASSERT_TRUE(reader.ok()) << reader.status().message();
+    EXPECT_EQ(reader->schema_version(), 1);
+    check(*reader);
+  }
+  EXPECT_EQ(*ReadFile(db_), before);
+  {
+    Result<RunStore> writer = RunStore::Open(dir_, RunStore::Mode::kReadWrite);
+    ASSERT_TRUE(writer.ok()) << writer.status().message();
+    EXPECT_EQ(writer->schema_version(), kRunSchemaVersion);
+    check(*writer);
+    EXPECT_TRUE(writer->WriteEpisode(MakeRecord(Id(3))).ok());
+  }
+  const Result<RunStore> again = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
+  EXPECT_EQ(again->schema_version(), kRunSchemaVersion);
+  EXPECT_EQ(again->Done()->size(), 3u);
+  EXPECT_EQ(again->Meta()->at("device"), "cpu");
+}
+
+// A writer that dies in the middle of a migration leaves the old run.
+TEST_F(RunStoreTest, AMigrationThatFailsLosesNothing) {
+  fs::create_directories(dir_);
+  fs::copy_file(KVLA_ASSET_ROOT "/tests/results/data/run_v1.sqlite", db_);
+  Sql(db_, "ALTER TABLE traces ADD COLUMN commands TEXT");  // in the migration's way
+  EXPECT_FALSE(RunStore::Open(dir_, RunStore::Mode::kReadWrite).ok());
+  const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ(reader->schema_version(), 1);
+  EXPECT_EQ(reader->Episodes()->size(), 2u);
+}
+
+TEST_F(RunStoreTest, DropsLaterSeeds) {
+  RunStore store = Make(6);
+  EXPECT_EQ(*store.DropFrom(4), 2);
+  EXPECT_EQ(*store.DropFrom(4), 0);
+  EXPECT_EQ(store.Done()->size(), 4u);
+  EXPECT_TRUE(store.WriteEpisode(MakeRecord(Id(5))).ok());
+}
+
+// A reader in the middle of its work neither blocks a writer nor sees half of what it writes.
+TEST_F(RunStoreTest, AReaderDoesNotDisturbTheWriter) {
+  RunStore store = Make(3);
+  const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
+  int seen = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  const Status status = reader->ForEachInferences([&](const EpisodeId&, const auto& events) {
+    EXPECT_EQ(events.size(), 50u);
+    ++seen;
+    for (int i = 0; i < 10; ++i) {
+      const Status written = store.WriteEpisode(MakeRecord(Id(100 * seen + i)));
+      EXPECT_TRUE(written.ok()) << written.message();
+    }
+  });
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(seen, 3);  // those that were there when it began
+  EXPECT_EQ(reader->Done()->size(), 33u);
+  // A writer that had to wait for the reader would have met the busy timeout of 20 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
 TEST_F(RunStoreTest, TruncationAndDamageAreErrors) {
@@ -241,7 +343,9 @@ TEST_F(RunStoreTest, TruncationAndDamageAreErrors) {
     EXPECT_TRUE(message.find("cut short") != std::string::npos ||
                 message.find("not an SQLite database") != std::string::npos)
         << message;
+    const std::string cut = *ReadFile(db_);
     OpenError(RunStore::Mode::kReadWrite);
+    EXPECT_EQ(*ReadFile(db_), cut);  // an attempt to write made it no worse
     ASSERT_TRUE(WriteFileAtomic(db_, whole).ok());
   }
   // Bytes overwritten in the middle: an error or the value, never a crash.

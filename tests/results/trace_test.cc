@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "results/replay.h"
+#include "results/trace_ring.h"
 #include "tests/results/record_util.h"
 
 namespace kvla {
@@ -180,6 +181,50 @@ TEST(Recorder, GathersAnEpisodeAndReplayGivesItBack) {
   EXPECT_EQ(replayed.Take().steps.size(), 12u);
   source.Rewind();
   EXPECT_TRUE(source.Poll(&event));
+}
+
+CommandEvent Command(int step, const std::string& name) {
+  CommandEvent e;
+  e.control_step = step;
+  e.name = name;
+  return e;
+}
+
+TEST(Recorder, CommandsComeBackWhereTheyWereObeyed) {
+  EpisodeRecorder recorder;
+  recorder.On(Begin(1));
+  recorder.On(Inference(0));
+  for (int s = 0; s < 4; ++s) {
+    if (s == 2) recorder.On(Command(2, "threshold"));
+    recorder.On(Step(s));
+  }
+  recorder.On(Command(4, "pull"));
+  recorder.On(Inference(1));
+  recorder.On(Step(4));
+  recorder.On(Command(5, "release"));
+  recorder.On(End(1));
+  ReplaySource source(recorder.Take());
+  std::string order;
+  TraceEvent event;
+  while (source.Poll(&event)) {
+    const auto* command = std::get_if<CommandEvent>(&event);
+    order += command == nullptr ? std::to_string(event.index()) : command->name.substr(0, 1);
+  }
+  EXPECT_EQ(order, "0122t22p12r3");
+}
+
+TEST(Ring, StaysBoundedUnderCommandsAndMergesAcrossThem) {
+  BoundedTraceRing ring(8);
+  ring.On(Begin(1));
+  for (int i = 0; i < 100; ++i) {
+    ring.On(Inference(i));
+    ring.On(Command(4 * i, "pull"));
+    EXPECT_LE(ring.size(), 8u);
+  }
+  std::vector<TraceEvent> events;
+  const auto chunks = Drain(&ring, &events);
+  EXPECT_EQ(chunks.size(), 100u);  // no decision is lost
+  EXPECT_TRUE(std::holds_alternative<EpisodeBegin>(events[0]));
 }
 
 }  // namespace

@@ -1,0 +1,72 @@
+#include "harness/episode_states.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/hash.h"
+#include "base/split.h"
+
+namespace kvla {
+
+Result<std::unique_ptr<EpisodeStates>> EpisodeStates::Make(const EpisodeRecord& record,
+                                                           const Task& task, World* world) {
+  const EpisodeBegin& begin = record.begin;
+  const Result<Split> split = ParseSplit(begin.split);
+  if (!split.ok()) return split.status();
+  const Result<DisturbanceLevel> level = ParseDisturbance(begin.disturbance);
+  if (!level.ok()) return level.status();
+  std::unique_ptr<EpisodeStates> out(new EpisodeStates(task, world));
+  out->id_ = begin.id;
+  const EpisodeKey key{*split, begin.run_seed, out->id_.task, out->id_.delay,
+                       static_cast<uint64_t>(begin.id.seed)};
+  Result<Scenario> scenario = task.Place(*world, key);
+  if (!scenario.ok()) return scenario.status();
+  out->scenario_ = *std::move(scenario);
+  task.Update(*world, out->scenario_);
+  out->disturbance_ = std::make_unique<Disturbance>(*level, out->scenario_, world);
+  out->states_.push_back(world->SaveState());
+
+  if (record.steps.empty() && record.end.steps > 0) {
+    return BadInput(fmt::format("{}: its trace holds no actions (trace: off)", ToString(begin.id)));
+  }
+  bool stored = true;
+  for (const StepEvent& step : record.steps) stored = stored && !step.state.empty();
+  if (stored) {
+    for (const StepEvent& step : record.steps) out->states_.push_back(step.state);
+    return out;
+  }
+  if (!record.commands.empty() || !record.end.comparable) {
+    return BadInput(
+        fmt::format("{}: a person intervened, and its states were not stored", ToString(begin.id)));
+  }
+  if (Status status = out->Simulate(record); !status.ok()) return status;
+  return out;
+}
+
+Status EpisodeStates::Simulate(const EpisodeRecord& record) {
+  for (const StepEvent& step : record.steps) {
+    disturbance_->Push();
+    if (Status status = world_->Step(Action{step.action}); !status.ok()) {
+      if (record.end.outcome == "error") break;  // that is how it ended
+      return status;
+    }
+    task_.Update(*world_, scenario_);
+    states_.push_back(world_->SaveState());
+  }
+  simulated_ = true;
+  const std::string hash = Hex64(world_->StateHash());
+  if (record.end.outcome == "error" || hash == record.end.state_hash) return {};
+  return InternalError(fmt::format(
+      "{}: simulated again it ends in state {}, on record is {}: another machine, build or "
+      "version of MuJoCo made it",
+      ToString(record.begin.id), hash, record.end.state_hash));
+}
+
+Status EpisodeStates::Show(int i) {
+  if (Status status = world_->RestoreState(state(i)); !status.ok()) return status;
+  task_.Update(*world_, scenario_);
+  return {};
+}
+
+}  // namespace kvla

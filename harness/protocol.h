@@ -1,0 +1,17 @@
+// Under which rules a run's numbers were taken: what a table needs beside it to be compared with
+// another. Stored with the run when it starts.
+#ifndef KVLA_HARNESS_PROTOCOL_H_
+#define KVLA_HARNESS_PROTOCOL_H_
+
+#include <nlohmann/json.hpp>
+
+#include "harness/run_config.h"
+
+namespace kvla {
+
+// [{"title": "Tasks", "items": [["what", "value"], ...]}, ...], in the order to be read.
+nlohmann::json ProtocolOf(const RunPlan& plan, int workers);
+
+}  // namespace kvla
+
+#endif  // KVLA_HARNESS_PROTOCOL_H_

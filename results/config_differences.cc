@@ -1,0 +1,51 @@
+#include "results/config_differences.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/config_node.h"
+#include "base/status.h"
+
+namespace kvla {
+namespace {
+
+// "arms.gated.cache.threshold" -> "0.5"
+void Flatten(const ConfigNode& node, const std::string& path,
+             std::map<std::string, std::string>* out) {
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const auto& [key, value] : node.members) Flatten(value, prefix + key, out);
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const ConfigNode* name = node.items[i].Find("name");
+    Flatten(node.items[i], prefix + (name != nullptr ? name->text : std::to_string(i)), out);
+  }
+  if (node.members.empty() && node.items.empty()) (*out)[path] = "'" + node.text + "'";
+}
+
+}  // namespace
+
+std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now) {
+  const Result<ConfigNode> was_node = ParseYaml(was, "run"), now_node = ParseYaml(now, "now");
+  if (!was_node.ok() || !now_node.ok()) return {"config differs"};
+  std::map<std::string, std::string> was_values, now_values;
+  Flatten(*was_node, "", &was_values);
+  Flatten(*now_node, "", &now_values);
+  std::vector<std::string> out;
+  for (const auto& [path, value] : was_values) {
+    const auto found = now_values.find(path);
+    if (found == now_values.end()) {
+      out.push_back(fmt::format("{} is {} in the run, absent now", path, value));
+    } else if (found->second != value) {
+      out.push_back(fmt::format("{} is {} in the run, {} now", path, value, found->second));
+    }
+  }
+  for (const auto& [path, value] : now_values) {
+    if (!was_values.contains(path)) {
+      out.push_back(fmt::format("{} is absent in the run, {} now", path, value));
+    }
+  }
+  if (out.empty()) out.emplace_back("the config lists the same settings in another order");
+  return out;
+}
+
+}  // namespace kvla

@@ -1,0 +1,360 @@
+// Draws the report from window.KVLA (data.js). No network, no build step.
+'use strict';
+
+const data = window.KVLA;
+const main = document.getElementById('main');
+// Okabe and Ito's colours, which colour-blind people can tell apart.
+const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6d31', '#7f7f7f'];
+const STATES = ['window', 'whole', 'compressed', 'dropped'];
+const STATE_COLOURS = ['#56b4e9', '#009e73', '#e69f00', '#b8bec5'];
+const arms = [];
+for (const row of data.rows) if (!arms.includes(row.arm)) arms.push(row.arm);
+if (Array.isArray(data.meta.arms)) arms.sort((a, b) => rank(a) - rank(b));
+function rank(arm) { const i = data.meta.arms.indexOf(arm); return i < 0 ? 1e6 : i; }
+const colour = arm => PALETTE[Math.max(0, arms.indexOf(arm)) % PALETTE.length];
+const cellName = r => r.task + (r.delay ? ', ' + r.delay : '');
+
+// ---- page ----
+
+function add(parent, tag, text, className) {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  parent.appendChild(element);
+  return element;
+}
+
+function section(id, title, note) {
+  const element = add(main, 'section');
+  element.id = id;
+  add(element, 'h2', title);
+  if (note) add(element, 'p', note, 'note');
+  const link = add(document.getElementById('contents'), 'a', title);
+  link.href = '#' + id;
+  return element;
+}
+
+const number = (value, digits) => value === null || value === undefined ? '–' : value.toFixed(digits);
+function short(value) {
+  if (value === null || value === undefined) return '–';
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+}
+const signed = (value, digits) => value === null ? '–' : (value > 0 ? '+' : '') + value.toFixed(digits);
+const pValue = p => p === null ? '–' : p < 0.0001 ? '<0.0001' : p.toFixed(4);
+const percent = i => {
+  const value = i.rate !== undefined ? i.rate : i.mean !== undefined ? i.mean : i.value;
+  return value === null || value === undefined ? '–'
+    : [number(100 * value, 1), `[${number(100 * i.low, 1)}, ${number(100 * i.high, 1)}]`];
+};
+const points = i => i.value === null ? '–'
+  : [signed(100 * i.value, 1), `[${signed(100 * i.low, 1)}, ${signed(100 * i.high, 1)}]`];
+const ratio = i => i.value === null ? '–' : [number(i.value, 3), `[${number(i.low, 3)}, ${number(i.high, 3)}]`];
+
+// `rows`: {group, arm, cells}; a cell is text or [value, interval].
+function table(parent, header, rows) {
+  const element = add(add(parent, 'div', undefined, 'scroll'), 'table');
+  const head = add(add(element, 'thead'), 'tr');
+  for (const text of header) add(head, 'th', text);
+  const body = add(element, 'tbody');
+  let last;
+  for (const row of rows) {
+    if (row.group !== undefined && row.group !== last) {
+      const group = add(add(body, 'tr', undefined, 'group'), 'td', row.group);
+      group.colSpan = header.length;
+      last = row.group;
+    }
+    const line = add(body, 'tr');
+    row.cells.forEach((cell, i) => {
+      const td = add(line, 'td');
+      if (i === 0 && row.arm !== undefined) {
+        add(td, 'span', undefined, 'swatch').style.background = colour(row.arm);
+      }
+      if (Array.isArray(cell)) {
+        td.append(cell[0] + ' ');
+        add(td, 'span', cell[1], 'interval');
+      } else {
+        td.append(String(cell));
+      }
+    });
+  }
+}
+
+// ---- plots ----
+
+const style = getComputedStyle(document.documentElement);
+const css = name => style.getPropertyValue(name).trim();
+function layout(title, x, y, more) {
+  const axis = text => ({title: {text}, gridcolor: css('--line'), zerolinecolor: css('--line'), automargin: true});
+  return Object.assign({
+    title: {text: title, font: {size: 14}, x: 0.01, xanchor: 'left'}, xaxis: axis(x), yaxis: axis(y),
+    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: {color: css('--text'), size: 12},
+    margin: {l: 60, r: 15, t: 40, b: 45}, legend: {orientation: 'h', y: -0.22}, height: 360,
+  }, more);
+}
+function plot(parent, traces, plotLayout, className) {
+  const element = add(parent, 'div', undefined, 'plot' + (className ? ' ' + className : ''));
+  Plotly.newPlot(element, traces, plotLayout, {responsive: true, displaylogo: false, displayModeBar: 'hover',
+    modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']]});
+  return element;
+}
+function cells() {
+  const seen = [];
+  for (const row of data.rows) if (!seen.includes(cellName(row))) seen.push(cellName(row));
+  return seen;
+}
+const detailOf = row => data.details.find(d => d.arm === row.arm && d.task === row.task && d.delay === row.delay);
+
+// ---- sections ----
+
+function heading() {
+  const meta = data.meta;
+  const name = /^name: *(.*)$/m.exec(typeof meta.config === 'string' ? meta.config : '');
+  const title = 'kvla report' + (name ? ': ' + name[1].replace(/"/g, '') : '');
+  document.title = title;
+  document.getElementById('title').textContent = title;
+  const facts = ['started', 'version', 'commit', 'config_hash', 'checkpoint_hash', 'device', 'cpu', 'gl_renderer']
+    .filter(key => meta[key]).map(key => `${key.replace(/_/g, ' ')} ${meta[key]}`);
+  document.getElementById('facts').textContent = facts.join(' · ');
+  const warnings = data.warnings.concat(data.problems);
+  if (/llvmpipe|softpipe|swrast/.test(meta.gl_renderer || '')) warnings.unshift('images were drawn by a software renderer: ' + meta.gl_renderer);
+  if (meta.workers && meta.workers !== '1') warnings.unshift(`measured with ${meta.workers} workers at once: latencies are not comparable`);
+  if (meta.stopped) warnings.unshift('stopped early: ' + (meta.stopped.statements || [meta.stopped]).join('; '));
+  if (warnings.length) {
+    const list = add(add(main, 'div', undefined, 'warning'), 'ul');
+    for (const warning of warnings) add(list, 'li', warning);
+  }
+}
+
+function success() {
+  const s = section('success', 'Success', 'Percent, with 95% intervals (Wilson; bootstrap for progress). Episodes that ended in error are in no rate.');
+  table(s, ['arm', 'episodes', 'errors', 'success', 'reached the decisive stage', 'decisive right', 'motor stages', 'progress', 's to success, p50'],
+    data.rows.map(row => {
+      const d = detailOf(row), ended = row.episodes - row.errors;
+      return {group: cellName(row) + (d.chance > 0 ? ` (decisive stage by chance: ${number(100 * d.chance, 1)})` : ''), arm: row.arm,
+        cells: [row.arm, row.episodes, row.errors, percent(row.success),
+          ended ? number(100 * d.decisive_reached / ended, 1) : '–', percent(row.decisive), percent(d.motor), percent(row.progress),
+          number(d.time_to_success.p50_s, 1)]};
+    }));
+  add(s, 'h3', 'Stages');
+  table(s, ['arm', 'stage', 'reached', 's until it, p50'], data.rows.flatMap(row => detailOf(row).stages.map(stage => ({
+    group: cellName(row), arm: row.arm,
+    cells: [row.arm, stage.name + (stage.decisive ? ' (decisive)' : ''), percent(stage.reached), number(stage.p50_s, 1)]}))));
+}
+
+function costs() {
+  const s = section('cost', 'Cost', 'Latency of whole inferences and of the decoder over the last 10% of each episode, in ms; KV bytes are live ones; FLOPs from the cost model.');
+  table(s, ['arm', 'p50', 'p95', 'p99', 'max', 'decoder, last 10%', 'KV KiB mean', 'KV KiB peak', 'tokens at end', 'MFLOP mean', 'MFLOP last', 'trace MB an episode'],
+    data.rows.map(row => { const d = detailOf(row); return {group: cellName(row), arm: row.arm, cells: [row.arm,
+      short(row.latency_ms.p50), short(row.latency_ms.p95), short(row.latency_ms.p99), short(row.latency_ms.max),
+      short(row.decoder_ms_last10.p50), number(row.kv_bytes.mean / 1024, 1), number(row.kv_bytes.peak / 1024, 1),
+      number(d.cached_tokens_last, 0), short(row.flops.mean / 1e6), short(row.flops.last / 1e6), number(d.trace_mb_per_episode, 3)]}; }));
+  if (data.clock) {
+    add(s, 'h3', 'Clocks that do not wait');
+    const keys = Object.keys(data.clock[0]).filter(key => typeof data.clock[0][key] !== 'object' && !['arm', 'task', 'delay'].includes(key));
+    table(s, ['arm'].concat(keys.map(k => k.replace(/_/g, ' '))), data.clock.map(row => ({group: cellName(row), arm: row.arm,
+      cells: [row.arm].concat(keys.map(key => typeof row[key] === 'number' ? short(row[key]) : String(row[key] ?? '–')))})));
+  }
+}
+
+function trade() {
+  const s = section('trade', 'Success against bytes');
+  const grid = add(s, 'div', undefined, 'plots');
+  for (const name of cells()) {
+    const rows = data.rows.filter(row => cellName(row) === name && row.success.rate !== null);
+    plot(grid, rows.map(row => ({
+      type: 'scatter', mode: 'markers+text', name: row.arm, text: [row.arm], textposition: 'top center', showlegend: false,
+      x: [row.kv_bytes.mean / 1024], y: [100 * row.success.rate], marker: {color: colour(row.arm), size: 11},
+      error_y: {type: 'data', symmetric: false, array: [100 * (row.success.high - row.success.rate)],
+        arrayminus: [100 * (row.success.rate - row.success.low)], color: colour(row.arm), thickness: 1.5},
+      hovertemplate: `${row.arm}<br>%{x:.1f} KiB<br>%{y:.1f}%<extra></extra>`})),
+    layout(name, 'live KV bytes, mean (KiB)', 'success (%)', {yaxis: {title: {text: 'success (%)'}, range: [-4, 108], gridcolor: css('--line')}}));
+  }
+}
+
+function curves() {
+  const s = section('curves', 'Latency and memory against the step', 'Median and, shaded, up to the 95th percentile over episodes.');
+  const grid = add(s, 'div', undefined, 'plots');
+  for (const name of cells()) {
+    const list = data.curves.filter(c => cellName(c) === name).sort((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm));
+    const band = list.flatMap(c => [
+      {type: 'scatter', mode: 'lines', x: c.step.concat(c.step.slice().reverse()), y: c.p95.concat(c.p50.slice().reverse()),
+        fill: 'toself', fillcolor: colour(c.arm) + '22', line: {width: 0}, hoverinfo: 'skip', showlegend: false, legendgroup: c.arm},
+      {type: 'scatter', mode: 'lines', name: c.arm, legendgroup: c.arm, x: c.step, y: c.p50, line: {color: colour(c.arm), width: 2}}]);
+    const top = Math.max(...list.flatMap(c => c.p95.slice().sort((a, b) => a - b).slice(0, Math.max(1, Math.floor(c.p95.length * .95)))));
+    plot(grid, band, layout(name + ': latency', 'control step', 'ms an inference', {yaxis: {title: {text: 'ms an inference'}, range: [0, top * 1.1], gridcolor: css('--line')}}));
+    plot(grid, list.map(c => ({type: 'scatter', mode: 'lines', name: c.arm, x: c.step, y: c.bytes.map(b => b / 1024),
+      line: {color: colour(c.arm), width: 2}})), layout(name + ': cache', 'control step', 'live KV bytes (KiB)'));
+  }
+  add(s, 'h3', 'By part');
+  const parts = add(s, 'div', undefined, 'plots');
+  const names = ['render', 'encode', 'linear', 'attend', 'gate', 'compact', 'act'];
+  for (const name of cells()) {
+    const rows = data.details.filter(d => cellName(d) === name);
+    plot(parts, names.map((part, i) => ({type: 'bar', name: part, x: rows.map(r => r.arm), y: rows.map(r => r.parts_ms[part].p50),
+      marker: {color: PALETTE[i % PALETTE.length]}})), layout(name, '', 'ms, p50', {barmode: 'stack'}));
+  }
+}
+
+function comparison() {
+  const c = data.comparison;
+  const s = section('comparison', 'Differences on the same episodes');
+  if (c.why_not !== undefined) { add(s, 'p', c.why_not); return; }
+  for (const note of c.notes) add(s, 'p', note, 'warning');
+  add(s, 'p', `Arm minus reference. Intervals: Tango's score interval for success; resampled for ratios. Holm: adjusted for all cells. Non-inferior: worse by less than ${c.margin_points} points (one-sided 2.5%).`, 'note');
+  const rows = c.comparisons.flatMap(arm => arm.cells.map(cell => ({arm, cell})));
+  const name = cell => cell.pooled ? 'all, equal weight' : cellName(cell);
+  table(s, ['arm', 'pairs', 'difference, points', 'valid at any stop', 'won by it alone', 'by reference alone', 'McNemar p', 'Holm', 'verdict', 'KV bytes', 'FLOPs', 'decoder, last 10%', 'found with 80% power'],
+    rows.map(({arm, cell}) => ({group: name(cell), arm: arm.arm, sort: name(cell), cells: [`${arm.arm} − ${arm.reference}`, cell.pairs + (cell.left_out ? ` (${cell.left_out} left out)` : ''),
+      points(cell.difference), points(cell.difference_anytime), cell.only_arm, cell.only_reference, pValue(cell.mcnemar_p), pValue(cell.holm_p),
+      cell.non_inferiority.verdict, ratio(cell.kv_bytes_ratio), number(cell.flops_ratio.value, 3), ratio(cell.decoder_ratio),
+      cell.power.detectable_difference_80 === null ? '–' : number(100 * cell.power.detectable_difference_80, 1) + ' points']}))
+      .sort((a, b) => order(a.sort) - order(b.sort)));
+  function order(n) { const i = cells().indexOf(n); return i < 0 ? 1e6 : i; }
+  const forest = rows.slice().reverse();
+  plot(s, [{type: 'scatter', mode: 'markers', x: forest.map(r => 100 * r.cell.difference.value), y: forest.map(r => `${r.arm.arm}: ${name(r.cell)}`),
+    marker: {color: forest.map(r => colour(r.arm.arm)), size: 9},
+    error_x: {type: 'data', symmetric: false, color: css('--soft'), thickness: 1.4,
+      array: forest.map(r => 100 * (r.cell.difference.high - r.cell.difference.value)),
+      arrayminus: forest.map(r => 100 * (r.cell.difference.value - r.cell.difference.low))}}],
+  layout('Success, difference in points (95%)', 'points', '', {height: 120 + 28 * forest.length, shapes: [
+    {type: 'line', x0: 0, x1: 0, y0: 0, y1: 1, yref: 'paper', line: {color: css('--text'), width: 1}},
+    {type: 'line', x0: -c.margin_points, x1: -c.margin_points, y0: 0, y1: 1, yref: 'paper', line: {color: '#d55e00', width: 1, dash: 'dot'}}]}), 'wide');
+  const duels = c.comparisons.flatMap(arm => arm.episodes.map(e => ({group: cellName(e), arm: arm.arm,
+    cells: [arm.arm, e.seed, e.won === 'arm' ? arm.arm : arm.reference, e.cache_parts_at_step ?? '–', e.actions_part_at_step ?? '–']})));
+  if (duels.length) {
+    add(s, 'h3', `Who won which episode (${duels.length} disagreements)`);
+    const details = add(s, 'details');
+    details.open = duels.length <= 20;
+    add(details, 'summary', 'episodes that one of the two alone won');
+    table(details, ['arm', 'seed', 'won by', 'caches part at step', 'actions part at step'], duels);
+  }
+}
+
+function timelines() {
+  const s = section('timelines', 'Chunk timelines', 'What became of each chunk of cached tokens, step by step. Outlined: chunks that hold the cue; shaded: while it was shown. Lines: stages reached.');
+  if (!data.timelines.length) { add(s, 'p', 'No episodes.'); return; }
+  const pick = add(s, 'select');
+  data.timelines.forEach((t, i) => {
+    const outcome = (t.arms || []).map(a => `${a.arm}: ${a.outcome}`).join(', ');
+    const option = add(pick, 'option', `${cellName(t)}, seed ${t.seed} (${outcome})`);
+    option.value = i;
+  });
+  const legend = add(s, 'p', undefined, 'note');
+  STATES.forEach((state, i) => {
+    add(legend, 'span', undefined, 'swatch').style.background = STATE_COLOURS[i];
+    legend.append(state + '   ');
+  });
+  const grid = add(s, 'div');
+  const draw = () => {
+    grid.replaceChildren();
+    for (const arm of data.timelines[pick.value].arms || []) drawTimeline(grid, arm);
+  };
+  pick.addEventListener('change', draw);
+  draw();
+}
+
+function drawTimeline(parent, t) {
+  const n = t.inferences.length, chunks = Math.ceil(n / Math.max(1, t.chunk_blocks));
+  const state = [], hover = [];
+  for (let c = 0; c < chunks; ++c) {
+    state.push(new Array(n).fill(null));
+    hover.push(new Array(n).fill(''));
+    for (let i = c * t.chunk_blocks; i < n; ++i) {
+      state[c][i] = 0;
+      hover[c][i] = `chunk ${c}: window`;
+    }
+  }
+  for (const [at, chunk, action, score, reason] of t.changes) {
+    if (chunk >= chunks) continue;
+    const text = `chunk ${chunk}: ${STATES[action]}, since step ${t.inferences[at]}` +
+      `<br>score ${score}, ${data.reasons[reason] || 'reason ' + reason}`;
+    for (let i = at; i < n; ++i) { state[chunk][i] = action; hover[chunk][i] = text; }
+  }
+  const scale = STATE_COLOURS.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
+  const shapes = t.cues.map(([begin, end]) => ({type: 'rect', x0: begin, x1: end, y0: 0, y1: 1, yref: 'paper',
+    fillcolor: '#cc79a7', opacity: .35, line: {width: 0}}));
+  const step = n > 1 ? t.inferences[1] - t.inferences[0] : 4;
+  t.cues.forEach(([begin, end]) => {
+    const span = step * t.chunk_blocks;
+    const first = Math.floor(begin / span), last = Math.floor(Math.max(begin, end - 1e-6) / span);
+    shapes.push({type: 'rect', x0: first * span - step / 2, x1: t.inferences[n - 1] + step / 2, y0: first - .5, y1: last + .5,
+      line: {color: '#cc79a7', width: 2}});
+  });
+  const annotations = [];
+  t.stages.filter(stage => stage.step >= 0).forEach(stage => {
+    shapes.push({type: 'line', x0: stage.step, x1: stage.step, y0: 0, y1: 1, yref: 'paper',
+      line: {color: css('--text'), width: stage.decisive ? 2 : 1, dash: 'dot'}});
+    annotations.push({x: stage.step, y: 1, yref: 'paper', yanchor: 'bottom', text: stage.name, showarrow: false, font: {size: 10}});
+  });
+  plot(parent, [{type: 'heatmap', z: state, x: t.inferences, text: hover, hovertemplate: 'step %{x}<br>%{text}<extra></extra>',
+    zmin: -.5, zmax: 3.5, colorscale: scale, showscale: false, xgap: n < 200 ? 1 : 0, ygap: 1}],
+  layout(`${t.arm}: ${t.outcome}`, 'control step', 'chunk', {height: Math.min(420, 150 + 9 * chunks), shapes, annotations,
+    margin: {l: 60, r: 15, t: 60, b: 45}}));
+}
+
+function videos() {
+  const s = section('videos', 'Videos of disagreements', 'The same episode under each arm, at the speed of the simulation.');
+  if (!data.videos.length) { add(s, 'p', 'The arms agree on every episode.'); return; }
+  for (const v of data.videos) {
+    const title = add(s, 'h3', `${cellName(v)}, seed ${v.seed} `);
+    const button = add(title, 'button', 'play all');
+    const row = add(s, 'div', undefined, 'duel');
+    const players = [];
+    for (const arm of v.arms) {
+      const figure = add(row, 'figure');
+      if (arm.file) {
+        const video = add(figure, 'video');
+        video.src = arm.file + '#t=0.05';  // shows its first frame
+        video.controls = true;
+        video.muted = true;
+        video.preload = 'metadata';
+        players.push(video);
+      } else {
+        add(figure, 'p', 'no video', 'note');
+      }
+      add(figure, 'figcaption', `${arm.arm}: ${arm.outcome}`);
+    }
+    button.addEventListener('click', () => players.forEach(p => { p.currentTime = 0; p.play(); }));
+  }
+}
+
+function protocol() {
+  const s = section('protocol', 'Protocol', 'Under which rules these numbers were taken.');
+  if (!Array.isArray(data.meta.protocol)) {
+    add(s, 'p', 'This run was made before protocols were recorded; see the config below.');
+    return;
+  }
+  const card = add(s, 'div', undefined, 'card');
+  const extra = [['GL renderer', data.meta.gl_renderer], ['checkpoint', data.meta.checkpoint_hash], ['config', data.meta.config_hash],
+    ['scenes', data.meta.assets_hash]].filter(item => item[1]);
+  for (const part of data.meta.protocol.concat([{title: 'Hashes and renderer', items: extra}])) {
+    const box = add(card, 'section');
+    add(box, 'h3', part.title);
+    const list = add(box, 'dl');
+    for (const [what, value] of part.items) {
+      add(list, 'dt', what);
+      add(list, 'dd', value);
+    }
+  }
+}
+
+function config() {
+  const s = section('config', 'Config');
+  add(s, 'pre', typeof data.meta.config === 'string' ? data.meta.config : JSON.stringify(data.meta.config, null, 1));
+  const p = add(s, 'p', 'Numbers for other programs: ', 'note');
+  for (const file of ['table.csv', 'episodes.csv']) {
+    const a = add(p, 'a', file);
+    a.href = file;
+    p.append(' ');
+  }
+}
+
+heading();
+if (data.rows.length) {
+  for (const draw of [success, costs, trade, comparison, curves, timelines, videos]) draw();
+} else {
+  add(main, 'p', 'No episodes yet.');
+}
+protocol();
+config();

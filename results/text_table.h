@@ -1,0 +1,42 @@
+// Aligned plain text, and numbers in it; NaN is "-". Private to results/.
+#ifndef KVLA_RESULTS_TEXT_TABLE_H_
+#define KVLA_RESULTS_TEXT_TABLE_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "results/statistics.h"
+
+namespace kvla {
+
+inline constexpr size_t kMaxTableWidth = 140;
+
+std::string Shorten(const std::string& text, size_t width);
+std::string Fixed(double value, int digits);
+std::string Short(double value);         // three significant digits, whatever the size
+std::string Percent(const Interval& i);  // "70.0 [48.1, 85.5]"
+std::string Signed(const Interval& i);   // "-20.0 [-45.0, +5.0]"
+std::string PValue(double p);
+
+// Rows of cells under a header, in groups with a heading each; the first column is left-aligned.
+class TextTable {
+ public:
+  TextTable(std::string title, std::vector<std::string> header)
+      : title_(std::move(title)), header_(std::move(header)) {}
+
+  void Add(const std::string& group, std::vector<std::string> cells) {
+    rows_.emplace_back(group, std::move(cells));
+  }
+  bool empty() const { return rows_.empty(); }
+  std::string Format() const;
+
+ private:
+  std::string title_;
+  std::vector<std::string> header_;
+  std::vector<std::pair<std::string, std::vector<std::string>>> rows_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_RESULTS_TEXT_TABLE_H_

@@ -1,0 +1,23 @@
+// Which episodes of a run are filmed, and what their files are called.
+#ifndef KVLA_RESULTS_VIDEO_RULE_H_
+#define KVLA_RESULTS_VIDEO_RULE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "results/trace.h"
+
+namespace kvla {
+
+inline constexpr char kVideoFolder[] = "videos";  // in the run's folder
+
+// rule: none, failures (and errors), first_n (of each arm, task and delay) or all; another name is
+// none. A function of the episode alone: neither workers nor stops show.
+bool WantsVideo(const std::string& rule, int n, int64_t index, const EpisodeEnd& end);
+
+// "videos/gated-recall_color-long-12-1a2b3c4d.mp4": readable, and another name for every id.
+std::string VideoFile(const EpisodeId& id);
+
+}  // namespace kvla
+
+#endif  // KVLA_RESULTS_VIDEO_RULE_H_

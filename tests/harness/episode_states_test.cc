@@ -1,0 +1,106 @@
+#include "harness/episode_states.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "harness/episode_video.h"
+#include "tasks/task_list.h"
+
+namespace kvla {
+namespace {
+
+// An episode that the expert acts, recorded as the loop records one.
+EpisodeRecord Act(const Task& task, World* world, DisturbanceLevel level, bool states) {
+  EpisodeRecord record;
+  record.begin.id = {"full", task.info().name, "short", 3};
+  record.begin.split = "evaluation";
+  record.begin.disturbance = DisturbanceName(level);
+  const EpisodeKey key{Split::kEvaluation, 0, record.begin.id.task, record.begin.id.delay, 3};
+  const Result<Scenario> scenario = task.Place(*world, key);
+  EXPECT_TRUE(scenario.ok());
+  task.Update(*world, *scenario);
+  Disturbance disturbance(level, *scenario, world);
+  const auto expert = task.MakeExpert(*scenario, false, Rng(1));
+  for (int step = 0; step < 60; ++step) {
+    const Action action = expert->Act(*world);
+    disturbance.Push();
+    EXPECT_TRUE(world->Step(action).ok());
+    task.Update(*world, *scenario);
+    StepEvent event;
+    event.control_step = step;
+    event.action = action.value;
+    if (states) event.state = world->SaveState();
+    record.steps.push_back(event);
+  }
+  record.end.id = record.begin.id;
+  record.end.outcome = "failure";
+  record.end.steps = 60;
+  record.end.state_hash = Hex64(world->StateHash());
+  return record;
+}
+
+class EpisodeStatesTest : public testing::Test {
+ protected:
+  EpisodeStatesTest()
+      : task_(*MakeTask("recall_color", KVLA_ASSET_ROOT)), world_(*World::Load(task_->scene())) {}
+  std::unique_ptr<Task> task_;
+  std::unique_ptr<World> world_;
+};
+
+TEST_F(EpisodeStatesTest, ActionsLeadToTheStatesThatWere) {
+  for (const DisturbanceLevel level : {DisturbanceLevel::kNone, DisturbanceLevel::kStrong}) {
+    EpisodeRecord record = Act(*task_, world_.get(), level, true);
+    std::vector<std::vector<double>> were;
+    for (StepEvent& step : record.steps) were.push_back(step.state);
+    auto stored = EpisodeStates::Make(record, *task_, world_.get());
+    ASSERT_TRUE(stored.ok()) << stored.status().message();
+    EXPECT_FALSE((*stored)->simulated());
+    EXPECT_EQ((*stored)->count(), 61);
+    stored->reset();
+    for (StepEvent& step : record.steps) step.state.clear();
+    auto again = EpisodeStates::Make(record, *task_, world_.get());
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    EXPECT_TRUE((*again)->simulated());
+    ASSERT_EQ((*again)->count(), 61);
+    for (int i = 0; i < 60; ++i) {
+      ASSERT_EQ((*again)->state(i + 1), were[static_cast<size_t>(i)]) << i;
+    }
+    ASSERT_TRUE((*again)->Show(30).ok());
+    EXPECT_EQ(world_->SaveState(), were[29]);
+  }
+}
+
+TEST_F(EpisodeStatesTest, AnotherEndIsSaid) {
+  EpisodeRecord record = Act(*task_, world_.get(), DisturbanceLevel::kNone, false);
+  record.steps[20].action[0] += 0.01f;
+  const Status status = EpisodeStates::Make(record, *task_, world_.get()).status();
+  EXPECT_EQ(status.code(), StatusCode::kInternal);
+  EXPECT_NE(status.message().find(record.end.state_hash), std::string::npos);
+  record.commands.push_back({20, "pull", "", {}});
+  EXPECT_EQ(EpisodeStates::Make(record, *task_, world_.get()).status().code(),
+            StatusCode::kBadInput);
+  record.commands.clear();
+  record.steps.clear();
+  EXPECT_NE(EpisodeStates::Make(record, *task_, world_.get()).status().message().find("no actions"),
+            std::string::npos);
+}
+
+TEST_F(EpisodeStatesTest, FilmsWithAndWithoutStates) {
+  EpisodeRecord record = Act(*task_, world_.get(), DisturbanceLevel::kNone, true);
+  EpisodeFilmer::Options options;
+  options.size = 64;
+  EpisodeFilmer filmer(KVLA_ASSET_ROOT, options);
+  const Result<std::string> stored = filmer.Film(record);
+  ASSERT_TRUE(stored.ok()) << stored.status().message();
+  EXPECT_GT(stored->size(), 2000u);
+  EXPECT_EQ(stored->substr(4, 4), "ftyp");
+  for (StepEvent& step : record.steps) step.state.clear();
+  EXPECT_EQ(*filmer.Film(record), *stored);
+  record.steps.clear();
+  EXPECT_FALSE(filmer.Film(record).ok());
+}
+
+}  // namespace
+}  // namespace kvla

@@ -1,0 +1,91 @@
+// Stale actions, missed deadlines and what latency cost, from a run's records.
+#include "results/clock_report.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "results/report.h"
+#include "tests/results/record_util.h"
+
+namespace kvla {
+namespace {
+
+EpisodeRecord Record(const std::string& arm, int64_t seed, bool success, int stale, bool late) {
+  EpisodeRecord record;
+  record.begin.id = record.end.id = {arm, "task", "short", seed};
+  record.end.outcome = success ? "success" : "failure";
+  record.end.success = success;
+  record.end.steps = 40;
+  for (int i = 0; i < 5; ++i) {
+    InferenceEvent inference;
+    inference.index = i;
+    inference.control_step = 8 * i;
+    inference.think_s = 0.01 * (i + 1);
+    inference.stale_steps = stale;
+    inference.late = late && i < 2;
+    record.inferences.push_back(inference);
+  }
+  return record;
+}
+
+class ClockReportTest : public testing::Test {
+ protected:
+  Report Build(const std::string& twins) {
+    Result<RunStore> store = RunStore::Create(scratch_.path() / "run", {{"frozen_twins", twins}});
+    EXPECT_TRUE(store.ok());
+    // Of ten pairs latency loses four and wins one.
+    for (int64_t seed = 0; seed < 10; ++seed) {
+      EXPECT_TRUE(store->WriteEpisode(Record("full", seed, seed < 7, 0, false)).ok());
+      const bool success = (seed < 3 || seed == 9);
+      EXPECT_TRUE(store->WriteEpisode(Record("full-20", seed, success, 3, true)).ok());
+    }
+    EpisodeRecord error = Record("full-20", 99, false, 100, true);
+    error.end.outcome = "error";
+    EXPECT_TRUE(store->WriteEpisode(error).ok());
+    const Result<Report> report = BuildReport(*store);
+    EXPECT_TRUE(report.ok()) << report.status().message();
+    return *report;
+  }
+  ScratchDir scratch_{"clock_report"};
+};
+
+TEST_F(ClockReportTest, WhatLatencyCostsIsToldOfTheArmsThatHaveIt) {
+  const Report report = Build(R"({"full-20": "full"})");
+  ASSERT_EQ(report.clock.size(), 1u);
+  const ClockRow& row = report.clock[0];
+  EXPECT_EQ(row.arm, "full-20");
+  EXPECT_EQ(row.episodes, 10) << "errors count nowhere";
+  EXPECT_NEAR(row.think_ms_p50, 30, 1e-4);
+  EXPECT_DOUBLE_EQ(row.stale_steps, 15);
+  EXPECT_DOUBLE_EQ(row.stale_share, 15.0 / 40);
+  EXPECT_DOUBLE_EQ(row.missed_deadlines, 0.4);
+  EXPECT_EQ(row.twin, "full");
+  EXPECT_EQ(row.pairs, 10);
+  EXPECT_NEAR(row.lost_points.value, 30, 1e-9);
+  EXPECT_LT(row.lost_points.low, 30);
+  EXPECT_GT(row.lost_points.high, 30);
+  const std::string table = FormatTable(report);
+  EXPECT_NE(table.find("+30.0 ["), std::string::npos) << table;
+  EXPECT_NE(table.find("against full"), std::string::npos) << table;
+  const nlohmann::json json = ReportJson(report, false);
+  EXPECT_EQ(json.at("clock")[0].at("stale_steps"), 15);
+}
+
+TEST_F(ClockReportTest, WithoutATwinNothingIsSaidOfLoss) {
+  const Report report = Build(R"({"full-20": null})");
+  ASSERT_EQ(report.clock.size(), 1u);
+  EXPECT_EQ(report.clock[0].pairs, 0);
+  EXPECT_TRUE(std::isnan(report.clock[0].lost_points.value));
+  EXPECT_TRUE(ReportJson(report, false).at("clock")[0].at("lost_points").at("value").is_null());
+}
+
+TEST_F(ClockReportTest, FrozenRunsHaveNoSuchSection) {
+  const Report report = Build("{}");
+  EXPECT_TRUE(report.clock.empty());
+  EXPECT_EQ(FormatTable(report).find("Latency (ms as the world saw it"), std::string::npos);
+  EXPECT_FALSE(ReportJson(report, false).contains("clock"));
+}
+
+}  // namespace
+}  // namespace kvla
