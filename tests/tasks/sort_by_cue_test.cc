@@ -1,0 +1,169 @@
+#include "tasks/sort_by_cue/sort_by_cue.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <set>
+
+#include "tests/tasks/play.h"
+
+namespace kvla {
+namespace {
+
+constexpr double kStep = kControlPeriod + 1e-9;
+
+int At(const Scenario& s, size_t first, int i) {
+  return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
+}
+
+TEST(SortByCue, ScheduleKeepsItsPromises) {
+  Play play("sort_by_cue");
+  const Delays delays = {{"short", {5, 8}}, {"medium", {10, 14}}, {"long", {22, 26}}};
+  for (const auto& [delay, range] : delays) {
+    const int items = delay == "short" ? 3 : delay == "medium" ? 4 : 5;
+    std::array<int, SortByCue::kBins> bins{};
+    std::set<std::pair<int, int>> orders;  // which cues are asked for, in which order
+    for (uint64_t e = 0; e < 400; ++e) {
+      auto s = play.task->Draw(play.Key(delay, e));
+      ASSERT_TRUE(s.ok());
+      ASSERT_EQ(s->cues.size(), static_cast<size_t>(items));
+      EXPECT_EQ(At(*s, SortByCue::kNumItems, 0), items);
+      EXPECT_GE(s->cues[0].begin_s, 4.0);
+      std::set<int> shown, colors;
+      for (int i = 0; i < items; ++i) {
+        const size_t cue = static_cast<size_t>(i);
+        if (i > 0) EXPECT_GE(s->cues[cue].begin_s, s->cues[cue - 1].end_s + 1.5 - kStep);
+        const int color = At(*s, SortByCue::kCueColor, i);
+        colors.insert(color);
+        shown.insert(At(*s, SortByCue::kBinOf, color));
+        EXPECT_GE(At(*s, SortByCue::kWaitsAt, color), 0);
+      }
+      EXPECT_EQ(shown.size(), static_cast<size_t>(items));
+      EXPECT_EQ(colors.size(), static_cast<size_t>(items));
+      EXPECT_GE(*shown.begin(), 0);
+      const double wait = s->decision_s - s->cues.back().end_s;
+      EXPECT_GE(wait, range.first - kStep);
+      EXPECT_LE(wait, range.second + kStep);
+      EXPECT_LE(s->horizon_steps, 2000);
+      std::pair<int, int> order = {-1, -1};
+      for (int i = 0; i < items; ++i) {
+        if (At(*s, SortByCue::kCueColor, i) == At(*s, SortByCue::kAsked, 0)) order.first = i;
+        if (At(*s, SortByCue::kCueColor, i) == At(*s, SortByCue::kAsked, 1)) order.second = i;
+      }
+      EXPECT_TRUE(order.first >= 0 && order.second >= 0 && order.first != order.second);
+      orders.insert(order);
+      ++bins[static_cast<size_t>(s->target)];
+      EXPECT_EQ(s->target, At(*s, SortByCue::kBinOf, At(*s, SortByCue::kAsked, 0)));
+    }
+    EXPECT_EQ(orders.size(), static_cast<size_t>(items * (items - 1)));
+    for (const int n : bins) EXPECT_NEAR(n, 80, 32);
+  }
+}
+
+// While a pair is shown its bin has the block's colour for the front camera; blocks that are not in
+// play are not to be seen.
+TEST(SortByCue, CuesAndBlocksAreSeen) {
+  Play play("sort_by_cue");
+  auto is = [](int color) {
+    return [color](int r, int g, int b) {
+      return color == 0   ? r > 220 && g < 110 && b < 110
+             : color == 1 ? g > 180 && r < 110 && b < 110
+             : color == 2 ? b > 220 && r < 110 && g < 140
+             : color == 3 ? r > 220 && g > 200 && b < 110
+                          : r > 190 && g < 110 && b > 190;
+    };
+  };
+  for (uint64_t e = 0; e < 3; ++e) {
+    play.Place("short", e);
+    const Scenario& s = play.scenario;
+    play.Idle(3);
+    std::array<int, SortByCue::kBins> before{};
+    for (int c = 0; c < SortByCue::kBins; ++c) {
+      before[static_cast<size_t>(c)] = CountPixels(play.Look(), is(c));
+      const int geom = mj_name2id(play.world->model(), mjOBJ_GEOM, SortByCue::ItemName(c).c_str());
+      EXPECT_EQ(play.world->model()->geom_rgba[4 * geom + 3] > 0, At(s, SortByCue::kBinOf, c) >= 0);
+    }
+    for (int i = 0; i < 3; ++i) {
+      play.Idle(StepOf(s.cues[static_cast<size_t>(i)].begin_s));
+      const int color = At(s, SortByCue::kCueColor, i);
+      const Image image = play.Look();
+      for (int c = 0; c < SortByCue::kBins; ++c) {
+        const int more = CountPixels(image, is(c)) - before[static_cast<size_t>(c)];
+        if (c == color) {
+          EXPECT_GE(more, 12) << c;
+        } else {
+          EXPECT_LE(more, 2) << c;
+        }
+      }
+      play.Idle(StepOf(s.cues[static_cast<size_t>(i)].end_s));
+      EXPECT_LE(CountPixels(play.Look(), is(color)), before[static_cast<size_t>(color)] + 2);
+    }
+    play.Idle(static_cast<int>(s.params[SortByCue::kGo]));
+    const int asked = At(s, SortByCue::kAsked, 0);
+    EXPECT_GE(CountPixels(play.Look(), is(asked)) - before[static_cast<size_t>(asked)], 20);
+  }
+}
+
+TEST(SortByCue, OutcomesOfSorting) {
+  Play play("sort_by_cue");
+  // Right, the first wrong, the second wrong.
+  for (int wrong = -1; wrong < SortByCue::kAsks; ++wrong) {
+    play.Place("short", 2);
+    Scenario told = play.scenario;
+    if (wrong >= 0) {
+      // A bin that is no block's.
+      std::set<int> free = {0, 1, 2, 3, 4};
+      for (int c = 0; c < SortByCue::kBins; ++c) free.erase(At(told, SortByCue::kBinOf, c));
+      const int color = At(told, SortByCue::kAsked, wrong);
+      told.params[SortByCue::kBinOf + static_cast<size_t>(color)] = *free.begin();
+    }
+    const Progress p = play.Finish(told);
+    EXPECT_TRUE(p.done && p.decisive_reached) << wrong;
+    EXPECT_EQ(p.success, wrong < 0) << wrong;
+    EXPECT_EQ(p.decisive_right, wrong < 0) << wrong;
+    EXPECT_EQ(play.Memory(SortByCue::kPut), wrong < 0 ? 2 : wrong);
+  }
+}
+
+// What happens to blocks that are not asked for, and before any is, decides nothing.
+TEST(SortByCue, OnlyTheBlockAskedForCounts) {
+  Play play("sort_by_cue");
+  play.Place("short", 2);
+  const Scenario& s = play.scenario;
+  const int first = At(s, SortByCue::kAsked, 0), second = At(s, SortByCue::kAsked, 1);
+  const int bin = At(s, SortByCue::kBinOf, second);
+  auto put = [&](int color, int where) {
+    PlaceBlock(*play.world, SortByCue::kBinX, SortByCue::SlotY(where), 0,
+               SortByCue::ItemName(color));
+    play.world->Forward();
+    play.Idle(play.world->control_steps() + 2);
+  };
+  put(first, At(s, SortByCue::kBinOf, first));
+  EXPECT_EQ(play.Memory(SortByCue::kPut), 0);
+  play.Idle(static_cast<int>(s.params[SortByCue::kGo]) + 1);
+  put(second, bin);
+  EXPECT_EQ(play.Memory(SortByCue::kPut), 0);
+  EXPECT_EQ(play.Memory(SortByCue::kWrong), 0);
+}
+
+TEST(SortByCue, LabelsFollowTheBins) {
+  Play play("sort_by_cue");
+  play.Place("short", 1);
+  const Scenario s = play.scenario;
+  std::set<int> cued;
+  const Progress p = play.Finish(s, [&](int step, const ExpertLabel& label) {
+    const bool go = step >= s.params[SortByCue::kGo];
+    EXPECT_EQ(label.decision, go);
+    if (go) {
+      const int put = static_cast<int>(play.Memory(SortByCue::kPut));
+      EXPECT_EQ(label.target, At(s, SortByCue::kBinOf, At(s, SortByCue::kAsked, put)));
+    } else if (label.target >= 0) {
+      cued.insert(label.target);
+    }
+  });
+  EXPECT_TRUE(p.success);
+  EXPECT_EQ(cued.size(), 3u);
+}
+
+}  // namespace
+}  // namespace kvla
