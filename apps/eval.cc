@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,6 +11,7 @@
 #include "apps/commands.h"
 #include "base/config_io.h"
 #include "harness/batch.h"
+#include "harness/estimate.h"
 #include "harness/progress.h"
 #include "results/report.h"
 
@@ -16,10 +19,10 @@ namespace kvla {
 namespace {
 
 struct EvalFlags {
-  std::string config, out;
+  std::string config, out, shard;
   std::vector<std::string> overrides;
   int workers = 1;
-  bool dry_run = false;
+  bool dry_run = false, check = false;
 };
 
 Status PrintReport(const std::string& out) {
@@ -31,7 +34,18 @@ Status PrintReport(const std::string& out) {
   return {};
 }
 
-void PrintPlan(const RunPlan& plan, int done) {
+// "2/3" of --shard; empty leaves the plan whole.
+Status ApplyShard(const std::string& shard, RunPlan* plan) {
+  if (shard.empty()) return {};
+  int index = 0, count = 0;
+  char rest = 0;
+  if (std::sscanf(shard.c_str(), "%d/%d%c", &index, &count, &rest) != 2) {
+    return BadInput("--shard " + shard + ": expected i/n, as in 2/8");
+  }
+  return TakeShard(index, count, plan).In("--shard");
+}
+
+Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
   std::set<std::string> cells;
   for (const EpisodeJob& job : plan.jobs) {
     cells.insert(job.task + (job.delay.empty() ? "" : "/" + job.delay));
@@ -40,8 +54,46 @@ void PrintPlan(const RunPlan& plan, int done) {
   fmt::print(
       "# {} arms x {} cells x {} episodes = {} episodes, {} there already; the longest has "
       "{} inferences\n",
-      plan.config.arms.size(), cells.size(), plan.config.episodes, plan.jobs.size(), done,
+      plan.config.arms.size(), cells.size(), plan.config.episodes, plan.planned, done,
       plan.max_blocks - 1);
+  if (plan.shard != "1/1") {
+    fmt::print("# shard {}: {} episodes\n", plan.shard, plan.jobs.size());
+  }
+  const Result<RunEstimate> left = EstimateRun(plan, options);
+  if (!left.ok()) return left.status();
+  std::filesystem::path place = std::filesystem::absolute(options.out);
+  std::error_code error;
+  while (!std::filesystem::exists(place, error)) place = place.parent_path();
+  const auto space = std::filesystem::space(place, error);
+  fmt::print(
+      "# left to do: {} episodes, {} control steps at most: {:.2f} hours with {} worker{}, {:.3f} "
+      "gigabytes ({} free); measured on a few inferences of each task\n",
+      left->episodes, left->control_steps, left->seconds / 3600, options.workers,
+      options.workers == 1 ? "" : "s", left->bytes / 1e9,
+      error ? "unknown" : BytesText(static_cast<double>(space.available)));
+  return {};
+}
+
+// What the call did, on stderr.
+void PrintSummary(const BatchSummary& summary, const std::string& out) {
+  fmt::print(stderr, "{} episodes ({} from before) in {}; {}", summary.episodes, summary.resumed,
+             out, DurationText(summary.wall_s));
+  if (summary.wall_s > 0 && summary.control_steps > 0) {
+    fmt::print(stderr, "; {:.2f} episodes and {:.0f} control steps a second",
+               (summary.episodes - summary.resumed) / summary.wall_s,
+               static_cast<double>(summary.control_steps) / summary.wall_s);
+  }
+  if (summary.peak_bytes > 0) {
+    fmt::print(stderr, "; workers up to {}", BytesText(static_cast<double>(summary.peak_bytes)));
+  }
+  if (summary.memory_growth > -1) {
+    fmt::print(stderr, ", {:+.1f}% from their 100th episode to the last",
+               100 * summary.memory_growth);
+  }
+  fmt::print(stderr, "\n");
+  for (const std::string& statement : summary.stopped) {
+    fmt::print(stderr, "stopped early: {}\n", statement);
+  }
 }
 
 int RunEval(const AppContext& context, const EvalFlags& flags) {
@@ -49,8 +101,12 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   if (Status status = LoadConfigFile(flags.config, flags.overrides, &config); !status.ok()) {
     return ReportStatus(status);
   }
-  const Result<RunPlan> plan = PlanRun(config, context.asset_root);
+  Result<RunPlan> plan = PlanRun(config, context.asset_root);
   if (!plan.ok()) return ReportStatus(plan.status());
+  if (Status status = ApplyShard(flags.shard, &*plan); !status.ok()) return ReportStatus(status);
+  for (const std::string& warning : plan->warnings) {
+    fmt::print(stderr, "kvla: warning: {}\n", warning);
+  }
   const Result<std::string> hash = CheckPolicies(*plan);
   if (!hash.ok()) return ReportStatus(hash.status());
 
@@ -61,23 +117,21 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   options.checkpoint_hash = *hash;
   const Result<int> done = CheckBatch(*plan, options);
   if (!done.ok()) return ReportStatus(done.status());
-  if (flags.dry_run) {
-    PrintPlan(*plan, *done);
-    return kExitDone;
-  }
   options.cancel = CatchInterrupts();
+  if (flags.check) return kExitDone;
+  if (flags.dry_run) return ReportStatus(PrintPlan(*plan, options, *done));
   fmt::print(stderr, "{} episodes, {} there already, {} worker{}\n", plan->jobs.size(), *done,
              flags.workers, flags.workers == 1 ? " (latencies are comparable)" : "s");
   const Result<BatchSummary> summary = RunBatch(*plan, options);
   if (!summary.ok()) {
-    if (summary.status().code() == StatusCode::kCancelled) {
+    const StatusCode code = summary.status().code();
+    if (code == StatusCode::kCancelled || code == StatusCode::kIo) {
       fmt::print(stderr, "kvla: what ended is kept; the same command goes on from there\n");
     }
     return ReportStatus(summary.status());
   }
   if (Status status = PrintReport(flags.out); !status.ok()) return ReportStatus(status);
-  fmt::print(stderr, "{} episodes ({} from before) in {}; {}\n", summary->episodes,
-             summary->resumed, flags.out, DurationText(summary->wall_s));
+  PrintSummary(*summary, flags.out);
   return summary->errors > 0 ? kExitEpisodeErrors : kExitDone;
 }
 
@@ -94,7 +148,11 @@ CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code) {
   command->add_option("--workers", flags->workers, "Worker processes; latencies need one")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  command->add_flag("--dry-run", flags->dry_run, "Check everything, print the config, run nothing");
+  command->add_option("--shard", flags->shard,
+                      "Only part i of n, as in 2/8, in a folder of its own (see merge)");
+  command->add_flag("--dry-run", flags->dry_run,
+                    "Check everything, print the config and what it will take, keep nothing");
+  command->add_flag("--check", flags->check, "Check everything and do nothing");
   command->callback([flags, &context, exit_code] { *exit_code = RunEval(context, *flags); });
   return command;
 }

@@ -21,6 +21,14 @@ if(KVLA_SANITIZE)
   add_link_options("-fsanitize=${KVLA_SANITIZE}")
 endif()
 
+if(KVLA_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "KVLA_FUZZ needs clang (apt install clang libclang-rt-dev): use the preset fuzz")
+  endif()
+  # Coverage for libFuzzer in every target.
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=fuzzer-no-link>")
+endif()
+
 find_program(KVLA_CCACHE ccache)
 if(KVLA_CCACHE)
   # The sloppiness that precompiled headers need.

@@ -4,17 +4,22 @@
 
 #include <chrono>
 #include <ctime>
+#include <map>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/machine.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "harness/progress.h"
+#include "harness/protocol.h"
 #include "harness/runner.h"
 #include "results/record_codec.h"
 #include "results/run_store.h"
+#include "results/video_rule.h"
 
 namespace kvla {
 namespace {
@@ -28,44 +33,106 @@ std::string UtcNow() {
   return text;
 }
 
-RunMeta Identity(const RunPlan& plan, const BatchOptions& options) {
-  return {{"config", PrintConfig(plan.config)},
-          {"config_hash", ConfigHash(plan.config)},
-          {"checkpoint_hash", options.checkpoint_hash}};
+// For each arm whose clock does not wait, the arm that differs from it in nothing but that, or null.
+nlohmann::json FrozenTwins(const RunPlan& plan) {
+  nlohmann::json twins = nlohmann::json::object();
+  for (const RunArm& arm : plan.config.arms) {
+    if (arm.clock.kind == "frozen") continue;
+    twins[arm.name] = nullptr;
+    for (const RunArm& other : plan.config.arms) {
+      if (other.clock.kind != "frozen" || PrintConfig(other.cache) != PrintConfig(arm.cache)) {
+        continue;
+      }
+      twins[arm.name] = other.name;
+      break;
+    }
+  }
+  return twins;
 }
 
 RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
   nlohmann::json arms = nlohmann::json::array();
   for (const RunArm& arm : plan.config.arms) arms.push_back(arm.name);
-  return {{"version", std::string(Version())},
-          {"commit", std::string(GitCommit())},
-          {"cpu", ReadMachineFacts().CpuLine()},
+  return {{"cpu", ReadMachineFacts().CpuLine()},
           {"device", plan.config.device},
           {"started", UtcNow()},
           {"workers", std::to_string(options.workers)},
-          {"arms", arms.dump()}};
+          {"arms", arms.dump()},
+          {"planned", std::to_string(plan.planned)},
+          {"protocol", ProtocolOf(plan, options.workers).dump()},
+          {"frozen_twins", FrozenTwins(plan).dump()}};
 }
 
 EpisodeId IdOf(const RunPlan& plan, const EpisodeJob& job) {
   return {plan.config.arms[static_cast<size_t>(job.arm)].name, job.task, job.delay, job.seed};
 }
 
+// The resident sets of the workers of one call.
+class WorkerMemory {
+ public:
+  // The episode from which on a worker has to keep its size: by then it has loaded everything.
+  static constexpr int kSettled = 100;
+
+  void Add(const Message& body) {
+    Worker& worker = workers_[body.value("pid", 0)];
+    worker.last = body.value("resident_bytes", int64_t{0});
+    worker.peak = std::max(worker.peak, body.value("peak_bytes", int64_t{0}));
+    if (++worker.episodes <= kSettled) worker.settled = worker.last;
+  }
+  double Growth() const {
+    double growth = -1;
+    for (const auto& [pid, worker] : workers_) {
+      if (worker.episodes <= kSettled || worker.settled == 0) continue;
+      growth = std::max(growth,
+                        static_cast<double>(worker.last) / static_cast<double>(worker.settled) - 1);
+    }
+    return growth;
+  }
+  int64_t Peak() const {
+    int64_t peak = 0;
+    for (const auto& [pid, worker] : workers_) peak = std::max(peak, worker.peak);
+    return peak;
+  }
+  // For the run's "memory".
+  std::string Text() const {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& [pid, worker] : workers_) {
+      list.push_back({{"episodes", worker.episodes},
+                      {"resident_bytes_settled", worker.settled},
+                      {"resident_bytes_last", worker.last},
+                      {"peak_bytes", worker.peak}});
+    }
+    return nlohmann::json{{"workers", list},
+                          {"parent_resident_bytes", ReadMemoryUse().resident_bytes}}
+        .dump();
+  }
+
+ private:
+  struct Worker {
+    int episodes = 0;
+    int64_t settled = 0, last = 0, peak = 0;
+  };
+  std::map<int, Worker> workers_;  // by process id
+};
+
 class BatchClient : public PoolClient {
  public:
-  BatchClient(const RunPlan& plan, RunStore* store, std::vector<EpisodeJob> jobs, int errors,
-              TraceLevel level, bool quiet)
+  BatchClient(const RunPlan& plan, RunStore* store, std::vector<EpisodeJob> jobs,
+              std::vector<EpisodeRow> rows, int errors, TraceLevel level, bool quiet)
       : plan_(plan),
         store_(store),
         jobs_(std::move(jobs)),
+        stop_plan_(StopPlanOf(plan)),
+        rows_(std::move(rows)),
         errors_(errors),
         level_(level),
         quiet_(quiet),
-        total_(static_cast<double>(plan.jobs.size())),
+        total_(TotalWeight(plan)),
         done_(total_),
         bar_("eval", total_, Remaining()) {}
 
   std::optional<Message> NextJob() override {
-    if (next_ == jobs_.size()) return std::nullopt;
+    if (next_ == jobs_.size() || stop_.stop) return std::nullopt;
     return EvalJobMessage(jobs_[next_++]);
   }
   Status OnProgress(const Message&, const Message&) override { return {}; }
@@ -73,6 +140,15 @@ class BatchClient : public PoolClient {
     const auto& bytes = body.at("record").get_binary();
     Result<EpisodeRecord> record = RecordFromCbor(bytes);
     if (!record.ok()) return record.status();
+    if (body.contains("video")) {
+      record->video = VideoFile(record->end.id);
+      const auto& video = body.at("video").get_binary();
+      if (Status status = KeepVideo(record->video, video); !status.ok()) return status;
+    }
+    memory_.Add(body);
+    if (++ended_ % kMemoryEvery == 0) {
+      if (Status status = KeepMemory(); !status.ok()) return status;
+    }
     if (!gl_known_) {
       gl_known_ = true;
       const std::string gl = body.value("gl_renderer", "");
@@ -91,17 +167,63 @@ class BatchClient : public PoolClient {
   void Finish() {
     if (!quiet_) bar_.Finish();
   }
+  // Looks whether 'stop_when' holds; what it rests on is kept with the run.
+  Status LookForStop() {
+    if (plan_.config.stop_when.rule == "never" || stop_.stop) return {};
+    stop_ = DecideStop(plan_.config.stop_when, stop_plan_, rows_);
+    if (!stop_.stop) return {};
+    // What ended already with a later seed is not of the run: else the number of workers would
+    // show.
+    if (Result<int> dropped = store_->DropFrom(LastSeed() + 1); !dropped.ok()) {
+      return dropped.status();
+    }
+    return store_->PutMeta(
+        "stopped", fmt::format("{} episodes: {}", stop_.episodes, Join(stop_.statements, "; ")));
+  }
+  const StopDecision& stop() const { return stop_; }
+  Status KeepMemory() { return store_->PutMeta("memory", memory_.Text()); }
   int errors() const { return errors_; }
+  int64_t control_steps() const { return control_steps_; }
+  const WorkerMemory& memory() const { return memory_; }
 
  private:
+  static constexpr int kMemoryEvery = 50;  // episodes
+
+  static double TotalWeight(const RunPlan& plan) {
+    double total = 0;
+    for (const EpisodeJob& job : plan.jobs) total += job.weight;
+    return total;
+  }
   // Weight that earlier calls did.
   double Remaining() {
     for (const EpisodeJob& job : jobs_) done_ -= job.weight;
     return done_;
   }
+  int64_t LastSeed() const { return stop_plan_.first_episode + stop_.episodes - 1; }
+  // Before its episode's row: a row never names a file that is not there, whole.
+  Status KeepVideo(const std::string& file, std::span<const uint8_t> bytes) {
+    const std::filesystem::path path = store_->folder() / file;
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    if (error) return IoError(path.parent_path().string() + ": " + error.message());
+    return WriteFileAtomic(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
   Status Keep(const EpisodeJob& job, const EpisodeRecord& record) {
+    if (stop_.stop && job.seed > LastSeed()) return {};
     if (Status status = store_->WriteEpisode(record, level_); !status.ok()) return status;
     done_ += job.weight;
+    control_steps_ += record.end.steps;
+    if (plan_.config.stop_when.rule != "never") {
+      EpisodeRow row;
+      row.id = record.end.id;
+      row.outcome = record.end.outcome;
+      row.success = record.end.success;
+      rows_.push_back(std::move(row));
+      // A look for every seed on average is enough: a decision rests on whole seeds.
+      if (rows_.size() % (stop_plan_.arms.size() * stop_plan_.cells.size()) == 0) {
+        if (Status status = LookForStop(); !status.ok()) return status;
+      }
+    }
     if (record.end.outcome == "error") {
       ++errors_;
       if (!quiet_) bar_.Clear();
@@ -115,10 +237,16 @@ class BatchClient : public PoolClient {
   RunStore* store_;
   std::vector<EpisodeJob> jobs_;
   size_t next_ = 0;
+  StopPlan stop_plan_;
+  std::vector<EpisodeRow> rows_;  // that ended, for stop_
+  StopDecision stop_;
   int errors_;
   TraceLevel level_;
   bool quiet_;
   bool gl_known_ = false;
+  int ended_ = 0;
+  int64_t control_steps_ = 0;
+  WorkerMemory memory_;
   double total_, done_;
   ProgressBar bar_;
 };
@@ -130,12 +258,23 @@ bool HasRun(const std::filesystem::path& out) {
 
 }  // namespace
 
+RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
+  return {{"config", PrintConfig(plan.config)},
+          {"config_hash", ConfigHash(plan.config)},
+          {"checkpoint_hash", checkpoint_hash},
+          {"version", std::string(Version())},
+          {"commit", std::string(GitCommit())},
+          {"assets_hash", plan.assets_hash},
+          {"shard", plan.shard}};
+}
+
 Result<int> CheckBatch(const RunPlan& plan, const BatchOptions& options) {
   if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;
   if (!HasRun(options.out)) return 0;
   Result<RunStore> store = RunStore::Open(options.out, RunStore::Mode::kReadOnly);
   if (!store.ok()) return store.status();
-  if (Status status = store->CheckMeta(Identity(plan, options)); !status.ok()) return status;
+  const Status same = store->CheckMeta(RunIdentity(plan, options.checkpoint_hash));
+  if (!same.ok()) return same;
   const Result<std::set<EpisodeId>> done = store->Done();
   if (!done.ok()) return done.status();
   return static_cast<int>(done->size());
@@ -146,8 +285,8 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   if (Result<int> checked = CheckBatch(plan, options); !checked.ok()) return checked.status();
   const Result<TraceLevel> level = ParseTraceLevel(plan.config.trace);
   if (!level.ok()) return level.status();
-  Result<RunStore> store =
-      RunStore::OpenOrCreate(options.out, Identity(plan, options), Facts(plan, options));
+  Result<RunStore> store = RunStore::OpenOrCreate(
+      options.out, RunIdentity(plan, options.checkpoint_hash), Facts(plan, options));
   if (!store.ok()) return store.status();
   Result<std::vector<EpisodeRow>> rows = store->Episodes();
   if (!rows.ok()) return rows.status();
@@ -165,7 +304,6 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   summary.episodes = static_cast<int>(plan.jobs.size());
   summary.resumed = static_cast<int>(plan.jobs.size() - jobs.size());
   summary.errors = errors;
-  if (jobs.empty()) return summary;
 
   PoolOptions pool;
   pool.workers = std::min<int>(options.workers, static_cast<int>(jobs.size()));
@@ -173,11 +311,23 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   pool.job_limit_s = plan.config.episode_limit_s;
   pool.setup = EvalSetup(plan);
   pool.cancel = options.cancel;
-  BatchClient client(plan, &*store, std::move(jobs), errors, *level, options.quiet);
-  const Status status = RunPool(options.command, pool, &client);
+  const bool nothing_left = jobs.empty();
+  BatchClient client(plan, &*store, std::move(jobs), *std::move(rows), errors, *level,
+                     options.quiet);
+  Status status = client.LookForStop();
+  if (!status.ok()) return status;
+  if (client.stop().stop) summary.stopped = client.stop().statements;
+  if (nothing_left || client.stop().stop) return summary;
+  status = RunPool(options.command, pool, &client);
   client.Finish();
+  if (status.ok()) status = client.LookForStop();
+  if (status.ok()) status = client.KeepMemory();
   if (!status.ok()) return status;
   summary.errors = client.errors();
+  if (client.stop().stop) summary.stopped = client.stop().statements;
+  summary.control_steps = client.control_steps();
+  summary.memory_growth = client.memory().Growth();
+  summary.peak_bytes = client.memory().Peak();
   summary.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
 }

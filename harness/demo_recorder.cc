@@ -62,7 +62,8 @@ Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& ta
   return recorder;
 }
 
-Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNoise& noise) {
+Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNoise& noise,
+                                           Phrasing phrasing) {
   if (key.split == Split::kEvaluation) {
     return BadInput("demonstrations of the evaluation split are refused: they would be trained on");
   }
@@ -70,6 +71,9 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
   Result<Scenario> placed = task_->Place(*world_, key);
   if (!placed.ok()) return placed.status();
   r.scenario = *std::move(placed);
+  Result<std::string> instruction = InstructionOf(task_->info(), r.scenario, phrasing);
+  if (!instruction.ok()) return instruction.status();
+  r.scenario.instruction = *std::move(instruction);
   r.scene = task_->scene();
   r.cameras = cameras_;
   r.images.resize(cameras_.size());

@@ -85,7 +85,8 @@ class DemoRecorder {
                                                       int image_size, int replan_steps);
 
   // A failed or diverged episode is a recording that says so. BadInput for the evaluation split.
-  Result<DemoRecording> Record(const EpisodeKey& key, const DemoNoise& noise);
+  Result<DemoRecording> Record(const EpisodeKey& key, const DemoNoise& noise,
+                               Phrasing phrasing = Phrasing::kCanonical);
 
  private:
   DemoRecorder() = default;

@@ -21,7 +21,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "harness/demos.h"
+#include "harness/demo_config.h"
 #include "harness/hdf5_file.h"
 
 namespace kvla {
@@ -29,6 +29,10 @@ namespace kvla {
 // The settings that decide what a shard holds, apart from its episodes: as YAML, for its
 // attributes.
 std::string ShardSettings(const DemosConfig& config);
+
+// Whether the shard is there, whole, and holds at least its episodes. BadInput when the file there
+// was made with other settings or is no shard.
+Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard);
 
 // Writes one shard; nothing is seen under its name before Finish().
 class ShardWriter {

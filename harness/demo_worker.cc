@@ -30,6 +30,8 @@ class DemoWorker {
     const auto prepared = std::chrono::steady_clock::now();
     const Result<Split> split = ParseSplit(set.split);
     if (!split.ok()) return split.status();
+    const Result<Phrasing> phrasing = ParsePhrasing(config_.instructions);
+    if (!phrasing.ok()) return phrasing.status();
 
     Result<ShardWriter> writer = ShardWriter::Create(config_, shard, asset_root_);
     if (!writer.ok()) return writer.status();
@@ -39,7 +41,7 @@ class DemoWorker {
     for (int i = 0; probe ? !recorded && i < kProbeTries : i < shard.count; ++i) {
       const EpisodeKey key{*split, static_cast<uint64_t>(config_.seed), set.task, set.delay,
                            shard.first + static_cast<uint64_t>(i)};
-      Result<DemoRecording> recording = recorder_->Record(key, config_.noise);
+      Result<DemoRecording> recording = recorder_->Record(key, config_.noise, *phrasing);
       if (!recording.ok()) return recording.status();
       recorded = recording->success;
       if (Status status = writer->Add(*recording); !status.ok()) return status;

@@ -8,8 +8,8 @@
 
 #include "base/hash.h"
 #include "base/split.h"
-#include "harness/demos.h"
 #include "harness/policy_io.h"
+#include "harness/run_config.h"
 
 namespace kvla {
 namespace {
@@ -31,14 +31,19 @@ class Loop {
         renderer_(renderer),
         policy_(policy),
         scenario_(std::move(scenario)),
-        sink_(sink) {}
+        sink_(sink),
+        clock_(settings.clock, settings.control_rate_hz),
+        disturbance_(settings.disturbance, scenario_, &world) {}
 
   void Run();
 
  private:
   Status Start();
-  Status Infer(int step);
-  Status Act(int step, bool* done);
+  // Asks the policy; `stale` is how many control steps the world makes meanwhile.
+  Status Infer(int step, int* stale);
+  Status Act(int step, const Action& action, bool* done);
+  Action NextAction();  // of the chunk at hand
+  Action HoldAction();  // while there is no new one
   void Latch(const Progress& progress);
   void End(const Status& status, SteadyClock::time_point start);
 
@@ -51,10 +56,17 @@ class Loop {
   TraceSink* sink_;
 
   EpisodeBegin begin_;
+  Clock clock_;
+  Disturbance disturbance_;
   int inferences_ = 0;
   int steps_ = 0;
-  std::array<double, 3> origin_{};  // end effector at the last inference
-  std::vector<std::array<float, kTargetDim>> targets_;
+  // The chunk that the arm follows, and the one that it will follow when the world has caught up.
+  struct Chunk {
+    std::array<double, 3> origin{};  // end effector at its inference
+    std::vector<std::array<float, kTargetDim>> targets;
+  };
+  Chunk chunk_, coming_;
+  size_t next_target_ = 0;  // of chunk_
   std::vector<bool> stages_;
   Progress last_;
 };
@@ -76,7 +88,7 @@ Status Loop::Start() {
   return {};
 }
 
-Status Loop::Infer(int step) {
+Status Loop::Infer(int step, int* stale) {
   InferenceEvent event;
   event.index = inferences_++;
   event.control_step = step;
@@ -90,16 +102,23 @@ Status Loop::Infer(int step) {
   }
   event.latency.render_ms = Milliseconds(begin);
 
-  const Proprioception proprio = world_.Proprio();
+  const Proprioception proprio = disturbance_.Sense(world_.Proprio());
   FrameInput input;
   for (const Image& image : images) input.images.emplace_back(image.rgb);
   input.proprio = ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
+  const SteadyClock::time_point asked = SteadyClock::now();
   Result<Inference> inference = policy_.infer(input);
   if (!inference.ok()) return inference.status().In("policy");
+  if (clock_.kind() == ClockKind::kWall) event.think_s = Milliseconds(asked) / 1000;
+  if (clock_.kind() == ClockKind::kSimulated && settings_.think_s) {
+    event.think_s = settings_.think_s(event.index, *inference);
+  }
+  *stale = std::min(clock_.StepsDuring(event.think_s), scenario_.horizon_steps - step);
+  event.stale_steps = *stale;
+  event.late = clock_.Late(event.think_s);
   if (inference->targets.empty()) return InternalError("the policy returned no targets");
-  origin_ = proprio.ee.position;
-  targets_ = inference->targets;
-  for (const auto& target : targets_) {
+  coming_ = {proprio.ee.position, inference->targets};
+  for (const auto& target : coming_.targets) {
     for (const float value : target) {
       if (!std::isfinite(value)) {
         return InternalError(fmt::format("the policy returned {} at control step {}", value, step));
@@ -118,6 +137,7 @@ Status Loop::Infer(int step) {
   event.kv_transient_bytes = inference->kv_transient_bytes;
   event.cached_tokens = inference->cached_tokens;
   event.flops = inference->flops;
+  event.attention = inference->attention;
   for (const ChunkDecision& decision : inference->changes) {
     event.changes.push_back({decision.chunk, static_cast<ChunkState>(decision.action),
                              decision.score, static_cast<uint8_t>(decision.reason)});
@@ -131,13 +151,23 @@ Status Loop::Infer(int step) {
   return {};
 }
 
-Status Loop::Act(int step, bool* done) {
-  const auto& target = targets_[std::min(static_cast<size_t>(step % policy_.config.replan_steps),
-                                         targets_.size() - 1)];
-  const Action action =
-      ActionForTarget(world_.EndEffector(),
-                      {origin_[0] + target[0], origin_[1] + target[1], origin_[2] + target[2]},
-                      {target[3], target[4], target[5]}, target[6]);
+Action Loop::NextAction() {
+  const auto& [origin, targets] = chunk_;
+  const auto& target = targets[std::min(next_target_++, targets.size() - 1)];
+  return ActionForTarget(world_.EndEffector(),
+                         {origin[0] + target[0], origin[1] + target[1], origin[2] + target[2]},
+                         {target[3], target[4], target[5]}, target[6]);
+}
+
+Action Loop::HoldAction() {
+  if (!chunk_.targets.empty()) return NextAction();  // the last target, again and again
+  Action still;
+  still.value[kActionDim - 1] = -1;  // the gripper starts open
+  return still;
+}
+
+Status Loop::Act(int step, const Action& action, bool* done) {
+  disturbance_.Push();
   if (Status status = world_.Step(action); !status.ok()) return status;
   steps_ = step + 1;
   task_.Update(world_, scenario_);
@@ -189,14 +219,30 @@ void Loop::Run() {
   const SteadyClock::time_point start = SteadyClock::now();
   Status status = Start();
   bool done = false;
+  int stale = 0;  // control steps to make before the coming chunk is there
+  int fresh = 0;  // control steps left of the chunk at hand
   for (int step = 0; status.ok() && !done && step < scenario_.horizon_steps; ++step) {
-    const bool inference_due = step % policy_.config.replan_steps == 0;
+    const bool inference_due = stale == 0 && fresh == 0;
     if (settings_.before_step && settings_.before_step(inference_due) == StepVerdict::kStop) {
       status = Status(StatusCode::kCancelled, "stopped by the viewer");
       break;
     }
-    if (inference_due) status = Infer(step);
-    if (status.ok()) status = Act(step, &done);
+    if (inference_due) {
+      status = Infer(step, &stale);
+      fresh = policy_.config.replan_steps;
+      if (!status.ok()) break;
+    }
+    if (stale > 0) {
+      --stale;
+      status = Act(step, HoldAction(), &done);
+      continue;
+    }
+    if (fresh == policy_.config.replan_steps) {
+      chunk_ = std::move(coming_);
+      next_target_ = 0;
+    }
+    --fresh;
+    status = Act(step, NextAction(), &done);
   }
   End(status, start);
 }
@@ -224,6 +270,7 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
                     ? task.scene().string()
                     : task.scene().lexically_relative(settings.asset_root).string();
   begin.cache_policy = settings.cache.policy;
+  begin.disturbance = DisturbanceName(settings.disturbance);
   begin.horizon_steps = scenario.horizon_steps;
   begin.control_rate_hz = kControlRateHz;
   begin.replan_steps = policy.replan_steps;
@@ -235,6 +282,9 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
     begin.stages.push_back({stage.name, stage.kind == StageKind::kDecisive});
   }
   for (const CueInterval& cue : scenario.cues) begin.cues.push_back({cue.begin_s, cue.end_s});
+  if (const std::string warning = GeometryWarning(settings.cache, policy); !warning.empty()) {
+    begin.warnings.push_back(warning);
+  }
   if (scenario.decision_s >= 0) {
     const double period = policy.replan_steps * kControlPeriod;
     const std::string warning = CueCoverageWarning(
@@ -249,6 +299,9 @@ Status RunEpisode(const EpisodeSettings& settings, const Task& task, World& worl
                   Renderer& renderer, const PolicyPort& policy, TraceSink* sink) {
   Result<Scenario> scenario = task.Place(world, settings.key);
   if (!scenario.ok()) return scenario.status();
+  Result<std::string> instruction = InstructionOf(task.info(), *scenario, settings.phrasing);
+  if (!instruction.ok()) return instruction.status();
+  scenario->instruction = *std::move(instruction);
   task.Update(world, *scenario);
   Loop loop(settings, task, world, renderer, policy, *std::move(scenario), sink);
   loop.Run();

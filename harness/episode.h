@@ -14,8 +14,10 @@
 #include "policy/policy_config.h"
 #include "policy/vla.h"
 #include "results/trace.h"
+#include "sim/clock.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
+#include "tasks/disturbance.h"
 #include "tasks/task.h"
 
 namespace kvla {
@@ -38,6 +40,12 @@ struct EpisodeSettings {
   CacheConfig cache;
   std::filesystem::path asset_root;  // scenes are named relative to it
   EpisodeKey key;
+  Phrasing phrasing = Phrasing::kCanonical;
+  DisturbanceLevel disturbance = DisturbanceLevel::kNone;
+  ClockKind clock = ClockKind::kFrozen;
+  double control_rate_hz = kControlRateHz;  // see Clock
+  // Seconds that inference `index` takes under kSimulated.
+  std::function<double(int index, const Inference&)> think_s;
   bool steps = false;   // emit StepEvents
   bool states = false;  // with the state after the step
   bool images = false;  // InferenceEvents carry what the policy saw
@@ -50,7 +58,9 @@ struct EpisodeSettings {
 EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const EpisodeSettings& settings,
                         const PolicyConfig& policy);
 
-// Runs one episode with the frozen clock, from placement to its end. `world` must be of the task's
+// Runs one episode, from placement to its end. When the world goes on while the policy thinks, the
+// arm holds the last target that it was given (at the start: where it is), and each control step of
+// that counts as stale. `world` must be of the task's
 // scene and `renderer` of the world's model; both are reset, nothing of a previous episode stays.
 // Sends EpisodeBegin first and EpisodeEnd last, also when the episode ends in an error (physics
 // diverged, policy failed): that is an outcome, not a bad status. A bad status means that the

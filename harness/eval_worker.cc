@@ -1,11 +1,16 @@
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/machine.h"
 #include "harness/batch.h"
+#include "harness/episode_video.h"
 #include "harness/runner.h"
 #include "results/record_codec.h"
 #include "results/run_store.h"
+#include "results/video_rule.h"
 
 namespace kvla {
 
@@ -17,6 +22,7 @@ Message EvalSetup(const RunPlan& plan) {
           {"asset_root", plan.asset_root.string()},
           {"checkpoint", plan.checkpoint.string()},
           {"caches", caches},
+          {"recorded_ms", plan.recorded_ms},
           {"policy", PrintConfig(plan.policy)},
           {"max_blocks", plan.max_blocks}};
 }
@@ -26,17 +32,25 @@ Message EvalJobMessage(const EpisodeJob& job) {
           {"task", job.task},
           {"delay", job.delay},
           {"seed", job.seed},
-          {"weight", job.weight}};
+          {"weight", job.weight},
+          {"horizon_steps", job.horizon_steps},
+          {"max_inferences", job.max_inferences}};
 }
 
 EpisodeJob EvalJobFrom(const Message& message) {
-  return {message.at("arm").get<int>(), message.at("task").get<std::string>(),
+  return {message.at("arm").get<int>(),           message.at("task").get<std::string>(),
           message.at("delay").get<std::string>(), message.at("seed").get<int64_t>(),
-          message.at("weight").get<double>()};
+          message.at("weight").get<double>(),     message.at("horizon_steps").get<int>(),
+          message.at("max_inferences").get<int>()};
 }
 
 Message EvalAnswer(const EpisodeRecord& record, const std::string& gl_renderer) {
-  return {{"record", Message::binary(RecordToCbor(record))}, {"gl_renderer", gl_renderer}};
+  const MemoryUse memory = ReadMemoryUse();
+  return {{"record", Message::binary(RecordToCbor(record))},
+          {"gl_renderer", gl_renderer},
+          {"pid", getpid()},
+          {"resident_bytes", memory.resident_bytes},
+          {"peak_bytes", memory.peak_bytes}};
 }
 
 namespace {
@@ -54,6 +68,7 @@ Result<RunPlan> PlanFrom(const Message& setup) {
   plan.asset_root = setup.at("asset_root").get<std::string>();
   plan.checkpoint = setup.at("checkpoint").get<std::string>();
   plan.max_blocks = setup.at("max_blocks").get<int>();
+  setup.at("recorded_ms").get_to(plan.recorded_ms);
   for (const Message& text : setup.at("caches")) {
     CacheConfig cache;
     if (Status status = FromYaml(text, &cache); !status.ok()) return status;
@@ -70,15 +85,34 @@ Result<DoJob> PrepareEvalWorker(const Message& setup) {
   const Result<TraceLevel> level = ParseTraceLevel(plan->config.trace);
   if (!level.ok()) return level.status();
   EpisodeRunner::Options options;
-  options.steps = options.states = *level == TraceLevel::kFull;
+  options.steps = true;  // when stages were reached is always stored
+  options.states = *level == TraceLevel::kFull || plan->config.videos != "none";
+  // Inferences that are left of a probe; below 0: no end.
+  const auto left = std::make_shared<int>(-1);
+  options.before_step = [left](bool inference_due) {
+    if (!inference_due || *left < 0) return StepVerdict::kGo;
+    return (*left)-- == 0 ? StepVerdict::kStop : StepVerdict::kGo;
+  };
   Result<std::unique_ptr<EpisodeRunner>> made = EpisodeRunner::Create(*plan, std::move(options));
   if (!made.ok()) return made.status();
   std::shared_ptr<EpisodeRunner> runner = *std::move(made);
-  return DoJob([runner](const Message& message, const SendProgress&) -> Result<Message> {
+  const auto filmer = std::make_shared<EpisodeFilmer>(plan->asset_root);
+  return DoJob([runner, left, filmer](const Message& message,
+                                      const SendProgress&) -> Result<Message> {
     const EpisodeJob job = EvalJobFrom(message);
+    *left = job.max_inferences > 0 ? job.max_inferences : -1;
     EpisodeRecorder recorder;
     if (Status status = runner->Run(job, &recorder); !status.ok()) return status;
-    return EvalAnswer(recorder.Take(), runner->gl_renderer());
+    const EpisodeRecord record = recorder.Take();
+    Message answer = EvalAnswer(record, runner->gl_renderer());
+    const RunConfig& config = runner->plan().config;
+    if (job.max_inferences == 0 && WantsVideo(config.videos, config.videos_n,
+                                              job.seed - config.first_episode, record.end)) {
+      Result<std::string> video = filmer->Film(record);
+      if (!video.ok()) return video.status();
+      answer["video"] = Message::binary({video->begin(), video->end()});
+    }
+    return answer;
   });
 }
 

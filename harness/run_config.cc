@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/hash.h"
 #include "base/split.h"
 #include "base/text.h"
+#include "policy/text_encoder_files.h"
 #include "policy/vla.h"
 #include "sim/world.h"
 #include "tasks/task_list.h"
@@ -20,6 +22,23 @@ namespace {
 // Episodes of one task are run together in small groups, so that a worker seldom loads a scene and
 // a partial run still has some of every cell.
 constexpr int kGroup = 5;
+
+Status CheckClock(const RunArm& arm, RunPlan* plan) {
+  if (Status status = ValidateClock(arm.clock); !status.ok()) return status;
+  if (arm.clock.kind != "frozen" && arm.cache.policy == "oracle") {
+    return BadInput(
+        "'oracle' is told beforehand which inferences see the cue, which only the frozen clock "
+        "knows");
+  }
+  plan->recorded_ms.emplace_back();
+  if (arm.clock.recorded.empty()) return {};
+  Result<std::vector<double>> recorded =
+      RecordedLatency(ResolvePath(arm.clock.recorded, plan->asset_root),
+                      arm.clock.recorded_arm.empty() ? arm.name : arm.clock.recorded_arm);
+  if (!recorded.ok()) return recorded.status();
+  plan->recorded_ms.back() = *std::move(recorded);
+  return {};
+}
 
 Status CheckArms(const RunConfig& config, RunPlan* plan) {
   if (config.arms.empty()) return BadInput("'arms' is empty: nothing to compare");
@@ -42,8 +61,11 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
       cache.gate = gate.string();
     }
     plan->caches.push_back(std::move(cache));
+    if (Status status = CheckClock(arm, plan); !status.ok()) return status.In(where);
+    const std::string warning = GeometryWarning(arm.cache, plan->policy);
+    if (!warning.empty()) plan->warnings.push_back(where + ": " + warning);
   }
-  return {};
+  return CheckStopRule(config.stop_when, {names.begin(), names.end()}).In("stop_when");
 }
 
 // The tasks of a run with the delays spelled out.
@@ -94,6 +116,8 @@ Status MakeJobs(const std::vector<Cells>& cells, RunPlan* plan) {
   const RunConfig& config = plan->config;
   const Result<Split> split = ParseSplit(config.split);
   if (!split.ok()) return split.status();
+  const Result<Phrasing> phrasing = ParsePhrasing(config.instructions);
+  if (!phrasing.ok()) return phrasing.status();
   double total = 0;
   int longest = 0;
   for (int group = 0; group < config.episodes; group += kGroup) {
@@ -107,10 +131,14 @@ Status MakeJobs(const std::vector<Cells>& cells, RunPlan* plan) {
                                static_cast<uint64_t>(seed)};
           const Result<Scenario> scenario = cell.task->Draw(key);
           if (!scenario.ok()) return scenario.status();
+          const Result<std::string> instruction =
+              InstructionOf(cell.task->info(), *scenario, *phrasing);
+          if (!instruction.ok()) return instruction.status().In("instructions");
           longest = std::max(longest, scenario->horizon_steps);
           for (size_t arm = 0; arm < config.arms.size(); ++arm) {
             plan->jobs.push_back({static_cast<int>(arm), task, delay, seed,
-                                  static_cast<double>(scenario->horizon_steps)});
+                                  static_cast<double>(scenario->horizon_steps),
+                                  scenario->horizon_steps});
             total += scenario->horizon_steps;
           }
         }
@@ -120,11 +148,52 @@ Status MakeJobs(const std::vector<Cells>& cells, RunPlan* plan) {
   for (EpisodeJob& job : plan->jobs) {
     job.weight *= static_cast<double>(plan->jobs.size()) / total;
   }
+  plan->planned = static_cast<int>(plan->jobs.size());
   plan->max_blocks = (longest + plan->policy.replan_steps - 1) / plan->policy.replan_steps + 1;
   return {};
 }
 
+// One hash over the scene files of the run's tasks and what they include, by path.
+Result<std::string> HashAssets(const RunPlan& plan) {
+  std::vector<std::filesystem::path> folders = {plan.asset_root / "sim/models"};
+  std::vector<std::filesystem::path> files;
+  for (const RunTask& task : plan.config.tasks) {
+    folders.push_back(plan.asset_root / "tasks" / task.name);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(plan.asset_root / "tasks", error)) {
+    if (entry.is_regular_file(error)) files.push_back(entry.path());
+  }
+  for (const std::filesystem::path& folder : folders) {
+    std::filesystem::recursive_directory_iterator it(folder, error), end;
+    for (; !error && it != end; it.increment(error)) {
+      if (it->is_regular_file(error)) files.push_back(it->path());
+    }
+    error.clear();
+  }
+  std::sort(files.begin(), files.end());
+  std::string all;
+  for (const std::filesystem::path& file : files) {
+    if (file.extension() == ".cc" || file.extension() == ".h") continue;
+    const Result<std::string> hash = HashFileHex(file);
+    if (!hash.ok()) return hash;
+    all += file.lexically_relative(plan.asset_root).string() + ":" + *hash + "\n";
+  }
+  return HashHex(all);
+}
+
 }  // namespace
+
+std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy) {
+  if (cache.window_blocks == policy.window_blocks && cache.chunk_blocks == policy.chunk_blocks) {
+    return "";
+  }
+  return fmt::format(
+      "a window of {} blocks in chunks of {}, but the policy was trained with {} in chunks of {}: "
+      "tokens older than the window get other positions, under 'full' as well, so that this arm "
+      "compares another policy",
+      cache.window_blocks, cache.chunk_blocks, policy.window_blocks, policy.chunk_blocks);
+}
 
 std::filesystem::path ResolvePath(const std::string& path, const std::filesystem::path& root) {
   const std::filesystem::path given(path);
@@ -150,7 +219,36 @@ Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& as
   Result<std::vector<Cells>> cells = CheckTasks(plan);
   if (!cells.ok()) return cells.status();
   if (Status status = MakeJobs(*cells, &plan); !status.ok()) return status;
+  Result<std::string> assets = HashAssets(plan);
+  if (!assets.ok()) return assets.status();
+  plan.assets_hash = *std::move(assets);
   return plan;
+}
+
+Status TakeShard(int index, int count, RunPlan* plan) {
+  if (count < 1 || index < 1 || index > count) {
+    return BadInput(fmt::format("shard {}/{}: the first of {} is 1/{}, the last {}/{}", index,
+                                count, count, count, count, count));
+  }
+  const int64_t first = plan->config.first_episode;
+  std::erase_if(plan->jobs,
+                [&](const EpisodeJob& job) { return (job.seed - first) % count != index - 1; });
+  if (count > 1 && plan->config.stop_when.rule != "never") {
+    return BadInput("'stop_when' needs every episode as it ends: it cannot be used with shards");
+  }
+  plan->shard = fmt::format("{}/{}", index, count);
+  return {};
+}
+
+StopPlan StopPlanOf(const RunPlan& plan) {
+  StopPlan stop;
+  for (const RunArm& arm : plan.config.arms) stop.arms.push_back(arm.name);
+  std::set<std::pair<std::string, std::string>> cells;
+  for (const EpisodeJob& job : plan.jobs) cells.insert({job.task, job.delay});
+  stop.cells.assign(cells.begin(), cells.end());
+  stop.first_episode = plan.config.first_episode;
+  stop.episodes = plan.config.episodes;
+  return stop;
 }
 
 Result<std::string> CheckPolicies(const RunPlan& plan) {
@@ -159,6 +257,7 @@ Result<std::string> CheckPolicies(const RunPlan& plan) {
   std::string all = *hash;
   for (size_t arm = 0; arm < plan.caches.size(); ++arm) {
     Vla::Options options;
+    options.text_encoder = TextEncoderFolder(plan.asset_root);
     options.checkpoint = plan.checkpoint;
     options.cache = plan.caches[arm];
     options.device = plan.config.device;

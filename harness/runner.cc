@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/split.h"
+#include "policy/text_encoder_files.h"
 #include "tasks/task_list.h"
 
 namespace kvla {
@@ -14,10 +15,24 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   EpisodeSettings settings;
   settings.arm = plan.config.arms[arm].name;
   settings.cache = plan.caches[arm];
+  const ClockConfig& clock = plan.config.arms[arm].clock;
+  // PlanRun() checked the name.
+  settings.clock = *ParseClockKind(clock.kind);
+  settings.control_rate_hz = clock.control_rate_hz;
+  if (settings.clock == ClockKind::kSimulated) {
+    const LatencyModel model(clock, plan.recorded_ms[arm], plan.config.vla,
+                             plan.policy.tokens_per_block(), settings.cache.policy == "gated");
+    settings.think_s = [model](int index, const Inference& inference) {
+      return model.Seconds(index, inference.cached_tokens);
+    };
+  }
   // The key points into `job`: it must outlive the settings.
   // PlanRun() checked the split's name.
   settings.key = {*ParseSplit(plan.config.split), static_cast<uint64_t>(plan.config.seed), job.task,
                   job.delay, static_cast<uint64_t>(job.seed)};
+  // PlanRun() and the field list checked these names.
+  settings.phrasing = *ParsePhrasing(plan.config.instructions);
+  settings.disturbance = *ParseDisturbance(plan.config.disturbance);
   return settings;
 }
 
@@ -26,6 +41,7 @@ Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan
   for (const CacheConfig& cache : runner->plan_.caches) {
     Vla::Options vla_options;
     vla_options.checkpoint = plan.checkpoint;
+    vla_options.text_encoder = TextEncoderFolder(plan.asset_root);
     vla_options.cache = cache;
     vla_options.device = plan.config.device;
     vla_options.max_blocks = plan.max_blocks;
@@ -75,6 +91,9 @@ Result<EpisodeRecord> LostRecord(const RunPlan& plan, const EpisodeJob& job,
   settings.asset_root = plan.asset_root;
   Result<Scenario> scenario = (*task)->Draw(settings.key);
   if (!scenario.ok()) return scenario.status();
+  Result<std::string> instruction = InstructionOf((*task)->info(), *scenario, settings.phrasing);
+  if (!instruction.ok()) return instruction.status();
+  scenario->instruction = *std::move(instruction);
   EpisodeRecord record;
   record.begin = BeginEvent(**task, *scenario, settings, plan.policy);
   record.end.id = record.begin.id;

@@ -39,6 +39,9 @@ class EpisodeRunner {
   std::string gl_renderer() const { return renderer_ ? renderer_->gl_renderer() : ""; }
   bool software_gl() const { return renderer_ && renderer_->software(); }
   const RunPlan& plan() const { return plan_; }
+  // For a person's hand between control steps; null before the first Run().
+  World* world() { return world_.get(); }
+  Vla* policy(int arm) { return policies_[static_cast<size_t>(arm)].get(); }
 
  private:
   EpisodeRunner(RunPlan plan, Options options)

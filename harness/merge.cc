@@ -1,0 +1,148 @@
+#include "harness/merge.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/config_io.h"
+#include "harness/run_config.h"
+#include "results/run_store.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What all parts share, see RunIdentity().
+constexpr const char* kShared[] = {"config",  "config_hash", "checkpoint_hash",
+                                   "version", "commit",      "assets_hash"};
+
+// One part, open for reading.
+struct Part {
+  fs::path folder;
+  RunStore store;
+  RunMeta meta;
+  std::vector<EpisodeRow> rows;
+};
+
+Result<Part> OpenPart(const fs::path& folder) {
+  Result<RunStore> store = RunStore::Open(folder, RunStore::Mode::kReadOnly);
+  if (!store.ok()) return store.status();
+  Result<RunMeta> meta = store->Meta();
+  if (!meta.ok()) return meta.status();
+  Result<std::vector<EpisodeRow>> rows = store->Episodes();
+  if (!rows.ok()) return rows.status();
+  return Part{folder, std::move(*store), *std::move(meta), *std::move(rows)};
+}
+
+// The arms whose outcome depends on how fast the machine was.
+std::set<std::string> WallArms(const RunConfig& config) {
+  std::set<std::string> arms;
+  for (const RunArm& arm : config.arms) {
+    if (arm.clock.kind == "wall") arms.insert(arm.name);
+  }
+  return arms;
+}
+
+Status CheckOutcomes(const std::vector<Part>& parts, const std::set<std::string>& wall_arms) {
+  std::map<EpisodeId, std::pair<const Part*, const EpisodeRow*>> seen;
+  for (const Part& part : parts) {
+    for (const EpisodeRow& row : part.rows) {
+      const auto [first, fresh] = seen.try_emplace(row.id, &part, &row);
+      const auto& [other, was] = first->second;
+      if (fresh || wall_arms.contains(row.id.arm)) continue;
+      if (was->outcome == row.outcome && was->state_hash == row.state_hash) continue;
+      return BadInput(fmt::format("{} ended as {} (state {}) in {} and as {} (state {}) in {}",
+                                  ToString(row.id), was->outcome, was->state_hash,
+                                  other->folder.string(), row.outcome, row.state_hash,
+                                  part.folder.string()));
+    }
+  }
+  return {};
+}
+
+// All values of one key, each once.
+std::string Gather(const std::vector<Part>& parts, const std::string& key) {
+  std::set<std::string> seen;
+  std::string all;
+  for (const Part& part : parts) {
+    const auto found = part.meta.find(key);
+    if (found == part.meta.end() || !seen.insert(found->second).second) continue;
+    all += (all.empty() ? "" : " | ") + found->second;
+  }
+  return all;
+}
+
+// Folders beside the database: videos.
+Status CopyFolders(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(from, error)) {
+    if (!entry.is_directory(error)) continue;
+    fs::copy(entry.path(), to / entry.path().filename(),
+             fs::copy_options::recursive | fs::copy_options::skip_existing, error);
+    if (error) return IoError(fmt::format("{}: {}", entry.path().string(), error.message()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>& runs) {
+  std::vector<Part> parts;
+  for (const fs::path& run : runs) {
+    std::error_code error;
+    if (fs::equivalent(run, out, error)) {
+      return BadInput(fmt::format("{} is the folder to merge into", run.string()));
+    }
+    Result<Part> part = OpenPart(run);
+    if (!part.ok()) return part.status();
+    parts.push_back(*std::move(part));
+  }
+  if (parts.empty()) return BadInput("no runs to merge");
+  RunMeta shared;
+  for (const char* key : kShared) shared[key] = parts[0].meta[key];
+  for (const Part& part : parts) {
+    if (Status status = part.store.CheckMeta(shared); !status.ok()) return status;
+  }
+  RunConfig config;
+  const Result<ConfigNode> node = ParseYaml(shared["config"], "(the runs' config)", false);
+  if (!node.ok()) return node.status();
+  if (Status status = ParseConfig(*node, &config); !status.ok()) return status;
+  const Result<TraceLevel> level = ParseTraceLevel(config.trace);
+  if (!level.ok()) return level.status();
+  if (Status status = CheckOutcomes(parts, WallArms(config)); !status.ok()) return status;
+
+  RunMeta identity = shared, facts = parts[0].meta;
+  identity["shard"] = "1/1";
+  for (const auto& [key, value] : identity) facts.erase(key);
+  for (const char* key : {"cpu", "gl_renderer", "device"}) facts[key] = Gather(parts, key);
+  facts["merged"] = std::to_string(parts.size());
+  Result<RunStore> store = RunStore::OpenOrCreate(out, identity, facts);
+  if (!store.ok()) return store.status();
+  Result<std::set<EpisodeId>> done = store->Done();
+  if (!done.ok()) return done.status();
+
+  MergeSummary summary;
+  summary.planned = std::atoi(parts[0].meta["planned"].c_str());
+  for (const Part& part : parts) {
+    for (const EpisodeRow& row : part.rows) {
+      if (!done->insert(row.id).second) continue;
+      const Result<EpisodeRecord> record = part.store.Episode(row.id);
+      if (!record.ok()) return record.status();
+      if (Status status = store->WriteEpisode(*record, *level); !status.ok()) return status;
+      ++summary.added;
+    }
+    if (Status status = CopyFolders(part.folder, out); !status.ok()) return status;
+  }
+  const Result<std::vector<EpisodeRow>> rows = store->Episodes();
+  if (!rows.ok()) return rows.status();
+  summary.episodes = static_cast<int>(rows->size());
+  for (const EpisodeRow& row : *rows) summary.errors += row.is_error() ? 1 : 0;
+  return summary;
+}
+
+}  // namespace kvla

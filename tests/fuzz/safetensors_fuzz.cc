@@ -1,0 +1,19 @@
+// Safetensors: any bytes are tensors within the file, or BadInput.
+#include <cstdint>
+
+#include "kv_efficient/safetensors.h"
+#include "tests/fuzz/scratch_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const kvla::FuzzFolder folder;
+  const auto file = kvla::ReadSafetensors(folder.Write("x.safetensors", data, size));
+  if (!file.ok()) return 0;
+  // Reads every byte of every tensor.
+  for (const auto& [name, tensor] : file->tensors) {
+    volatile char last = 0;
+    const char* bytes = static_cast<const char*>(tensor.const_data_ptr());
+    for (size_t i = 0; i < tensor.nbytes(); ++i) last = bytes[i];
+    (void)last;
+  }
+  return 0;
+}
