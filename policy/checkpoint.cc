@@ -20,6 +20,10 @@ constexpr char kWeightsFile[] = "model.safetensors";
 
 }  // namespace
 
+bool IsHead(const std::string& parameter) {
+  return parameter.substr(0, parameter.find('.')).ends_with("_head");
+}
+
 Status CheckPolicyConfig(const PolicyConfig& c) {
   if (c.cameras.empty() || c.cameras.size() != c.camera_tokens.size()) {
     return BadInput(fmt::format("cameras lists {} names and camera_tokens {} numbers: one a camera",
@@ -35,16 +39,16 @@ Status CheckPolicyConfig(const PolicyConfig& c) {
         "head's width even",
         c.hidden_size, c.num_heads, c.num_kv_heads));
   }
+  if (c.reads_sentences() && !c.vocabulary.empty()) {
+    return BadInput("text: minilm reads sentences, so vocabulary must be empty");
+  }
   if (c.image_size % 8 != 0) {
     return BadInput(fmt::format("image_size {} must be a multiple of 8", c.image_size));
   }
   return {};
 }
 
-  if (c.reads_sentences() && !c.vocabulary.empty()) {
-    return BadInput("text: minilm reads sentences, so vocabulary must be empty");
-  }
-Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
+Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::string>* fresh_heads) {
   const fs::path weights_path = folder / kWeightsFile;
   for (const fs::path& path : {folder / kConfigFile, weights_path}) {
     std::error_code error;
@@ -64,6 +68,12 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder) {
   auto parameters = checkpoint.net->named_parameters();
   for (auto& item : parameters) {
     const auto found = file->tensors.find(item.key());
+    const bool fits = found != file->tensors.end() && found->second.sizes() == item.value().sizes();
+    if (!fits && fresh_heads != nullptr && IsHead(item.key())) {
+      fresh_heads->push_back(item.key());
+      if (found != file->tensors.end()) file->tensors.erase(found);
+      continue;
+    }
     if (found == file->tensors.end()) {
       return BadInput(fmt::format("{}: tensor '{}' is missing", weights_path.string(), item.key()));
     }

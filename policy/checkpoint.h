@@ -18,14 +18,20 @@ struct Checkpoint {
 };
 
 // BadInput: a file is missing, cut short or malformed, a tensor is missing, unknown or of another
-// shape than the config says. Nothing is loaded in part.
-Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder);
+// shape than the config says. Nothing is loaded in part, but that a trainer may give `fresh_heads`:
+// tensors of heads that the file lacks or has in another shape then keep fresh weights and are
+// named there.
+Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
+                                  std::vector<std::string>* fresh_heads = nullptr);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.
 Status SaveCheckpoint(const std::filesystem::path& folder, VlaNet& net,
                       const std::map<std::string, std::string>& notes,
                       torch::Dtype type = torch::kFloat32);
+
+// Whether a parameter of VlaNet belongs to a head: those may be trained anew on a given trunk.
+bool IsHead(const std::string& parameter);
 
 // BadInput when sizes contradict each other.
 Status CheckPolicyConfig(const PolicyConfig& config);

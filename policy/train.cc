@@ -1,6 +1,7 @@
 #include "policy/train.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -54,6 +55,7 @@ class Trainer {
   TrainHooks hooks_;
   DemoCorpus train_, validation_;
   std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
+  std::vector<std::string> fresh_;  // tensors of heads that init_from did not have
   VlaNet net_{nullptr};
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
@@ -92,7 +94,7 @@ Status Trainer::Prepare() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   if (!config_.init_from.empty()) {
-    Result<Checkpoint> start = LoadCheckpoint(config_.init_from);
+    Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
     if (!start.ok()) return start.status();
     config_.policy = start->config;
     net_ = start->net;
@@ -115,7 +117,11 @@ Status Trainer::Prepare() {
   train_.GroupBy(mix);
   validation_.GroupBy(mix);
   std::vector<torch::Tensor> matrices, vectors;
-  for (const torch::Tensor& p : net_->parameters()) (p.dim() > 1 ? matrices : vectors).push_back(p);
+  for (const auto& item : net_->named_parameters()) {
+    torch::Tensor p = item.value();
+    p.set_requires_grad(!config_.heads_only || IsHead(item.key()));
+    if (p.requires_grad()) (p.dim() > 1 ? matrices : vectors).push_back(p);
+  }
   const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
   std::vector<torch::optim::OptimizerParamGroup> groups;
   groups.emplace_back(matrices,

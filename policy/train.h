@@ -36,6 +36,7 @@ struct TrainConfig {
   double places_weight = 1.0;
   double decision_weight = 1.0;
   double end_share = 0.5;
+  bool heads_only = false;
   bool bf16 = true;
   bool half_file = true;
   int threads = 2;
@@ -70,6 +71,7 @@ struct TrainConfig {
       "weight of blocks with an open decision in the action and waypoint losses");
     v("end_share", end_share, Range{0.0, 1.0},
       "share of sub-histories that end where the episode ends");
+    v("heads_only", heads_only, "train the heads on the frozen trunk of init_from");
     v("bf16", bf16, "bfloat16 autocast");
     v("half_file", half_file, "write model.safetensors in float16");
     v("threads", threads, Range{1, 256}, "LibTorch threads");

@@ -1,6 +1,7 @@
 #include "policy/vla_net.h"
 
 #include <cmath>
+#include <iterator>
 #include <string>
 
 #include "kv_efficient/kv_cache.h"
@@ -16,10 +17,39 @@ constexpr double kEmbeddingSpread = 0.5;
 const double kTextScale = std::sqrt(static_cast<double>(kTextEmbeddingSize));
 constexpr int kHeadWidth = 256;
 constexpr int kPlaceDim = 3;
-constexpr int kMotionDim = 6;
+constexpr int kAimDim = 3 * kPlaceDim;
+constexpr int kMotionDim = 6, kPlaneDim = 2;
+constexpr double kReaches[] = {0.02, 0.06, 0.2};  // metres that an action chunk may go
+constexpr int kNumReaches = std::size(kReaches);
+constexpr int kActionDim = kMotionDim - kPlaneDim + 1 + kNumReaches;  // z, rotation, gripper, paces
+constexpr double kAimScale = 3.0;     // beside a block of about unit spread
+constexpr double kAimNear = 0.02;     // metres: where an approach slows down
+constexpr double kAimNowhere = 1e-3;  // no direction below
 // Centres and spreads that bring the workspace's proprioception to about unit scale.
 constexpr float kProprioCentre[kProprioDim] = {0.5F, 0.0F, 0.2F, 0, 0, 0, 0.04F};
 constexpr float kProprioSpread[kProprioDim] = {0.12F, 0.15F, 0.12F, 0.2F, 0.2F, 0.2F, 0.03F};
+
+// A waypoint as the action head reads it: offset, nearness, direction. [..., 3] -> [..., kAimDim]
+torch::Tensor Aim(const torch::Tensor& waypoint) {
+  const torch::Tensor distance = waypoint.norm(2, -1, /*keepdim=*/true);
+  return kAimScale *
+         torch::cat({waypoint, torch::tanh(waypoint * (VlaNetImpl::kWaypointScale / kAimNear)),
+                     waypoint / (distance + kAimNowhere)},
+                    -1);
+}
+
+// The way towards a waypoint in the plane, cut at each of kReaches.
+// [..., 3] -> [..., 1, kReaches, 2]
+torch::Tensor Approaches(const torch::Tensor& waypoint) {
+  const torch::Tensor way =
+      waypoint.narrow(-1, 0, kPlaneDim).unsqueeze(-2) * VlaNetImpl::kWaypointScale;  // metres
+  const torch::Tensor distance = way.norm(2, -1, /*keepdim=*/true).clamp_min(kAimNowhere);
+  const torch::Tensor reach =
+      torch::tensor(torch::ArrayRef<double>(kReaches), way.options()).unsqueeze(-1);
+  return (way * torch::minimum(reach / distance, torch::ones_like(distance)) /
+          VlaNetImpl::kPositionScale)
+      .unsqueeze(-3);
+}
 
 }  // namespace
 
@@ -75,9 +105,9 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
       register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));
   places_head_ = register_module(
       "places_head", torch::nn::Linear(block_width, kPlaceDim * config.num_target_classes));
-  waypoint_head_ = register_module("waypoint_head", two_layers(block_width + kPlaceDim, kPlaceDim));
-  action_head_ = register_module("action_head", two_layers(block_width + 2 * kPlaceDim,
-                                                           config.replan_steps * (kMotionDim + 1)));
+  waypoint_head_ = register_module("waypoint_head", two_layers(block_width, kPlaceDim + 1));
+  action_head_ = register_module(
+      "action_head", two_layers(block_width + kAimDim, config.replan_steps * kActionDim));
 }
 
 torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
@@ -123,13 +153,23 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   const torch::Tensor index =
       torch::one_hot(looked_up, config_.num_target_classes).to(outputs.places.dtype());
   outputs.goal = (outputs.places * index.unsqueeze(-1)).sum(-2);
-  const torch::Tensor aimed = torch::cat({block, outputs.goal.to(block.dtype())}, -1);
-  outputs.waypoint = waypoint_head_->forward(aimed);
+  // The way leads to the goal or elsewhere. That this is a choice and not one more input of the
+  // head matters: a demonstrator's motion gives the goal away, and the head read just that.
+  const torch::Tensor way = waypoint_head_->forward(block).to(torch::kFloat32);
+  const torch::Tensor elsewhere = way.narrow(-1, 0, kPlaceDim);
+  const torch::Tensor to_goal = torch::sigmoid(way.narrow(-1, kPlaceDim, 1));
+  outputs.waypoint = elsewhere + to_goal * (outputs.goal.to(torch::kFloat32) - elsewhere);
   const torch::Tensor actions =
-      action_head_->forward(torch::cat({aimed, outputs.waypoint.to(block.dtype())}, -1))
-          .unflatten(-1, {config_.replan_steps, kMotionDim + 1});
-  outputs.motion = actions.narrow(-1, 0, kMotionDim);
-  outputs.gripper = actions.select(-1, kMotionDim);
+      action_head_->forward(torch::cat({block, Aim(outputs.waypoint).to(block.dtype())}, -1))
+          .unflatten(-1, {config_.replan_steps, kActionDim})
+          .to(torch::kFloat32);
+  // In the plane the motion leads towards the waypoint, however far: nothing else could tell the
+  // head to follow its own past.
+  const torch::Tensor pace =
+      actions.narrow(-1, kActionDim - kNumReaches, kNumReaches).unsqueeze(-1);
+  const torch::Tensor plane = (pace * Approaches(outputs.waypoint)).sum(-2);
+  outputs.motion = torch::cat({plane, actions.narrow(-1, 0, kMotionDim - kPlaneDim)}, -1);
+  outputs.gripper = actions.select(-1, kMotionDim - kPlaneDim);
   return outputs;
 }
 
