@@ -79,6 +79,11 @@ class CachePolicy {
   virtual int64_t transient_bytes() const { return 0; }
   // Work of one PlanLeaving, for the cost report.
   virtual double plan_flops() const { return 0; }
+  // From the next plan on; what was decided stays.
+  void SetRetention(float threshold, int budget_chunks) {
+    rule_.threshold = threshold;
+    rule_.budget_chunks = budget_chunks;
+  }
 
  protected:
   virtual ReasonCode reason(bool kept) const {

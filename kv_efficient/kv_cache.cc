@@ -74,6 +74,7 @@ void KvCache::Reset(const EpisodeFacts& facts) {
   log_.clear();
   taken_ = 0;
   mass_.clear();
+  received_.clear();
 }
 
 Status KvCache::AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v) {
@@ -103,6 +104,8 @@ Status KvCache::BeginBlock() {
   stats_.attend_ms = stats_.gate_ms = stats_.compact_ms = 0;
   stats_.gate_flops = 0;
   stats_.transient_bytes = 0;
+  stats_.report_ms = 0;
+  if (report_) received_.assign(geometry_.layers * (1 + chunks_.size()), 0);
   return {};
 }
 
@@ -159,14 +162,21 @@ at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
       b = FusedAttention(together ? far_query_ : far_query_.narrow(1, h, 1), far);
     }
     MergeAttended(a, b, h, geometry_.group(), &out);
-    if (!mass_.empty())
+    if (mass_.empty() && !report_) continue;
+    double took_ms = 0;
+    {
+      const Timer report(&took_ms);
       AddMass(layer, near, far, h, step, b.out.defined() ? torch::logaddexp(a.lse, b.lse) : a.lse);
+    }
+    if (mass_.empty()) stats_.report_ms += took_ms;
   }
   return out.transpose(0, 1);
 }
 
 void KvCache::AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
                       const at::Tensor& lse) {
+  const auto queries = static_cast<float>(geometry_.heads * geometry_.tokens_per_block);
+  float* row = report_ ? &received_[layer * (1 + chunks_.size())] : nullptr;
   const auto add = [&](const at::Tensor& query, const LaneView& view, auto chunk_of) {
     if (view.tokens == 0) return;
     const at::Tensor mass = KeyMass(query.narrow(1, head, heads), view, lse)
@@ -176,7 +186,8 @@ void KvCache::AddMass(int layer, const LaneView& near, const LaneView& far, int 
     for (int h = 0; h < heads; ++h) {
       for (int t = 0; t < view.tokens; ++t, ++m) {
         const int chunk = chunk_of(head + h, t);
-        if (chunk >= 0) mass_[chunk] += *m;
+        if (chunk >= 0 && !mass_.empty()) mass_[chunk] += *m;
+        if (report_) row[1 + chunk] += *m / queries;
       }
     }
   };

@@ -40,6 +40,7 @@ struct CacheStats {
   double gate_ms = 0;           // the policy's own planning
   double compact_ms = 0;        // turning back, summaries, moves, pages
   double gate_flops = 0;        // of the planning done in the last block
+  double report_ms = 0;         // of ReportAttention(), in none of the others
 };
 
 // Not thread-safe. Attention runs in inference mode; f32.
@@ -54,6 +55,7 @@ class KvCache {
   // Starts an episode; nothing of the one before remains.
   void Reset(const EpisodeFacts& facts);
   Needs needs() const { return policy_->needs(); }
+  CachePolicy& policy() { return *policy_; }
   // k, v [kv_heads, n, head_dim] un-rotated, n <= geometry.instruction_tokens; before the first
   // block.
   Status AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v);
@@ -67,6 +69,12 @@ class KvCache {
   at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
   // The oldest chunk leaves if it is time: the policy plans, the store applies.
   Status EndBlock();
+
+  // For people who watch: attention also says what each chunk receives, on its own time.
+  void ReportAttention(bool on) { report_ = on; }
+  // Of the last block, if asked for: [layers, 1 + chunks], the share of all queries' attention that
+  // the instruction and then each chunk received; a row sums to 1.
+  const std::vector<float>& received() const { return received_; }
 
   int blocks() const { return store_->blocks(); }  // complete blocks
   const CacheStats& stats() const { return stats_; }
@@ -107,6 +115,8 @@ class KvCache {
   std::vector<DecisionEvent> log_;
   size_t taken_ = 0;         // of log_, by TakeChangedDecisions
   std::vector<float> mass_;  // by chunk, when the policy needs it
+  bool report_ = false;
+  std::vector<float> received_;
 };
 
 // Attention of the instruction tokens among themselves: all see all, at one position.

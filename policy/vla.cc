@@ -85,7 +85,9 @@ torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
 void Vla::Impl::Measure(Inference* inference) const {
   const CacheStats& stats = cache->stats();
   inference->attend_ms = stats.attend_ms;
+  inference->attend_ms -= stats.report_ms;
   inference->linear_ms -= stats.attend_ms;
+  inference->attention = cache->received();
   inference->gate_ms = stats.gate_ms;
   inference->compact_ms = stats.compact_ms;
   inference->kv_live_bytes = stats.live_bytes;
@@ -193,6 +195,12 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     return InternalError(fmt::format("policy: {}", e.what()));
   }
 }
+
+void Vla::SetRetention(double threshold, int budget_chunks) {
+  impl_->cache->policy().SetRetention(static_cast<float>(threshold), budget_chunks);
+}
+
+void Vla::ReportAttention(bool on) { impl_->cache->ReportAttention(on); }
 
 const PolicyConfig& Vla::config() const { return impl_->config; }
 int Vla::instruction_tokens() const { return impl_->instruction_tokens; }

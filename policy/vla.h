@@ -47,6 +47,8 @@ struct Inference {
   int cached_tokens = 0;
   double flops = 0;
   std::vector<ChunkDecision> changes;  // decisions made at this inference
+  // [layers, 1 + chunks], see KvCache::received(); empty unless Vla::ReportAttention.
+  std::vector<float> attention;
 };
 
 // A loaded checkpoint with one cache method inside its attention. Not thread-safe; one instance a
@@ -55,9 +57,9 @@ class Vla {
  public:
   struct Options {
     std::filesystem::path checkpoint;  // folder with config.yaml and model.safetensors
+    std::filesystem::path text_encoder;  // folder of the sentence encoder, for text: minilm
     CacheConfig cache;
     std::string device = "cpu";  // "cpu" or "cuda"
-    std::filesystem::path text_encoder;  // folder of the sentence encoder, for text: minilm
     int threads = 1;             // LibTorch threads an operation; process-wide
     int max_blocks = 512;        // capacity: the longest episode, in inferences
   };
@@ -71,6 +73,12 @@ class Vla {
   Status BeginEpisode(const EpisodeContext& context);
   // REQUIRES: BeginEpisode was called.
   Result<Inference> Infer(const FrameInput& input);
+
+  // Changes the retention rule of the cache from its next decision on; the episode is then not
+  // comparable with others.
+  void SetRetention(double threshold, int budget_chunks);
+  // Inferences say what each chunk receives of the attention, for people who watch.
+  void ReportAttention(bool on);
 
   const PolicyConfig& config() const;
   int instruction_tokens() const;  // of the current episode

@@ -24,7 +24,11 @@ void CommandQueue::Push(ViewerCommand command) {
 }
 
 bool CommandQueue::TryPop(ViewerCommand* command) {
-  return WaitPop(command, std::chrono::milliseconds(0));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (queue_.empty()) return false;
+  *command = queue_.front();
+  queue_.pop_front();
+  return true;
 }
 
 bool CommandQueue::WaitPop(ViewerCommand* command, std::chrono::milliseconds timeout) {

@@ -5,6 +5,7 @@
 #include <EGL/eglext.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace kvla {
@@ -65,14 +66,15 @@ struct Renderer::Gl {
     }
   }
 
-  Status Draw(const World& world, mjvCamera camera, int width, int height, Image* out) {
+  Status Draw(const World& world, mjvCamera camera, int width, int height, Image* out,
+              const mjvPerturb* perturb = nullptr) {
     if (width < 1 || height < 1 || width > max_width || height > max_height) {
       return BadInput(
           fmt::format("an image of {}x{} was asked for; this renderer makes 1x1 to {}x{}", width,
                       height, max_width, max_height));
     }
     if (!MakeCurrent()) return EglError("eglMakeCurrent");
-    mjv_updateScene(world.model(), world.data(), &option, nullptr, &camera, mjCAT_ALL, &scene);
+    mjv_updateScene(world.model(), world.data(), &option, perturb, &camera, mjCAT_ALL, &scene);
     const mjrRect viewport = {0, 0, width, height};
     mjr_render(viewport, &scene, &render);
     const size_t row = 3 * static_cast<size_t>(width);
@@ -186,9 +188,34 @@ Status Renderer::Render(const World& world, const std::string& camera, int width
 }
 
 Status Renderer::RenderFree(const World& world, const mjvCamera& camera, int width, int height,
-                            Image* out) {
+                            Image* out, const Marks& marks) {
   out->camera = "free";
-  return gl_->Draw(world, camera, width, height, out);
+  const mjvOption plain = gl_->option;
+  gl_->option.flags[mjVIS_CONTACTPOINT] = marks.contacts;
+  gl_->option.flags[mjVIS_CONTACTFORCE] = marks.forces;
+  gl_->option.frame = marks.frames ? mjFRAME_BODY : mjFRAME_NONE;
+  mjvPerturb perturb;
+  mjv_defaultPerturb(&perturb);
+  perturb.select = marks.body > 0 && marks.body < world.model()->nbody ? marks.body : 0;
+  std::copy(marks.pull_at.begin(), marks.pull_at.end(), perturb.localpos);
+  if (marks.pulled) {
+    perturb.active = mjPERT_TRANSLATE;
+    std::copy(marks.pull_to.begin(), marks.pull_to.end(), perturb.refselpos);
+  }
+  gl_->option.flags[mjVIS_SELECT] = perturb.select > 0;
+  const Status status = gl_->Draw(world, camera, width, height, out, &perturb);
+  gl_->option = plain;
+  return status;
+}
+
+int Renderer::BodyAt(const World& world, const mjvCamera& camera, double aspect, double x, double y,
+                     std::array<double, 3>* hit) {
+  mjvCamera from = camera;
+  mjv_updateScene(world.model(), world.data(), &gl_->option, nullptr, &from, mjCAT_ALL,
+                  &gl_->scene);
+  int geom = -1, flex = -1, skin = -1;
+  return mjv_select(world.model(), world.data(), &gl_->option, aspect, x, y, &gl_->scene,
+                    hit->data(), &geom, &flex, &skin);
 }
 
 }  // namespace kvla

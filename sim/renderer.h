@@ -4,6 +4,7 @@
 
 #include <mujoco/mujoco.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -40,8 +41,24 @@ class Renderer {
   // Draws from a camera of the model. Fills `out` (reused across calls) with the top row first.
   // REQUIRES: `world` was made from the same MJCF file as `model` of Create().
   Status Render(const World& world, const std::string& camera, int width, int height, Image* out);
+  // What the viewer draws over the scene.
+  struct Marks {
+    bool contacts = false, forces = false, frames = false;
+    int body = -1;        // marked as selected
+    bool pulled = false;  // with an arrow from `pull_at` (in the body's frame) to `pull_to` (world)
+    std::array<double, 3> pull_at{}, pull_to{};
+  };
   // The same from a camera that the caller steers (the viewer's).
-  Status RenderFree(const World& world, const mjvCamera& camera, int width, int height, Image* out);
+  Status RenderFree(const World& world, const mjvCamera& camera, int width, int height, Image* out,
+                    const Marks& marks);
+  Status RenderFree(const World& world, const mjvCamera& camera, int width, int height,
+                    Image* out) {
+    return RenderFree(world, camera, width, height, out, Marks());
+  }
+  // The body under the point (x, y) of a picture with this aspect ratio, in [0, 1] from the lower
+  // left, and where it was hit; -1: nothing there.
+  int BodyAt(const World& world, const mjvCamera& camera, double aspect, double x, double y,
+             std::array<double, 3>* hit);
 
  private:
   struct Gl;  // EGL handles and MuJoCo's scene and context

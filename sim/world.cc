@@ -68,7 +68,39 @@ World::~World() {
   mj_deleteModel(model_);
 }
 
+Status World::Pull(const Hand& hand) {
+  if (hand.body < 1 || hand.body >= model_->nbody || model_->body_weldid[hand.body] == 0) {
+    return BadInput(fmt::format("{}: body {} cannot be pulled", path_.string(), hand.body));
+  }
+  Release();
+  hand_ = hand;
+  return {};
+}
+
+void World::Release() {
+  if (hand_.has_value()) mju_zero(data_->xfrc_applied + 6 * hand_->body, 6);
+  hand_.reset();
+}
+
+// As MuJoCo's simulate pulls: critically damped, with the body's mass.
+void World::ApplyHand() {
+  const int body = hand_->body;
+  mjtNum offset[3], point[3], velocity[6], lever[3];
+  mju_mulMatVec3(offset, data_->xmat + 9 * body, hand_->point.data());
+  mju_add3(point, data_->xpos + 3 * body, offset);
+  mj_objectVelocity(model_, data_, mjOBJ_XBODY, body, velocity, 0);
+  const double stiffness = model_->vis.map.stiffness, mass = model_->body_mass[body];
+  mjtNum* force = data_->xfrc_applied + 6 * body;
+  for (int i = 0; i < 3; ++i) {
+    force[i] = mass * (stiffness * (hand_->target[i] - point[i]) -
+                       2 * std::sqrt(stiffness) * velocity[3 + i]);
+  }
+  mju_sub3(lever, point, data_->xipos + 3 * body);
+  mju_cross(force + 3, lever, force);
+}
+
 Status World::Reset() {
+  hand_.reset();
   mj_resetData(model_, data_);
   std::copy(initial_rgba_.begin(), initial_rgba_.end(), model_->geom_rgba);
   arm_->GoHome(data_);
@@ -82,6 +114,7 @@ Status World::Step(const Action& action) {
   arm_->Begin(data_, action);
   for (int i = 0; i < kSubsteps; ++i) {
     arm_->Apply(data_, i);
+    if (hand_.has_value()) ApplyHand();
     mj_step(model_, data_);
     for (int w = 0; w < mjNWARNING; ++w) {
       if (data_->warning[w].number > before[w]) {

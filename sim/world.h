@@ -4,9 +4,11 @@
 
 #include <mujoco/mujoco.h>
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +37,16 @@ class World {
   // in the message) or a number stopped being finite; the world is then unusable until Reset() or
   // RestoreState().
   Status Step(const Action& action);
+
+  // A hand that pulls a body: a damped spring from a point of it to a place, until Release() or
+  // Reset(). BadInput for a body that is not there or cannot move.
+  struct Hand {
+    int body = 0;
+    std::array<double, 3> point{};   // in the body's frame, metres
+    std::array<double, 3> target{};  // in the world, metres
+  };
+  Status Pull(const Hand& hand);
+  void Release();
 
   // Everything that the next Step() depends on, and nothing else (mjSTATE_INTEGRATION).
   std::vector<double> SaveState() const;
@@ -80,6 +92,9 @@ class World {
   mjModel* model_ = nullptr;
   mjData* data_ = nullptr;
   std::unique_ptr<Arm> arm_;
+  void ApplyHand();
+
+  std::optional<Hand> hand_;
   std::vector<float> initial_rgba_;  // model geom colours as loaded
   mutable std::vector<double> scratch_;
 };

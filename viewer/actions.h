@@ -13,14 +13,28 @@ namespace kvla {
 enum class ViewerAction {
   kPlayPause,
   kStep,
+  kStepBack,
   kInference,
-  kBack,
-  kForward,
-  kLive,
+  kInferenceBack,
+  kStart,
+  kNewest,
+  kCue,
+  kDivergence,
+  kLoop,
   kRestart,
   kNext,
+  kPrevious,
   kSlower,
   kFaster,
+  kOtherArm,
+  kNextCamera,
+  kPreviousCamera,
+  kFreeCamera,
+  kContacts,
+  kForces,
+  kFrames,
+  kLight,
+  kPicture,
   kHelp,
   kQuit,
 };
@@ -28,7 +42,8 @@ enum class ViewerAction {
 struct Shortcut {
   ViewerAction action;
   ImGuiKeyChord chord;
-  const char* keys;  // as the help writes them
+  const char* keys;   // as the help writes them
+  const char* group;  // heading in the help
   const char* help;
 };
 
@@ -41,6 +56,12 @@ void HandleShortcuts(PanelContext& context);
 
 // The speeds that slower and faster step through, times real time; 0: as fast as it goes.
 std::span<const double> Speeds();
+
+// Shows another episode; says so when that fails.
+void Choose(PanelContext& context, const Pick& pick);
+
+// The seeds that the feed has for what is shown.
+std::vector<int64_t> SeedsOf(const Feed& feed);
 
 }  // namespace kvla
 

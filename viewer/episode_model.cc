@@ -47,6 +47,7 @@ void EpisodeModel::On(const EpisodeBegin& begin) {
   inferences_.clear();
   steps_.clear();
   stages_.clear();
+  commands_.clear();
   for (const TraceStage& stage : begin_.stages) stages_.push_back({stage, std::nullopt});
   time_s_ = 0;
 }
@@ -67,11 +68,8 @@ void EpisodeModel::Grow(int block) {
     chunk->end_s = (last + 1) * replan_period_s();
     chunk->cue = false;
     // A frame shows the moment it was taken, not the time up to the next one.
-    for (const TraceCue& cue : begin_.cues) {
-      for (int b = chunk->first_block; b <= last; ++b) {
-        const double t = b * replan_period_s();
-        chunk->cue = chunk->cue || (t >= cue.begin_s - 1e-9 && t < cue.end_s - 1e-9);
-      }
+    for (int b = chunk->first_block; b <= last; ++b) {
+      chunk->cue = chunk->cue || CueAt(b * replan_period_s());
     }
   }
 }
@@ -85,7 +83,9 @@ void EpisodeModel::On(const InferenceEvent& event) {
         {event.index, change.action, change.score, change.reason});
   }
   inferences_.push_back({event.index, event.time_s, event.latency, event.kv_live_bytes,
-                         event.kv_reserved_bytes, event.cached_tokens, event.flops, event.images});
+                         event.kv_reserved_bytes, event.cached_tokens, event.flops, event.think_s,
+                         event.stale_steps, event.late, event.action_chunk, event.attention,
+                         event.images});
   time_s_ = std::max(time_s_, event.time_s);
 }
 
@@ -105,6 +105,8 @@ void EpisodeModel::On(const EpisodeEnd& end) {
   end_ = end;
   MarkStages(end.stages, std::max(time_s_, end.steps * control_period_s()));
 }
+
+void EpisodeModel::On(const CommandEvent& command) { commands_.push_back(command); }
 
 void EpisodeModel::MarkStages(const std::vector<bool>& reached, double time_s) {
   for (size_t i = 0; i < std::min(reached.size(), stages_.size()); ++i) {
@@ -129,20 +131,52 @@ const InferencePoint* EpisodeModel::ImagesAt(double time_s) const {
   return point;
 }
 
+bool EpisodeModel::CueAt(double time_s) const {
+  return std::any_of(begin_.cues.begin(), begin_.cues.end(), [time_s](const TraceCue& cue) {
+    return time_s >= cue.begin_s - 1e-9 && time_s < cue.end_s - 1e-9;
+  });
+}
+
+int EpisodeModel::FrameOf(const ChunkTrack& chunk) const {
+  for (int b = chunk.first_block; b <= chunk.last_block; ++b) {
+    if (CueAt(b * replan_period_s())) return b;
+  }
+  return chunk.first_block;
+}
+
 const TraceImage* EpisodeModel::Thumbnail(const ChunkTrack& chunk) const {
   const InferencePoint* found = nullptr;
   for (const InferencePoint& point : inferences_) {
     if (point.index > chunk.last_block) break;
     if (point.index < chunk.first_block || point.images.empty()) continue;
     // In a cue's chunk the frame worth a look is one that shows the cue.
-    bool shows_cue = false;
-    for (const TraceCue& cue : begin_.cues) {
-      shows_cue = shows_cue || (point.time_s >= cue.begin_s && point.time_s < cue.end_s);
-    }
-    if (shows_cue) return &point.images.front();
+    if (CueAt(point.time_s)) return &point.images.front();
     if (found == nullptr) found = &point;
   }
   return found == nullptr ? nullptr : &found->images.front();
+}
+
+const CommandEvent* EpisodeModel::SettingAt(const std::string& name, double time_s) const {
+  const CommandEvent* found = nullptr;
+  for (const CommandEvent& command : commands_) {
+    if (command.name != name || command.control_step * control_period_s() > time_s + 1e-9) continue;
+    found = &command;
+  }
+  return found;
+}
+
+int EpisodeModel::AttentionLayers(const InferencePoint& point) const {
+  const auto row = static_cast<size_t>(2 + point.index / begin_.chunk_blocks);
+  return point.attention.size() % row == 0 ? static_cast<int>(point.attention.size() / row) : 0;
+}
+
+double EpisodeModel::AttentionOf(const InferencePoint& point, int chunk, int layer) const {
+  const int row = 2 + point.index / begin_.chunk_blocks, layers = AttentionLayers(point);
+  if (layers == 0 || chunk + 1 >= row || layer >= layers) return -1;
+  if (layer >= 0) return point.attention[layer * row + chunk + 1];
+  double sum = 0;
+  for (int l = 0; l < layers; ++l) sum += point.attention[l * row + chunk + 1];
+  return sum / layers;
 }
 
 int EpisodeModel::CountAt(int inference, ChunkState state) const {
@@ -152,26 +186,38 @@ int EpisodeModel::CountAt(int inference, ChunkState state) const {
       }));
 }
 
+int EpisodeModel::TokensOf(const ChunkTrack& chunk, int inference) const {
+  if (chunk.first_block > inference) return 0;
+  const int blocks = std::min(inference, chunk.last_block) - chunk.first_block + 1;
+  switch (chunk.StateAt(inference)) {
+    case ChunkState::kWindow:
+    case ChunkState::kWhole:
+      return blocks * begin_.tokens_per_block;
+    case ChunkState::kCompressed:
+      return begin_.tokens_per_block;  // one summary per token slot
+    case ChunkState::kDropped:
+      return 0;
+  }
+  return 0;
+}
+
+double EpisodeModel::BytesOf(const ChunkTrack& chunk, int inference) const {
+  const InferencePoint* point = InferenceAt(inference * replan_period_s());
+  if (point == nullptr || point->cached_tokens <= 0) return 0;
+  return static_cast<double>(point->kv_live_bytes) / point->cached_tokens *
+         TokensOf(chunk, inference);
+}
+
 TokenShares EpisodeModel::TokensAt(int inference) const {
   TokenShares tokens;
   tokens.instruction = begin_.instruction_tokens;
   for (const ChunkTrack& chunk : chunks_) {
     if (chunk.first_block > inference) break;
-    const int blocks = std::min(inference, chunk.last_block) - chunk.first_block + 1;
-    const int all = blocks * begin_.tokens_per_block;
-    switch (chunk.StateAt(inference)) {
-      case ChunkState::kWindow:
-        tokens.window += all;
-        break;
-      case ChunkState::kWhole:
-        tokens.whole += all;
-        break;
-      case ChunkState::kCompressed:
-        tokens.compressed += begin_.tokens_per_block;
-        break;
-      case ChunkState::kDropped:
-        break;
-    }
+    const ChunkState state = chunk.StateAt(inference);
+    int& share = state == ChunkState::kWindow  ? tokens.window
+                 : state == ChunkState::kWhole ? tokens.whole
+                                               : tokens.compressed;
+    share += TokensOf(chunk, inference);
   }
   return tokens;
 }

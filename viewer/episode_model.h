@@ -44,7 +44,12 @@ struct InferencePoint {
   int64_t kv_reserved_bytes = 0;
   int cached_tokens = 0;
   double flops = 0;
-  std::vector<TraceImage> images;  // empty where the trace had none
+  double think_s = 0;  // under a clock that does not wait, see InferenceEvent
+  int stale_steps = 0;
+  bool late = false;
+  std::vector<float> action_chunk;  // [n, 7], the policy's targets; may be empty
+  std::vector<float> attention;     // [layers, 1 + chunks], see InferenceEvent; may be empty
+  std::vector<TraceImage> images;   // empty where the trace had none
 };
 
 struct StepPoint {
@@ -78,6 +83,7 @@ class EpisodeModel {
   const std::vector<InferencePoint>& inferences() const { return inferences_; }
   const std::vector<StepPoint>& steps() const { return steps_; }
   const std::vector<StageMark>& stages() const { return stages_; }
+  const std::vector<CommandEvent>& commands() const { return commands_; }
   // Episodes begun since the start.
   int episodes() const { return episodes_; }
   // A new number at each event.
@@ -97,10 +103,24 @@ class EpisodeModel {
   const InferencePoint* ImagesAt(double time_s) const;
   // The first kept image of a chunk's frames, or null.
   const TraceImage* Thumbnail(const ChunkTrack& chunk) const;
+  // The frame block of a chunk that is worth a look: the first that shows a cue, else the first.
+  int FrameOf(const ChunkTrack& chunk) const;
+  // A cue was lit at that moment.
+  bool CueAt(double time_s) const;
+  // The last value that a person set for a setting up to a moment; null: none.
+  const CommandEvent* SettingAt(const std::string& name, double time_s) const;
+
+  // The share of an inference's attention that a chunk received: in one layer, or (-1) the mean
+  // over all. `chunk` -1: the instruction. Negative: not known.
+  double AttentionOf(const InferencePoint& point, int chunk, int layer = -1) const;
+  int AttentionLayers(const InferencePoint& point) const;  // 0: none known
 
   // Numbers of chunks by state, and tokens, as of an inference.
   int CountAt(int inference, ChunkState state) const;
   TokenShares TokensAt(int inference) const;
+  // What a chunk takes in the cache; bytes from what a cached token takes now (mean over lanes).
+  int TokensOf(const ChunkTrack& chunk, int inference) const;
+  double BytesOf(const ChunkTrack& chunk, int inference) const;
   // Bytes that the whole history would take, from the bytes a cached token takes now; 0: unknown.
   double FullBytesAt(const InferencePoint& point) const;
   // A percentile of the total latency over the inferences, `p` in [0, 100]; 0 without any.
@@ -111,6 +131,7 @@ class EpisodeModel {
   void On(const InferenceEvent& event);
   void On(const StepEvent& event);
   void On(const EpisodeEnd& end);
+  void On(const CommandEvent& command);
   void Grow(int block);  // makes chunks up to the one that holds `block`
   void MarkStages(const std::vector<bool>& reached, double time_s);
 
@@ -121,6 +142,7 @@ class EpisodeModel {
   std::vector<InferencePoint> inferences_;
   std::vector<StepPoint> steps_;
   std::vector<StageMark> stages_;
+  std::vector<CommandEvent> commands_;
   int episodes_ = 0;
   int64_t revision_ = 0;
   double time_s_ = 0;

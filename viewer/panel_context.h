@@ -4,15 +4,19 @@
 
 #include <imgui.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
-#include "results/command_queue.h"
-#include "results/trace.h"
+#include "viewer/cue_story.h"
 #include "viewer/episode_model.h"
+#include "viewer/feed.h"
 #include "viewer/scene_thread.h"
 
 namespace kvla {
@@ -20,10 +24,23 @@ namespace kvla {
 // What the trace does not say; each may be empty.
 struct ViewerHooks {
   std::filesystem::path asset_root;  // EpisodeBegin::scene is relative to it
-  std::function<SceneDressing(const EpisodeBegin&)> dressing;
+  std::function<std::shared_ptr<const SceneScript>(const EpisodeBegin&)> script;
   std::function<std::optional<double>(const EpisodeBegin&)> threshold;  // of the gate's score
   std::function<std::string(uint8_t)> reason;                           // of a ChunkChange
-  std::function<BoundedTraceRing::Counts()> counts;                     // of a live trace
+  // FLOPs of an inference's attention over so many tokens.
+  std::function<double(const EpisodeBegin&, double tokens)> attention_flops;
+  std::vector<std::string> cameras;  // of the policy, to render stored states again
+  int image_size = 0;
+  std::filesystem::path export_folder = ".";
+};
+
+// One episode on display.
+struct Lane {
+  EpisodeModel model;
+  int episode = 0;     // model.episodes() when the rest was asked for
+  int64_t serial = 0;  // another one for every episode ever shown
+  std::shared_ptr<const SceneScript> script;
+  std::optional<double> threshold;  // as configured
 };
 
 // What the person has chosen.
@@ -32,32 +49,59 @@ struct ViewState {
   double speed = 1;    // times real time; 0: as fast as it goes
   bool follow = true;  // the playhead stands at the newest event
   double playhead_s = 0;
+  bool loop = false;
+  size_t lane = 0;  // whose details are shown
+  bool light = false;
   bool show_help = false;
+  bool reset_layout = false;
   bool quit = false;
+  FreeCamera free;
+  int camera = 0;  // 0: the free one; else of ViewerHooks::cameras
+  SceneOverlay overlay;
+  std::string export_window;  // to be written as PNG at the end of the frame; "all": everything
+  bool film_wanted = false;   // the episode as MP4
+  std::string message;        // for a few seconds
+  double message_until_s = 0;
 };
 
 struct PanelContext {
-  const EpisodeModel& model;
+  std::vector<Lane>& lanes;
   ViewState& state;
-  CommandQueue* commands;  // null: nothing to control
+  Feed& feed;
   const ViewerHooks& hooks;
-  std::optional<double> threshold;
+  SceneThread& scenes;
   std::map<std::string, ImVec4>& rects;  // where controls were drawn (x0 y0 x1 y1): for tests
 
-  double playhead_s() const { return state.follow ? model.time_s() : state.playhead_s; }
+  Lane& lane() const { return lanes[std::min(state.lane, lanes.size() - 1)]; }
+  const EpisodeModel& model() const { return lane().model; }
+  // The newest moment that every lane has reached, or the end of the longest when all have ended.
+  double newest_s() const;
+  double playhead_s() const { return state.follow ? newest_s() : state.playhead_s; }
+  double end_s() const;  // of the longest lane
   // The inference that the playhead stands in, or -1.
-  int inference() const {
+  int inference(const EpisodeModel& model) const {
     const InferencePoint* point = model.InferenceAt(playhead_s());
     return point == nullptr ? -1 : point->index;
   }
+  int inference() const { return inference(model()); }
+  // In force at the playhead: a person may have changed it.
+  std::optional<double> threshold(const Lane& lane) const;
+  CueStory story(const Lane& lane) const {
+    return TellCue(lane.model, inference(lane.model), threshold(lane), hooks.reason);
+  }
   // Right end of the time axes: grows in steps, so that cells stay legible.
   double axis_end_s() const;
-  void Send(ViewerCommandKind kind, double value = 0) {
-    if (commands != nullptr) commands->Push({kind, value});
-  }
+  void Seek(double time_s);  // moves the playhead
+  void Send(ViewerCommandKind kind, double value = 0);
+  // The state that frame block `inference` of a lane was seen in; an empty scene: not stored.
+  SceneRequest FrameScene(const Lane& lane, int inference) const;
+  void Say(const std::string& message);
   // Remembers where the last item was drawn.
   void Mark(const std::string& name);
 };
+
+// "gated_recall_color_long_seed3", for files; two lanes: the arms of both.
+std::string FileStem(std::span<const Lane> lanes);
 
 }  // namespace kvla
 

@@ -10,17 +10,22 @@ namespace kvla {
 namespace {
 
 constexpr double kRadians = 3.14159265358979323846 / 180;
+constexpr int kMaxPolicyImage = 256;  // pixels a side, as PolicyConfig allows
 
-// The world and renderer of the scene drawn last; lives on the scene's thread.
+// The world and renderers of the scene drawn last; lives on the scene's thread.
 struct Stage {
   std::filesystem::path scene;
   std::unique_ptr<World> world;
   std::unique_ptr<Renderer> renderer;  // after `world`: it borrows its model
+  std::unique_ptr<Renderer> policy;    // made when first needed
+  SceneRequest at;                     // whose state the world is in
 
   Status Open(const std::filesystem::path& path) {
     if (world != nullptr && scene == path) return {};
+    policy.reset();
     renderer.reset();
     world.reset();
+    at = {};
     auto loaded = World::Load(path);
     if (!loaded.ok()) return loaded.status();
     world = std::move(*loaded);
@@ -35,18 +40,85 @@ struct Stage {
     return {};
   }
 
-  Status Draw(const SceneRequest& request, Image* image) {
+  // Puts the world where the request wants it.
+  Status Restore(const SceneRequest& request) {
     if (Status opened = Open(request.scene); !opened.ok()) return opened;
-    if (Status restored = world->RestoreState(*request.state); !restored.ok()) return restored;
-    if (request.dressing != nullptr && *request.dressing) (*request.dressing)(*world);
+    const SceneScript* script = request.script.get();
+    if (at.scene == request.scene && at.state == request.state && at.script == request.script) {
+      return {};
+    }
+    at = {};
+    if (request.state != nullptr) {
+      if (Status restored = world->RestoreState(*request.state); !restored.ok()) return restored;
+    } else if (script != nullptr && script->place) {
+      script->place(*world);
+    } else if (Status reset = world->Reset(); !reset.ok()) {
+      return reset;
+    }
+    if (script != nullptr && script->dress) script->dress(*world);
+    at.scene = request.scene;
+    at.state = request.state;
+    at.script = request.script;
+    return {};
+  }
+
+  mjvCamera CameraOf(const SceneRequest& request) const {
     mjvCamera camera;
     mjv_defaultCamera(&camera);
+    if (!request.camera.empty()) {
+      if (const auto id = world->CameraId(request.camera); id.ok()) {
+        camera.type = mjCAMERA_FIXED;
+        camera.fixedcamid = *id;
+        return camera;
+      }
+    }
     camera.type = mjCAMERA_FREE;
-    std::copy(request.camera.look_at.begin(), request.camera.look_at.end(), camera.lookat);
-    camera.distance = request.camera.distance;
-    camera.azimuth = request.camera.azimuth;
-    camera.elevation = request.camera.elevation;
-    return renderer->RenderFree(*world, camera, request.width, request.height, image);
+    std::copy(request.free.look_at.begin(), request.free.look_at.end(), camera.lookat);
+    camera.distance = request.free.distance;
+    camera.azimuth = request.free.azimuth;
+    camera.elevation = request.free.elevation;
+    return camera;
+  }
+
+  Status Draw(const SceneRequest& request, Image* image) {
+    if (Status restored = Restore(request); !restored.ok()) return restored;
+    if (request.as_policy) {
+      if (policy == nullptr) {
+        auto made = Renderer::Create(world->model(), kMaxPolicyImage, kMaxPolicyImage);
+        if (!made.ok()) return made.status();
+        policy = std::move(*made);
+      }
+      return policy->Render(*world, request.camera, request.width, request.height, image);
+    }
+    const SceneOverlay& overlay = request.overlay;
+    if (overlay.contacts || overlay.forces) mj_forward(world->model(), world->data());
+    Renderer::Marks marks;
+    marks.contacts = overlay.contacts;
+    marks.forces = overlay.forces;
+    marks.frames = overlay.frames;
+    marks.body = overlay.selected;
+    marks.pulled = overlay.pull_to.has_value();
+    marks.pull_at = overlay.pull_at;
+    marks.pull_to = overlay.pull_to.value_or(marks.pull_to);
+    return renderer->RenderFree(*world, CameraOf(request), request.width, request.height, image,
+                                marks);
+  }
+
+  ScenePick Pick(const SceneRequest& request, double x, double y) {
+    ScenePick pick;
+    if (!Restore(request).ok()) return pick;
+    const double aspect = static_cast<double>(request.width) / request.height;
+    pick.body = renderer->BodyAt(*world, CameraOf(request), aspect, x, y, &pick.world);
+    if (pick.body < 0) return pick;
+    const mjModel* model = world->model();
+    const mjData* data = world->data();
+    if (const char* name = mj_id2name(model, mjOBJ_BODY, pick.body)) pick.name = name;
+    pick.movable = model->body_weldid[pick.body] != 0;
+    mjtNum offset[3], local[3];
+    mju_sub3(offset, pick.world.data(), data->xpos + 3 * pick.body);
+    mju_mulMatTVec3(local, data->xmat + 9 * pick.body, offset);
+    std::copy(local, local + 3, pick.local.begin());
+    return pick;
   }
 };
 
@@ -68,6 +140,25 @@ void FreeCamera::Zoom(double steps) {
   distance = std::clamp(distance * std::exp(-0.1 * steps), 0.2, 6.0);
 }
 
+std::array<double, 3> FreeCamera::Drag(const std::array<double, 3>& point, double dx,
+                                       double dy) const {
+  const double a = azimuth * kRadians, e = elevation * kRadians;
+  const std::array<double, 3> forward = {std::cos(e) * std::cos(a), std::cos(e) * std::sin(a),
+                                         std::sin(e)};
+  const std::array<double, 3> right = {std::sin(a), -std::cos(a), 0};
+  const std::array<double, 3> up = {-std::sin(e) * std::cos(a), -std::sin(e) * std::sin(a),
+                                    std::cos(e)};
+  double depth = 0;
+  for (int i = 0; i < 3; ++i) {
+    depth += forward[i] * (point[i] - (look_at[i] - distance * forward[i]));
+  }
+  // MuJoCo's default field of view is 45 degrees.
+  const double height = 2 * std::max(depth, 0.05) * std::tan(22.5 * kRadians);
+  std::array<double, 3> moved{};
+  for (int i = 0; i < 3; ++i) moved[i] = height * (right[i] * dx - up[i] * dy);
+  return moved;
+}
+
 SceneThread::SceneThread() : thread_([this] { Run(); }) {}
 
 SceneThread::~SceneThread() {
@@ -79,30 +170,47 @@ SceneThread::~SceneThread() {
   thread_.join();
 }
 
-void SceneThread::Request(SceneRequest request) {
-  if (request.state == nullptr || request.width <= 0 || request.height <= 0) return;
+void SceneThread::Request(int slot, SceneRequest request) {
+  if (request.width <= 0 || request.height <= 0) return;
+  if (request.state == nullptr && request.script == nullptr) return;
   request.width = std::min(request.width, kMaxSceneWidth);
   request.height = std::min(request.height, kMaxSceneHeight);
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (request == request_) return;
-    request_ = std::move(request);
-    waiting_ = true;
+    Slot& s = slots_[slot];
+    if (request == s.request) return;
+    s.request = std::move(request);
+    s.waiting = true;
   }
   wake_.notify_one();
 }
 
-bool SceneThread::Take(Image* image) {
+bool SceneThread::Take(int slot, Image* image) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!fresh_) return false;
-  fresh_ = false;
-  std::swap(*image, image_);
+  Slot& s = slots_[slot];
+  if (!s.fresh) return false;
+  s.fresh = false;
+  std::swap(*image, s.image);
   return true;
+}
+
+void SceneThread::RequestPick(SceneRequest request, double x, double y) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    pick_wanted_ = PickRequest{std::move(request), x, y};
+  }
+  wake_.notify_one();
+}
+
+std::optional<ScenePick> SceneThread::TakePick() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(picked_, std::nullopt);
 }
 
 bool SceneThread::idle() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return !waiting_ && !busy_;
+  return !busy_ && std::none_of(slots_.begin(), slots_.end(),
+                                [](const auto& slot) { return slot.second.waiting; });
 }
 
 std::string SceneThread::error() const {
@@ -115,25 +223,50 @@ std::string SceneThread::gl_renderer() const {
   return gl_renderer_;
 }
 
+int64_t SceneThread::drawn() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return drawn_;
+}
+
 void SceneThread::Run() {
   Stage stage;
   Image drawn;
   std::unique_lock<std::mutex> lock(mutex_);
+  // Slots take turns.
+  const auto next = [this] {
+    const auto waits = [](const auto& slot) { return slot.second.waiting; };
+    const auto start = slots_.upper_bound(last_slot_);
+    const auto found = std::find_if(start, slots_.end(), waits);
+    return found != slots_.end() ? found : std::find_if(slots_.begin(), slots_.end(), waits);
+  };
   while (true) {
-    wake_.wait(lock, [this] { return quit_ || waiting_; });
+    wake_.wait(lock, [&] { return quit_ || pick_wanted_.has_value() || next() != slots_.end(); });
     if (quit_) return;
-    const SceneRequest request = request_;
-    waiting_ = false;
     busy_ = true;
+    if (pick_wanted_.has_value()) {
+      const PickRequest wanted = *std::exchange(pick_wanted_, std::nullopt);
+      lock.unlock();
+      ScenePick pick = stage.Pick(wanted.request, wanted.x, wanted.y);
+      lock.lock();
+      picked_ = std::move(pick);
+      busy_ = false;
+      continue;
+    }
+    const auto at = next();
+    last_slot_ = at->first;
+    Slot& slot = at->second;  // a map's elements stay where they are
+    const SceneRequest request = slot.request;
+    slot.waiting = false;
     lock.unlock();
     const Status status = stage.Draw(request, &drawn);
     lock.lock();
     busy_ = false;
+    ++drawn_;
     error_ = status.message();
     if (stage.renderer != nullptr) gl_renderer_ = stage.renderer->gl_renderer();
     if (status.ok()) {
-      std::swap(image_, drawn);
-      fresh_ = true;
+      std::swap(slot.image, drawn);
+      slot.fresh = true;
     }
   }
 }

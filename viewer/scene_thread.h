@@ -1,13 +1,15 @@
-// Draws the scene of a trace on a thread of its own, so that a slow software renderer never holds
-// up the window.
+// Draws scenes on a thread of its own, so that a slow software renderer never holds up the window.
 #ifndef KVLA_VIEWER_SCENE_THREAD_H_
 #define KVLA_VIEWER_SCENE_THREAD_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,9 +19,11 @@
 
 namespace kvla {
 
-// What the state of the physics does not hold (a lamp's colour): called after each restore, on
-// the scene's thread. May be empty.
-using SceneDressing = std::function<void(World&)>;
+// What a state of the physics does not hold. Called on the scene's thread; each may be empty.
+struct SceneScript {
+  std::function<void(World&)> place;  // puts the world at the episode's start
+  std::function<void(World&)> dress;  // after each restore: colours that follow from the state
+};
 
 // A camera that a hand steers: metres and degrees, as mjvCamera has them.
 struct FreeCamera {
@@ -32,16 +36,30 @@ struct FreeCamera {
   void Orbit(double dx, double dy);
   void Pan(double dx, double dy);
   void Zoom(double steps);  // positive: closer
+  // A move of the mouse in the camera's plane at the depth of `point`, as metres of the world.
+  std::array<double, 3> Drag(const std::array<double, 3>& point, double dx, double dy) const;
 
   bool operator==(const FreeCamera&) const = default;
 };
 
+struct SceneOverlay {
+  bool contacts = false, forces = false, frames = false;
+  int selected = -1;  // a body, marked
+  // Where its selected point (in the body's frame) is pulled to, world metres.
+  std::optional<std::array<double, 3>> pull_to;
+  std::array<double, 3> pull_at{};
+  bool operator==(const SceneOverlay&) const = default;
+};
+
 struct SceneRequest {
-  std::filesystem::path scene;  // MJCF
-  std::shared_ptr<const std::vector<double>> state;
-  std::shared_ptr<const SceneDressing> dressing;  // or null
-  FreeCamera camera;
-  int width = 0;  // pixels, at most kMaxSceneWidth x kMaxSceneHeight
+  std::filesystem::path scene;                       // MJCF
+  std::shared_ptr<const std::vector<double>> state;  // null: the start, by the script
+  std::shared_ptr<const SceneScript> script;         // or null
+  std::string camera;                                // of the model; empty: the free one
+  FreeCamera free;
+  SceneOverlay overlay;
+  bool as_policy = false;  // as the policy's cameras see it: without shadows
+  int width = 0;           // pixels, at most kMaxSceneWidth x kMaxSceneHeight
   int height = 0;
 
   bool operator==(const SceneRequest&) const = default;
@@ -50,7 +68,17 @@ struct SceneRequest {
 inline constexpr int kMaxSceneWidth = 1600;
 inline constexpr int kMaxSceneHeight = 1200;
 
-// All members are for one caller's thread.
+// What lies under a point of a picture.
+struct ScenePick {
+  int body = -1;  // 0: the ground; below: nothing
+  std::string name;
+  bool movable = false;
+  std::array<double, 3> world{};  // metres
+  std::array<double, 3> local{};  // in the body's frame
+};
+
+// All members are for one caller's thread. Pictures go by slot: a new request of a slot replaces
+// the one that still waits.
 class SceneThread {
  public:
   SceneThread();
@@ -58,31 +86,46 @@ class SceneThread {
   SceneThread(const SceneThread&) = delete;
   SceneThread& operator=(const SceneThread&) = delete;
 
-  // Asks for a picture; replaces a request that still waits; asking again for the same does
-  // nothing.
-  void Request(SceneRequest request);
-  // The newest picture, once. False if there is none that is new.
-  bool Take(Image* image);
+  // Asking again for the same does nothing.
+  void Request(int slot, SceneRequest request);
+  // The newest picture of a slot, once. False if there is none that is new.
+  bool Take(int slot, Image* image);
+  // Asks what lies at (x, y) of the picture, in [0, 1] from the lower left; TakePick answers once.
+  void RequestPick(SceneRequest request, double x, double y);
+  std::optional<ScenePick> TakePick();
   // Nothing waits, nothing is being drawn.
   bool idle() const;
   // Why the last request could not be drawn, or empty.
   std::string error() const;
   // What draws, once it is known.
   std::string gl_renderer() const;
+  // Pictures drawn since the start.
+  int64_t drawn() const;
 
  private:
+  struct Slot {
+    SceneRequest request;
+    bool waiting = false, fresh = false;
+    Image image;
+  };
+  struct PickRequest {
+    SceneRequest request;
+    double x = 0, y = 0;
+  };
+
   void Run();
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool quit_ = false;
-  bool waiting_ = false;
   bool busy_ = false;
-  bool fresh_ = false;
-  SceneRequest request_;
-  Image image_;
+  std::map<int, Slot> slots_;
+  int last_slot_ = -1;
+  std::optional<PickRequest> pick_wanted_;
+  std::optional<ScenePick> picked_;
   std::string error_;
   std::string gl_renderer_;
+  int64_t drawn_ = 0;
   std::thread thread_;
 };
 

@@ -47,7 +47,11 @@ void ApplyTheme(bool light, float scale) {
     style.Colors[ImGuiCol_Border] = ImVec4(0.25f, 0.26f, 0.28f, 1.0f);
   }
   ImPlotStyle& plot = ImPlot::GetStyle();
+  // Light as text on dark ground needs another blue than dark on light.
+  style.Colors[ImGuiCol_TextLink] =
+      light ? ImVec4(0.0f, 0.3f, 0.6f, 1.0f) : ImVec4(0.55f, 0.8f, 1.0f, 1.0f);
   plot.PlotPadding = ImVec2(6, 4);
+  plot.PlotMinSize = ImVec2(80, 40);
   plot.LabelPadding = ImVec2(4, 3);
   plot.LegendPadding = ImVec2(4, 4);
   plot.LegendInnerPadding = ImVec2(4, 2);
@@ -65,7 +69,6 @@ void ApplyTheme(bool light, float scale) {
   style.ScaleAllSizes(scale);
   style.FontSizeBase = kFontSize;
   style.FontScaleDpi = scale;
-  ImGui::GetIO().Fonts->AddFontDefaultVector();
 }
 
 }  // namespace kvla

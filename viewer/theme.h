@@ -36,7 +36,7 @@ inline constexpr ImU32 kLatencyColours[kLatencyParts] = {
 inline constexpr const char* kLatencyNames[kLatencyParts] = {
     "render", "encode", "linear", "attend", "gate", "compact", "act"};
 
-// Sets up the styles and fonts of the current ImGui and ImPlot contexts.
+// Sets up the styles of the current ImGui and ImPlot contexts; may be called again.
 void ApplyTheme(bool light, float scale);
 
 inline ImVec4 AsVec4(ImU32 c) { return ImGui::ColorConvertU32ToFloat4(c); }

@@ -4,7 +4,8 @@
 #include <imgui.h>
 #include <imgui_internal.h>
 
-#include <chrono>
+#include <algorithm>
+#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -14,91 +15,208 @@ namespace kvla {
 namespace {
 
 // The most events taken in one frame, so that a burst cannot freeze the window.
-constexpr int kEventsPerFrame = 512;
+constexpr int kEventsPerFrame = 2048;
 constexpr std::chrono::milliseconds kFramePeriod{33};
 constexpr std::chrono::milliseconds kNap{5};
+// One tab comes forward every other frame: its dock node must have been drawn.
+constexpr const char* kFrontTabs[] = {kCacheWindow, kOutcomeWindow, kMemoryWindow};
+constexpr int kFrontFrames = 2 * std::size(kFrontTabs) + 2;
+constexpr std::chrono::seconds kRefreshPeriod{1};
+// What "as fast as it goes" means in a replay.
+constexpr double kTopReplaySpeed = 16;
 
 }  // namespace
 
-Result<std::unique_ptr<Viewer>> Viewer::Create(TraceSource* source, CommandQueue* commands,
-                                               ViewerHooks hooks, const WindowOptions& options) {
+Result<std::unique_ptr<Viewer>> Viewer::Create(Feed* feed, ViewerHooks hooks,
+                                               const WindowOptions& options) {
   auto window = Window::Create(options);
   if (!window.ok()) return window.status();
-  std::unique_ptr<Viewer> self(new Viewer(source, commands, std::move(hooks)));
+  std::unique_ptr<Viewer> self(new Viewer(feed, std::move(hooks)));
   self->window_ = std::move(*window);
+  self->state_.light = self->window_->stored_light().value_or(options.light);
+  self->state_.paused = !feed->live();
+  self->lanes_.resize(1);
   return self;
 }
 
+void Viewer::SyncLanes() {
+  if (synced_ && feed_->pick() == shown_) return;
+  synced_ = true;
+  shown_ = feed_->pick();
+  lanes_.clear();
+  lanes_.resize(std::max<size_t>(1, shown_.arms.size()));
+  state_.lane = lanes_.size() - 1;  // the second arm is the one under question
+  state_.follow = true;
+  state_.overlay.selected = -1;
+}
+
 void Viewer::TakeEvents() {
+  SyncLanes();
   TraceEvent event;
   taken_ = 0;
-  for (; taken_ < kEventsPerFrame && source_->Poll(&event); ++taken_) {
-    if (std::holds_alternative<EpisodeBegin>(event)) state_.follow = true;
-    model_.Apply(event);
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    int taken = 0;
+    for (; taken < kEventsPerFrame && feed_->source(i)->Poll(&event); ++taken) {
+      if (std::holds_alternative<EpisodeBegin>(event)) state_.follow = true;
+      lane.model.Apply(event);
+    }
+    taken_ += taken;
+    if (lane.episode != lane.model.episodes()) {
+      lane.episode = lane.model.episodes();
+      lane.serial = ++serial_;
+      lane.script = hooks_.script ? hooks_.script(lane.model.begin()) : nullptr;
+      lane.threshold = hooks_.threshold ? hooks_.threshold(lane.model.begin()) : std::nullopt;
+    }
   }
-  if (threshold_episode_ != model_.episodes()) {
-    threshold_episode_ = model_.episodes();
-    threshold_.reset();
-    if (hooks_.threshold) threshold_ = hooks_.threshold(model_.begin());
+  const Clock::time_point now = Clock::now();
+  if (now - last_refresh_ > kRefreshPeriod) {
+    last_refresh_ = now;
+    feed_->Refresh();
   }
 }
 
-// The default layout, at the first frame and whenever the window changes its size.
+void Viewer::Advance() {
+  const Clock::time_point now = Clock::now();
+  constexpr double kLongest = 0.25;  // a window that hung does not jump
+  const double passed =
+      std::min(kLongest, std::chrono::duration<double>(now - last_frame_).count());
+  const bool first = last_frame_ == Clock::time_point{};
+  last_frame_ = now;
+  if (feed_->live()) return;
+  double end = 0;
+  for (const Lane& lane : lanes_) end = std::max(end, lane.model.time_s());
+  if (state_.follow) {  // a fresh episode opens at its end: the whole story at a glance
+    if (taken_ > 0) return;
+    state_.follow = false;
+    state_.playhead_s = end;
+  }
+  if (state_.paused || first) return;
+  const double speed = state_.speed > 0 ? state_.speed : kTopReplaySpeed;
+  state_.playhead_s += passed * speed;
+  if (state_.playhead_s < end) return;
+  state_.playhead_s = state_.loop ? 0 : end;
+  state_.paused = !state_.loop;
+}
+
+// The default layout, where none was kept or the person wants it back.
 void Viewer::PlaceWindows() {
   const ImGuiViewport* view = ImGui::GetMainViewport();
-  const ImGuiID root = ImGui::DockSpaceOverViewport(ImGui::GetID("dock"), view);
-  if (placed_for_.x == view->WorkSize.x && placed_for_.y == view->WorkSize.y) return;
-  const bool first = placed_for_.x == 0;
-  placed_for_ = view->WorkSize;
-  if (!first) return;  // docking scales the layout, and the person may have changed it
+  const ImGuiID id = ImGui::GetID("dock");
+  const bool kept = ImGui::DockBuilderGetNode(id) != nullptr;
+  const ImGuiID root = ImGui::DockSpaceOverViewport(id, view);
+  if (kept && !state_.reset_layout) return;
+  state_.reset_layout = false;
   ImGui::DockBuilderRemoveNode(root);
   ImGui::DockBuilderAddNode(root, ImGuiDockNodeFlags_DockSpace);
   ImGui::DockBuilderSetNodeSize(root, view->WorkSize);
-  const float bar = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
+  const ImGuiStyle& style = ImGui::GetStyle();
+  const float bar =
+      2 * ImGui::GetFrameHeight() + style.ItemSpacing.y + 2 * style.WindowPadding.y + 2;
   ImGuiID rest = root;
   const ImGuiID top =
       ImGui::DockBuilderSplitNode(rest, ImGuiDir_Up, bar / view->WorkSize.y, nullptr, &rest);
-  const ImGuiID bottom = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Down, 0.41f, nullptr, &rest);
-  const ImGuiID right = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Right, 0.5f, nullptr, &rest);
-  const ImGuiID images = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Right, 0.27f, nullptr, &rest);
+  const ImGuiID bottom = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Down, 0.42f, nullptr, &rest);
+  const ImGuiID right = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Right, 0.53f, nullptr, &rest);
+  const ImGuiID images = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Right, 0.24f, nullptr, &rest);
   ImGuiID costs = 0;
   const ImGuiID info = ImGui::DockBuilderSplitNode(right, ImGuiDir_Left, 0.5f, nullptr, &costs);
   ImGui::DockBuilderDockWindow(kTransportWindow, top);
   ImGui::DockBuilderDockWindow(kSceneWindow, rest);
   ImGui::DockBuilderDockWindow(kImagesWindow, images);
-  ImGui::DockBuilderDockWindow(kInfoWindow, info);
-  ImGui::DockBuilderDockWindow(kMemoryWindow, costs);
-  ImGui::DockBuilderDockWindow(kLatencyWindow, costs);
+  ImGui::DockBuilderDockWindow(kOutcomeWindow, info);
+  for (const char* name : {kLatencyWindow, kMemoryWindow, kFlopsWindow, kStalenessWindow}) {
+    ImGui::DockBuilderDockWindow(name, costs);
+  }
+  ImGui::DockBuilderDockWindow(kActionsWindow, info);
+  ImGui::DockBuilderDockWindow(kControlsWindow, info);
   ImGui::DockBuilderDockWindow(kCacheWindow, bottom);
+  ImGui::DockBuilderDockWindow(kLayersWindow, bottom);
   if (ImGuiDockNode* node = ImGui::DockBuilderGetNode(top)) {
     node->SetLocalFlags(static_cast<int>(ImGuiDockNodeFlags_NoTabBar) |
                         ImGuiDockNodeFlags_NoResize | ImGuiDockNodeFlags_NoUndocking);
   }
   ImGui::DockBuilderFinish(root);
+  front_in_ = kFrontFrames;
 }
 
 void Viewer::Frame() {
   TakeEvents();
+  Advance();
+  window_->SetTheme(state_.light);
   window_->BeginFrame();
   rects_.clear();
-  PanelContext context{model_, state_, commands_, hooks_, threshold_, rects_};
+  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  DrawMenu(context);
   PlaceWindows();
   HandleShortcuts(context);
   DrawTransport(context);
   scene_.Draw(context);
   images_.Draw(context);
-  DrawInfo(context);
-  DrawMemory(context);
+  DrawOutcome(context);
+  controls_.Draw(context);
   DrawLatency(context);
+  DrawMemory(context);
+  DrawFlops(context);
+  DrawStaleness(context);
+  DrawActions(context);
   cache_.Draw(context);
+  layers_.Draw(context);
   DrawHelp(context);
-  if (frames_++ == 1) ImGui::SetWindowFocus(kLatencyWindow);  // in front of its neighbour tab
+  ++frames_;
+  if (front_in_ > 0 && --front_in_ % 2 == 0 &&
+      front_in_ / 2 < static_cast<int>(std::size(kFrontTabs))) {
+    ImGui::SetWindowFocus(kFrontTabs[std::size(kFrontTabs) - 1 - front_in_ / 2]);
+  }
+  if (front_in_ == 0 && !forward_.empty()) {
+    ImGui::SetWindowFocus(std::exchange(forward_, "").c_str());
+  }
+  const bool exporting = !state_.export_window.empty();
+  if (exporting) window_->Capture();
   window_->EndFrame();
+  if (exporting) Export();
+  if (film_ != nullptr || state_.film_wanted) GoOnFilming();
+}
+
+void Viewer::GoOnFilming() {
+  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  if (std::exchange(state_.film_wanted, false) && film_ == nullptr) {
+    Result<std::unique_ptr<Film>> film =
+        Film::Start(context, hooks_.export_folder / (FileStem(lanes_) + ".mp4"));
+    if (!film.ok()) return context.Say(film.status().message());
+    film_ = *std::move(film);
+  }
+  if (film_ == nullptr) return;
+  const bool more = film_->Advance(context);
+  context.Say(more                   ? fmt::format("filming, {:.0f}%", 100 * film_->share_done())
+              : film_->status().ok() ? "Wrote " + film_->file().string()
+                                     : film_->status().message());
+  if (!more) film_.reset();
+}
+
+void Viewer::Export() {
+  const std::string name = std::exchange(state_.export_window, "");
+  Pixels pixels = window_->TakeCapture();
+  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  if (name != "all") {
+    const auto rect = rects_.find("window " + name);
+    if (rect == rects_.end()) return context.Say(name + " is behind another tab: bring it forward");
+    pixels = Crop(pixels, rect->second);
+  }
+  std::string stem = name == "all" ? "window" : name;
+  for (char& c : stem) c = std::isalnum(static_cast<unsigned char>(c)) ? std::tolower(c) : '_';
+  const EpisodeId& id = context.model().begin().id;
+  std::filesystem::path file;
+  for (int i = 1; file.empty() || std::filesystem::exists(file); ++i) {
+    file = hooks_.export_folder / fmt::format("kvla_{}_{}_seed{}_{}.png", stem, id.arm, id.seed, i);
+  }
+  const Status status = WritePng(file, pixels);
+  context.Say(status.ok() ? "Wrote " + file.string() : status.message());
 }
 
 void Viewer::Run(const std::function<bool()>& keep_going) {
   while (!done() && keep_going()) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     Frame();
     // A software renderer knows no vertical sync, and the policy needs the cores more.
     std::this_thread::sleep_until(start + kFramePeriod);
@@ -116,35 +234,62 @@ Status Viewer::Screenshot(const ScreenshotPlan& plan, const std::function<bool()
   bool due = false;
   while (!due && !done()) {
     const bool more = alive();  // asked first: what came before is then in the source
+    const auto every = [&](auto what) { return std::all_of(lanes_.begin(), lanes_.end(), what); };
     if (plan.frames.has_value()) {
       Frame();
       due = ++frames >= *plan.frames;
     } else {
       // Nothing is drawn before its time, so that drawing costs the policy nothing.
       TakeEvents();
-      const bool reached = plan.after_s.has_value() && model_.time_s() >= *plan.after_s;
-      due = reached || model_.end().has_value();
+      due = every([&](const Lane& lane) {
+        const bool reached = plan.after_s.has_value() && lane.model.time_s() >= *plan.after_s;
+        return reached || lane.model.end().has_value();
+      });
       if (!due && taken_ == 0) std::this_thread::sleep_for(kNap);
     }
     if (!due && !more && taken_ == 0) {
       return {StatusCode::kTimeout, "the episode ended before the moment of the screenshot"};
     }
   }
+  Frame();  // lets a replay come to its end first
   if (plan.after_s.has_value()) {
-    state_.follow = model_.time_s() < *plan.after_s;
+    const double newest = PanelContext{lanes_, state_, *feed_, hooks_, scenes_, rects_}.newest_s();
+    state_.follow = feed_->live() && newest < *plan.after_s;
     state_.playhead_s = *plan.after_s;
   }
-  if (commands_ != nullptr && !model_.end().has_value()) {
-    state_.paused = true;
-    commands_->Push({ViewerCommandKind::kPause});
+  state_.paused = true;
+  forward_ = plan.panel;
+  ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_NoMouse;  // wherever it happens to be
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    if (!lanes_[i].model.end().has_value()) feed_->Send(i, {ViewerCommandKind::kPause});
   }
   // A few frames more let the layout and the newest scene come onto the screen.
-  for (int quiet = 0; quiet < 3 && !done();) {
+  for (int quiet = 0; quiet < 4 && !done();) {
     Frame();
     quiet = settled() ? quiet + 1 : 0;
   }
   if (done()) return {StatusCode::kCancelled, "the window was closed before the screenshot"};
-  return WritePng(plan.file, Grab());
+  const Pixels pixels = Grab();
+  if (plan.panel.empty()) return WritePng(plan.file, pixels);
+  const auto rect = rects_.find("window " + plan.panel);
+  if (rect == rects_.end()) {
+    return BadInput(fmt::format("no panel '{}' is in sight to take a picture of", plan.panel));
+  }
+  return WritePng(plan.file, Crop(pixels, rect->second));
+}
+
+Pixels Crop(const Pixels& pixels, ImVec4 rect) {
+  const int x0 = std::clamp(static_cast<int>(rect.x), 0, pixels.width);
+  const int y0 = std::clamp(static_cast<int>(rect.y), 0, pixels.height);
+  const int x1 = std::clamp(static_cast<int>(rect.z), x0, pixels.width);
+  const int y1 = std::clamp(static_cast<int>(rect.w), y0, pixels.height);
+  Pixels part{x1 - x0, y1 - y0, {}};
+  part.rgb.reserve(3 * static_cast<size_t>(part.width) * part.height);
+  for (int y = y0; y < y1; ++y) {
+    const auto row = pixels.rgb.begin() + 3 * (static_cast<std::ptrdiff_t>(y) * pixels.width + x0);
+    part.rgb.insert(part.rgb.end(), row, row + 3 * part.width);
+  }
+  return part;
 }
 
 }  // namespace kvla

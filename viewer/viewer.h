@@ -1,18 +1,19 @@
-// The viewer: a window over a trace source and a command queue, and nothing else of the runner.
+// The viewer: a window over a feed, and nothing else of the runner.
 #ifndef KVLA_VIEWER_VIEWER_H_
 #define KVLA_VIEWER_VIEWER_H_
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
-#include "results/command_queue.h"
-#include "results/trace.h"
-#include "viewer/episode_model.h"
+#include "viewer/feed.h"
+#include "viewer/film.h"
 #include "viewer/panel_context.h"
 #include "viewer/panels/panels.h"
 #include "viewer/window.h"
@@ -24,16 +25,17 @@ struct ScreenshotPlan {
   std::filesystem::path file;
   std::optional<double> after_s;  // episode time; the episode's end if it comes first
   std::optional<int> frames;      // frames drawn by the viewer
+  std::string panel;              // only this one; empty: the window
 };
 
-// For one thread. REQUIRES: `source` and `commands` outlive it.
+// For one thread. REQUIRES: `feed` outlives it.
 class Viewer {
  public:
-  // `commands` may be null (nothing to control). kIo when there is no display.
-  static Result<std::unique_ptr<Viewer>> Create(TraceSource* source, CommandQueue* commands,
-                                                ViewerHooks hooks, const WindowOptions& options);
+  // kIo when there is no display.
+  static Result<std::unique_ptr<Viewer>> Create(Feed* feed, ViewerHooks hooks,
+                                                const WindowOptions& options);
 
-  // Takes what the source has and draws one frame.
+  // Takes what the feed has and draws one frame.
   void Frame();
   // Frames until the window is closed or `keep_going` says no.
   void Run(const std::function<bool()>& keep_going);
@@ -46,36 +48,54 @@ class Viewer {
   // The pixels of a frame drawn now.
   Pixels Grab();
   bool done() const { return window_->should_close() || state_.quit; }
-  const EpisodeModel& model() const { return model_; }
+  const std::vector<Lane>& lanes() const { return lanes_; }
+  const EpisodeModel& model() const { return lanes_.front().model; }
   ViewState& state() { return state_; }
   // Where controls were drawn in the last frame, by name.
   const std::map<std::string, ImVec4>& rects() const { return rects_; }
   // Every panel shows the newest state that it was given.
-  bool settled() const { return scene_.settled(); }
+  bool settled() const { return scenes_.idle() && front_in_ == 0 && forward_.empty(); }
+  int64_t frames() const { return frames_; }
+  int64_t scenes_drawn() const { return scenes_.drawn(); }
   const std::string& gl_renderer() const { return window_->gl_renderer(); }
 
  private:
-  Viewer(TraceSource* source, CommandQueue* commands, ViewerHooks hooks)
-      : source_(source), commands_(commands), hooks_(std::move(hooks)) {}
-  void TakeEvents();
-  void PlaceWindows();
+  using Clock = std::chrono::steady_clock;
 
-  TraceSource* source_;
-  CommandQueue* commands_;
+  Viewer(Feed* feed, ViewerHooks hooks) : feed_(feed), hooks_(std::move(hooks)) {}
+  void TakeEvents();
+  // Lanes follow the feed's pick; a new pick starts afresh.
+  void SyncLanes();
+  void Advance();  // plays a replay
+  void PlaceWindows();
+  void Export();
+  void GoOnFilming();
+
+  Feed* feed_;
   ViewerHooks hooks_;
   std::unique_ptr<Window> window_;  // before the panels: their textures need its context
-  EpisodeModel model_;
+  std::vector<Lane> lanes_;
+  Pick shown_;
+  bool synced_ = false;
   ViewState state_;
   std::map<std::string, ImVec4> rects_;
+  SceneThread scenes_;
   ScenePanel scene_;
   ImagesPanel images_;
   CachePanel cache_;
-  ImVec2 placed_for_{0, 0};
-  std::optional<double> threshold_;
-  int threshold_episode_ = 0;
+  LayersPanel layers_;
+  ControlsPanel controls_;
+  std::unique_ptr<Film> film_;  // being made
   int64_t frames_ = 0;
-  int taken_ = 0;  // events of the last frame
+  int64_t serial_ = 0;
+  int front_in_ = 0;     // frames until the tabs of a fresh layout come to the front
+  std::string forward_;  // the panel that comes to the front next
+  int taken_ = 0;        // events of the last frame
+  Clock::time_point last_frame_{}, last_refresh_{};
 };
+
+// A part of a picture: rect is x0 y0 x1 y1, cut to the picture.
+Pixels Crop(const Pixels& pixels, ImVec4 rect);
 
 }  // namespace kvla
 

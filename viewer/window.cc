@@ -7,12 +7,14 @@
 #include <imgui.h>
 #include <imgui_impl_glfw.h>
 #include <imgui_impl_opengl3.h>
+#include <imgui_internal.h>
 #include <implot.h>
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb/stb_image_write.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 
@@ -80,13 +82,50 @@ Result<std::unique_ptr<Window>> Window::Create(const WindowOptions& options) {
   ImGuiIO& io = ImGui::GetIO();
   io.ConfigFlags |= ImGuiConfigFlags_DockingEnable;
   io.ConfigWindowsMoveFromTitleBarOnly = true;
-  io.IniFilename = nullptr;  // the layout is computed; nothing is written behind the user's back
+  io.IniFilename = nullptr;
+  self->light_ = options.light;
   ApplyTheme(options.light, self->scale_);
+  io.Fonts->AddFontDefaultVector();
+  self->KeepLayout(options.layout);
   if (!ImGui_ImplGlfw_InitForOpenGL(self->window_, true) ||
       !ImGui_ImplOpenGL3_Init("#version 330 core")) {
     return InternalError("cannot start Dear ImGui on this OpenGL: " + self->gl_renderer_);
   }
   return self;
+}
+
+// The theme is kept with the layout, as "[kvla][theme]" and a line "light=1".
+void Window::KeepLayout(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  ImGuiSettingsHandler handler;
+  handler.TypeName = "kvla";
+  handler.TypeHash = ImHashStr("kvla");
+  handler.UserData = this;
+  handler.ReadOpenFn = [](ImGuiContext*, ImGuiSettingsHandler* h, const char*) {
+    return h->UserData;
+  };
+  handler.ReadLineFn = [](ImGuiContext*, ImGuiSettingsHandler* h, void*, const char* line) {
+    int light = 0;
+    if (std::sscanf(line, "light=%d", &light) == 1) {
+      static_cast<Window*>(h->UserData)->stored_light_ = light != 0;
+    }
+  };
+  handler.WriteAllFn = [](ImGuiContext*, ImGuiSettingsHandler* h, ImGuiTextBuffer* out) {
+    out->appendf("[kvla][theme]\nlight=%d\n\n", static_cast<Window*>(h->UserData)->light_ ? 1 : 0);
+  };
+  ImGui::AddSettingsHandler(&handler);
+  std::error_code error;
+  std::filesystem::create_directories(file.parent_path(), error);
+  layout_ = file.string();
+  ImGui::GetIO().IniFilename = layout_.c_str();
+  ImGui::LoadIniSettingsFromDisk(layout_.c_str());
+}
+
+void Window::SetTheme(bool light) {
+  if (light == light_) return;
+  light_ = light;
+  ApplyTheme(light, scale_);
+  if (!layout_.empty()) ImGui::MarkIniSettingsDirty();
 }
 
 Window::~Window() {

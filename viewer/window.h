@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct WindowOptions {
   int height = 720;
   bool light = false;  // light theme instead of the dark one
   bool vsync = true;
+  std::filesystem::path layout;  // where the layout is kept; empty: it is not
 };
 
 // What a window shows: RGB8, row 0 is the top row.
@@ -42,6 +44,10 @@ class Window {
   Window(const Window&) = delete;
   Window& operator=(const Window&) = delete;
 
+  void SetTheme(bool light);
+  // The theme that the layout file names, if it does.
+  std::optional<bool> stored_light() const { return stored_light_; }
+
   void BeginFrame();  // takes the events and starts an ImGui frame
   void EndFrame();    // draws it; keeps the pixels if `capture` was asked for; swaps
 
@@ -56,6 +62,7 @@ class Window {
 
  private:
   Window() = default;
+  void KeepLayout(const std::filesystem::path& file);
 
   GLFWwindow* window_ = nullptr;
   bool glfw_ready_ = false;
@@ -63,6 +70,9 @@ class Window {
   bool capture_wanted_ = false;
   Pixels captured_;
   std::string gl_renderer_;
+  bool light_ = false;
+  std::string layout_;  // ImGui keeps a pointer to it
+  std::optional<bool> stored_light_;
   float scale_ = 1.0f;
 };
 

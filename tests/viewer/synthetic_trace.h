@@ -57,6 +57,49 @@ inline TraceImage FlatImage(const std::string& camera, uint8_t r, uint8_t g, uin
   return image;
 }
 
+// A whole episode under `arm`: 40 inferences, the cue in chunk 5, which `gated` keeps whole and any
+// other arm drops. `state`: of every step; the arms act apart from control step 40 on.
+inline EpisodeRecord SyntheticRecord(const std::string& arm, int64_t seed,
+                                     const std::vector<double>& state) {
+  constexpr int kInferences = 40;
+  EpisodeRecord record;
+  record.begin = SyntheticBegin();
+  record.begin.id.arm = arm;
+  record.begin.id.seed = seed;
+  record.begin.cache_policy = arm == "gated" ? "gated" : "window";
+  for (int i = 0; i < kInferences; ++i) {
+    InferenceEvent event = SyntheticInference(i);
+    event.action_chunk.assign(28, 0.01f);
+    const int chunk = (i - 11) / 4;
+    if (i >= 11 && (i - 11) % 4 == 0) {
+      const bool kept = arm == "gated" && chunk == 5;
+      event.changes = {{chunk, kept ? ChunkState::kWhole : ChunkState::kDropped,
+                        arm != "gated" ? 0.0f
+                        : kept         ? 0.9f
+                                       : 0.2f,
+                        static_cast<uint8_t>(kept ? 7 : 8)}};
+    }
+    record.inferences.push_back(event);
+    for (int s = 0; s < 4; ++s) {
+      StepEvent step = SyntheticStep(4 * i + s);
+      if (4 * i + s >= 40 && arm != "gated") step.action[1] = 0.25f;
+      step.state = state;
+      step.stages = {i > 5, i > 38, false};
+      record.steps.push_back(step);
+    }
+  }
+  EpisodeEnd& end = record.end;
+  end.id = record.begin.id;
+  end.success = arm == "gated";
+  end.outcome = end.success ? "success" : "failure";
+  end.decisive_reached = true;
+  end.decisive_right = end.success;
+  end.steps = 4 * kInferences;
+  end.stages = {true, true, end.success};
+  end.progress = end.success ? 1 : 2.0 / 3;
+  return record;
+}
+
 // Hands out what is pushed.
 class QueueSource : public TraceSource {
  public:

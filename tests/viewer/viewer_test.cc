@@ -59,8 +59,8 @@ class ViewerTest : public testing::Test {
     hooks.asset_root = KVLA_ASSET_ROOT;
     hooks.threshold = [](const EpisodeBegin&) { return std::optional<double>(0.5); };
     hooks.reason = [](uint8_t code) { return code == 7 ? "above" : "below"; };
-    hooks.counts = [] { return BoundedTraceRing::Counts{}; };
-    auto viewer = Viewer::Create(&source_, &commands_, hooks, options);
+    feed_ = std::make_unique<SingleFeed>(&source_, &commands_);
+    auto viewer = Viewer::Create(feed_.get(), hooks, options);
     if (!viewer.ok()) throw std::runtime_error(viewer.status().message());  // fails the test
     viewer_ = std::move(*viewer);
   }
@@ -135,6 +135,7 @@ class ViewerTest : public testing::Test {
   static VirtualDisplay* display_;
   QueueSource source_;
   CommandQueue commands_;
+  std::unique_ptr<SingleFeed> feed_;
   std::unique_ptr<Viewer> viewer_;
 };
 
@@ -148,7 +149,7 @@ TEST_F(ViewerTest, EveryPanelDraws) {
   ASSERT_EQ(pixels.width, kWidth);
   ASSERT_EQ(pixels.height, kHeight);
   const auto& rects = viewer_->rects();
-  for (const char* name : {"play", "step", "scrub", "scene", "strip", "scores", "latency",
+  for (const char* name : {"play", "step", "scrub", "scene", "strip", "scores", "memory",
                            "image front", "image wrist", "cue cell"}) {
     ASSERT_TRUE(rects.count(name)) << name;
   }
@@ -163,7 +164,7 @@ TEST_F(ViewerTest, EveryPanelDraws) {
 
   EXPECT_GT(Count(pixels, rects.at("scores"), StateColour(ChunkState::kWhole)), 20);
   EXPECT_GT(Count(pixels, rects.at("scores"), colour::kOrange), 200);  // the threshold
-  EXPECT_GT(Colours(pixels, rects.at("latency")), 10);
+  EXPECT_GT(Colours(pixels, rects.at("memory")), 10);
   EXPECT_GT(Colours(pixels, rects.at("scene")), 100);
   EXPECT_GT(Count(pixels, rects.at("image front"), IM_COL32(250, 10, 20, 255)), 5000);
   EXPECT_GT(Count(pixels, rects.at("image wrist"), IM_COL32(30, 240, 40, 255)), 5000);
@@ -212,8 +213,10 @@ TEST_F(ViewerTest, ThePlayheadLooksBackAndReturns) {
   const double middle = viewer_->state().playhead_s;
   EXPECT_GT(middle, 1.0);
   EXPECT_LT(middle, 7.0);
-  Press(ImGuiKey_LeftBracket);
-  EXPECT_LT(viewer_->state().playhead_s, middle);
+  Press(ImGuiKey_LeftArrow, ImGuiMod_Shift);
+  EXPECT_NEAR(viewer_->state().playhead_s, middle - 0.2, 1e-6);
+  Press(ImGuiKey_LeftArrow);
+  EXPECT_NEAR(viewer_->state().playhead_s, middle - 0.25, 1e-6);
   // Before any decision everything is in the window.
   viewer_->state().playhead_s = 1.0;
   Settle();
@@ -294,7 +297,8 @@ TEST_F(ViewerTest, DrawsWithoutAnEpisodeAndInTheLightTheme) {
 TEST_F(ViewerTest, WithoutADisplayTheMessageSaysWhatToDo) {
   const std::string display = std::getenv("DISPLAY");
   unsetenv("DISPLAY");
-  auto viewer = Viewer::Create(&source_, &commands_, {}, {});
+  SingleFeed feed(&source_, &commands_);
+  auto viewer = Viewer::Create(&feed, {}, {});
   setenv("DISPLAY", display.c_str(), 1);
   ASSERT_FALSE(viewer.ok());
   EXPECT_EQ(viewer.status().code(), StatusCode::kIo);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "viewer/panels/panels.h"
+#include "viewer/panels/plot_tools.h"
 #include "viewer/theme.h"
 
 namespace kvla {
@@ -15,13 +16,6 @@ namespace {
 
 std::array<double, kLatencyParts> PartsOf(const LatencyParts& l) {
   return {l.render_ms, l.encode_ms, l.linear_ms, l.attend_ms, l.gate_ms, l.compact_ms, l.act_ms};
-}
-
-ImPlotSpec LineSpec(ImU32 colour, float weight) {
-  ImPlotSpec spec;
-  spec.LineColor = AsVec4(colour);
-  spec.LineWeight = weight;
-  return spec;
 }
 
 void PlayheadLine(PanelContext& context) {
@@ -49,46 +43,110 @@ void DrawParts(const InferencePoint& point) {
   }
 }
 
-constexpr ImPlotFlags kPlotFlags =
-    ImPlotFlags_NoMenus | ImPlotFlags_NoBoxSelect | ImPlotFlags_NoMouseText | ImPlotFlags_NoInputs;
+// Dashed lines across a plot, with their names at the right.
+void Level(const char* name, double value, ImU32 colour) {
+  ImPlotSpec spec = LineSpec(colour, 1.5f);
+  spec.Flags = ImPlotInfLinesFlags_Horizontal;
+  ImPlot::PlotInfLines(name, &value, 1, spec);
+  const ImVec2 corner = ImPlot::GetPlotPos();
+  const ImVec2 text = ImGui::CalcTextSize(name);
+  ImPlot::GetPlotDrawList()->AddText(ImVec2(corner.x + ImPlot::GetPlotSize().x - text.x - 4,
+                                            ImPlot::PlotToPixels(0, value).y - text.y),
+                                     ImGui::GetColorU32(ImGuiCol_Text), name);
+}
+
+using Series = std::vector<double>;
+
+// One number an inference, of every lane, beside what `full` would take.
+struct CostCurve {
+  const char* plot;
+  const char* axis;
+  double scale;
+  double (*value)(const InferencePoint&);
+  double (*extra)(const InferencePoint&);  // or null
+  const char* extra_name;
+};
+
+template <class FullOf>
+void DrawCost(PanelContext& context, const CostCurve& curve, const FullOf& full_of) {
+  double top = 1e-9;
+  std::vector<Series> times, values, extras, fulls;
+  for (const Lane& lane : context.lanes) {
+    Series time, value, extra, full;
+    for (const InferencePoint& point : lane.model.inferences()) {
+      time.push_back(point.time_s);
+      value.push_back(curve.scale * curve.value(point));
+      if (curve.extra != nullptr) extra.push_back(curve.scale * curve.extra(point));
+      const double all = curve.scale * full_of(lane.model, point);
+      if (all > 0) full.push_back(all);
+      top = std::max({top, value.back(), all, extra.empty() ? 0 : extra.back()});
+    }
+    times.push_back(std::move(time));
+    values.push_back(std::move(value));
+    extras.push_back(std::move(extra));
+    fulls.push_back(std::move(full));
+  }
+  if (!ImPlot::BeginPlot(curve.plot, ImVec2(-1, -1), kTimePlotFlags)) return;
+  SetupTimeAxis(context, "episode time [s]", 0);
+  ImPlot::SetupAxis(ImAxis_Y1, curve.axis);
+  ImPlot::SetupAxisLimits(ImAxis_Y1, 0, 1.25 * top, ImPlotCond_Always);
+  ImPlot::SetupLegend(ImPlotLocation_NorthWest);
+  for (size_t i = 0; i < context.lanes.size(); ++i) {
+    const int count = static_cast<int>(times[i].size());
+    const std::string& arm = context.lanes[i].model.begin().id.arm;
+    if (i == 0 && fulls[i].size() == times[i].size()) {
+      ImPlot::PlotLine("if all were kept", times[i].data(), fulls[i].data(), count,
+                       LineSpec(colour::kGrey, 2));
+    }
+    if (!extras[i].empty() && context.lanes.size() == 1) {
+      ImPlot::PlotLine(curve.extra_name, times[i].data(), extras[i].data(), count,
+                       LineSpec(colour::kPurple, 1.5f));
+    }
+    ImPlot::PlotLine(arm.c_str(), times[i].data(), values[i].data(), count,
+                     LineSpec(LaneColour(i), 2.5f));
+  }
+  PlayheadLine(context);
+  SeekByClick(context);
+  ImPlot::EndPlot();
+}
 
 }  // namespace
 
 void DrawLatency(PanelContext& context) {
-  if (!ImGui::Begin(kLatencyWindow)) {
+  if (!BeginPanel(context, kLatencyWindow)) {
     ImGui::End();
     return;
   }
-  const EpisodeModel& model = context.model;
+  const EpisodeModel& model = context.model();
   const auto& points = model.inferences();
   const double period_ms = 1000 * model.control_period_s();
   const size_t n = points.size();
-  std::vector<double> time(n);
+  Series time(n);
   // Cumulated, so that each part is the band between two curves.
-  std::array<std::vector<double>, kLatencyParts + 1> upto;
+  std::array<Series, kLatencyParts + 1> upto;
   for (auto& curve : upto) curve.assign(n, 0);
   for (size_t i = 0; i < n; ++i) {
     time[i] = points[i].time_s;
     const auto parts = PartsOf(points[i].latency);
     for (int p = 0; p < kLatencyParts; ++p) upto[p + 1][i] = upto[p][i] + parts[p];
   }
+  const double p50 = model.LatencyPercentile(50), p95 = model.LatencyPercentile(95),
+               p99 = model.LatencyPercentile(99), most = model.LatencyPercentile(100);
   if (n > 0) {
-    ImGui::TextWrapped("%s", fmt::format("p50 {:.1f}, p95 {:.1f}, max {:.1f} ms; control period "
-                                         "{:.0f} ms",
-                                         model.LatencyPercentile(50), model.LatencyPercentile(95),
-                                         model.LatencyPercentile(100), period_ms)
+    ImGui::TextWrapped("%s", fmt::format("{}: p50 {:.1f}, p95 {:.1f}, p99 {:.1f}, max {:.1f} ms; "
+                                         "control period {:.0f} ms",
+                                         model.begin().id.arm, p50, p95, p99, most, period_ms)
                                  .c_str());
     const InferencePoint* now = model.InferenceAt(context.playhead_s());
     DrawParts(now == nullptr ? points.front() : *now);
   }
   // Rare spikes may leave the plot (the text above it names the highest), and the control period
   // is in sight where it is not far above the data.
-  const double top = std::min(1.15 * model.LatencyPercentile(100), 3 * model.LatencyPercentile(95));
+  const double top = std::min(1.15 * most, 3 * p95);
   const double high = std::max({1.0, top, 3 * top > period_ms ? 1.15 * period_ms : 0.0});
-  if (ImPlot::BeginPlot("##latency", ImVec2(-1, -1), kPlotFlags | ImPlotFlags_NoLegend)) {
-    ImPlot::SetupAxis(ImAxis_X1, "episode time [s]");
+  if (ImPlot::BeginPlot("##latency", ImVec2(-1, -1), kTimePlotFlags | ImPlotFlags_NoLegend)) {
+    SetupTimeAxis(context, "episode time [s]", 0);
     ImPlot::SetupAxis(ImAxis_Y1, "an inference [ms]");
-    ImPlot::SetupAxisLimits(ImAxis_X1, 0, context.axis_end_s(), ImPlotCond_Always);
     ImPlot::SetupAxisLimits(ImAxis_Y1, 0, high, ImPlotCond_Always);
     for (int p = 0; p < kLatencyParts; ++p) {
       ImPlotSpec spec;
@@ -98,12 +156,15 @@ void DrawLatency(PanelContext& context) {
       ImPlot::PlotShaded(kLatencyNames[p], time.data(), upto[p].data(), upto[p + 1].data(),
                          static_cast<int>(n), spec);
     }
-    if (period_ms <= high) {
-      ImPlotSpec spec = LineSpec(colour::kOrange, 2);
-      spec.Flags = ImPlotInfLinesFlags_Horizontal;
-      ImPlot::PlotInfLines("period", &period_ms, 1, spec);
+    if (n > 0) {
+      const ImU32 text = ImGui::GetColorU32(ImGuiCol_Text, 0.8f);
+      Level("p50", p50, text);
+      if (p95 - p50 > 0.08 * high) Level("p95", p95, text);
+      if (p99 - p95 > 0.08 * high && p99 < high) Level("p99", p99, text);
     }
+    if (period_ms <= high) Level("control period", period_ms, colour::kOrange);
     PlayheadLine(context);
+    SeekByClick(context);
     ImPlot::EndPlot();
   }
   context.Mark("latency");
@@ -111,48 +172,100 @@ void DrawLatency(PanelContext& context) {
 }
 
 void DrawMemory(PanelContext& context) {
-  if (!ImGui::Begin(kMemoryWindow)) {
+  if (!BeginPanel(context, kMemoryWindow)) {
     ImGui::End();
     return;
   }
-  const EpisodeModel& model = context.model;
-  const auto& points = model.inferences();
-  const size_t n = points.size();
   constexpr double kKib = 1.0 / 1024;
-  std::vector<double> time(n), live(n), reserved(n), full(n);
-  double top = 1;
-  for (size_t i = 0; i < n; ++i) {
-    time[i] = points[i].time_s;
-    live[i] = kKib * static_cast<double>(points[i].kv_live_bytes);
-    reserved[i] = kKib * static_cast<double>(points[i].kv_reserved_bytes);
-    full[i] = kKib * model.FullBytesAt(points[i]);
-    top = std::max({top, live[i], reserved[i], full[i]});
+  for (const Lane& lane : context.lanes) {
+    const InferencePoint* now = lane.model.InferenceAt(context.playhead_s());
+    if (now == nullptr) continue;
+    const double all = lane.model.FullBytesAt(*now);
+    const auto live = static_cast<double>(now->kv_live_bytes);
+    ImGui::TextWrapped(
+        "%s", fmt::format("{}: {:.0f} KiB live ({:.0f}% of all), {:.0f} reserved",
+                          lane.model.begin().id.arm, kKib * live, all > 0 ? 100 * live / all : 100,
+                          kKib * static_cast<double>(now->kv_reserved_bytes))
+                  .c_str());
   }
-  if (n > 0) {
-    const InferencePoint* now = model.InferenceAt(context.playhead_s());
-    if (now == nullptr) now = &points.front();
-    const double all = model.FullBytesAt(*now);
-    const double share = all > 0 ? 100 * static_cast<double>(now->kv_live_bytes) / all : 100;
-    ImGui::TextWrapped("%s", fmt::format("{:.0f} KiB live, {:.0f} KiB reserved: {:.0f}% of what "
-                                         "the whole history takes",
-                                         kKib * static_cast<double>(now->kv_live_bytes),
-                                         kKib * static_cast<double>(now->kv_reserved_bytes), share)
+  const CostCurve curve = {
+      "##memory",
+      "KV cache [KiB]",
+      kKib,
+      [](const InferencePoint& p) { return static_cast<double>(p.kv_live_bytes); },
+      [](const InferencePoint& p) { return static_cast<double>(p.kv_reserved_bytes); },
+      "reserved"};
+  DrawCost(context, curve, [](const EpisodeModel& model, const InferencePoint& point) {
+    return model.FullBytesAt(point);
+  });
+  context.Mark("memory");
+  ImGui::End();
+}
+
+void DrawFlops(PanelContext& context) {
+  if (!BeginPanel(context, kFlopsWindow)) {
+    ImGui::End();
+    return;
+  }
+  const auto full_of = [&context](const EpisodeModel& model, const InferencePoint& point) {
+    // Under every method the first inference attends to the instruction and to itself; what is left
+    // of its work is the same for all.
+    const InferencePoint& first = model.inferences().front();
+    if (!context.hooks.attention_flops || first.index != 0) return 0.0;
+    const EpisodeBegin& begin = model.begin();
+    const auto attend = [&](int blocks) {
+      return context.hooks.attention_flops(
+          begin, begin.instruction_tokens + 1.0 * blocks * begin.tokens_per_block);
+    };
+    return first.flops - attend(1) + attend(point.index + 1);
+  };
+  for (const Lane& lane : context.lanes) {
+    double spent = 0, all = 0;
+    for (const InferencePoint& point : lane.model.inferences()) {
+      if (point.time_s > context.playhead_s() + 1e-9) break;
+      spent += point.flops;
+      all += full_of(lane.model, point);
+    }
+    ImGui::TextWrapped(
+        "%s", fmt::format("{}: {:.0f} MFLOP so far{}", lane.model.begin().id.arm, spent / 1e6,
+                          all > 0 ? fmt::format(" ({:.1f}% of all)", 100 * spent / all) : "")
+                  .c_str());
+  }
+  const CostCurve curve = {"##flops", "an inference [MFLOP]",
+                           1e-6,      [](const InferencePoint& p) { return p.flops; },
+                           nullptr,   ""};
+  DrawCost(context, curve, full_of);
+  context.Mark("flops");
+  ImGui::End();
+}
+
+void DrawStaleness(PanelContext& context) {
+  if (!BeginPanel(context, kStalenessWindow)) {
+    ImGui::End();
+    return;
+  }
+  bool any = false;
+  for (const Lane& lane : context.lanes) {
+    int stale = 0, late = 0;
+    for (const InferencePoint& point : lane.model.inferences()) {
+      if (point.time_s > context.playhead_s() + 1e-9) break;
+      stale += point.stale_steps;
+      late += point.late ? 1 : 0;
+    }
+    for (const InferencePoint& point : lane.model.inferences()) any = any || point.think_s > 0;
+    ImGui::TextWrapped("%s", fmt::format("{}: {} stale control steps, {} missed deadlines so far",
+                                         lane.model.begin().id.arm, stale, late)
                                  .c_str());
   }
-  if (ImPlot::BeginPlot("##memory", ImVec2(-1, -1), kPlotFlags)) {
-    ImPlot::SetupAxis(ImAxis_X1, "episode time [s]");
-    ImPlot::SetupAxis(ImAxis_Y1, "KV cache [KiB]");
-    ImPlot::SetupAxisLimits(ImAxis_X1, 0, context.axis_end_s(), ImPlotCond_Always);
-    ImPlot::SetupAxisLimits(ImAxis_Y1, 0, 1.15 * top, ImPlotCond_Always);
-    ImPlot::SetupLegend(ImPlotLocation_NorthWest);
-    const int count = static_cast<int>(n);
-    ImPlot::PlotLine("whole history", time.data(), full.data(), count, LineSpec(colour::kGrey, 2));
-    ImPlot::PlotLine("reserved", time.data(), reserved.data(), count,
-                     LineSpec(colour::kOrange, 1.5f));
-    ImPlot::PlotLine("live", time.data(), live.data(), count, LineSpec(colour::kSkyBlue, 2.5f));
-    PlayheadLine(context);
-    ImPlot::EndPlot();
+  if (!any) {
+    ImGui::TextWrapped("The world waits for the policy here (clock: frozen).");
+  } else {
+    const CostCurve curve = {"##staleness", "thinking [ms]",
+                             1000,          [](const InferencePoint& p) { return p.think_s; },
+                             nullptr,       ""};
+    DrawCost(context, curve, [](const EpisodeModel&, const InferencePoint&) { return 0.0; });
   }
+  context.Mark("staleness");
   ImGui::End();
 }
 

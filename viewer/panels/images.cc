@@ -7,46 +7,85 @@
 
 namespace kvla {
 
+void ImagesPanel::DrawImage(PanelContext& context, size_t index, size_t camera, ImVec2 cell) {
+  const Lane& lane = context.lanes[index];
+  const EpisodeModel& model = lane.model;
+  Shown& shown = shown_[index][camera];
+  const InferencePoint* point = model.ImagesAt(context.playhead_s());
+  const int now = context.inference(model);
+  std::string name;
+  bool known = true;  // what the policy saw at that moment
+  if (point != nullptr && camera < point->images.size()) {
+    const TraceImage& image = point->images[camera];
+    name = image.camera;
+    if (shown.serial != lane.serial || shown.inference != point->index) {
+      shown.texture.Upload(image.width, image.height, image.rgb);
+      shown.serial = lane.serial;
+      shown.inference = point->index;
+    }
+  } else if (camera < context.hooks.cameras.size() && context.hooks.image_size > 0) {
+    name = context.hooks.cameras[camera];
+    SceneRequest request = context.FrameScene(lane, std::max(now, 0));
+    request.camera = name;
+    request.as_policy = true;
+    request.width = request.height = context.hooks.image_size;
+    const int slot = kImageSlot + 10 * static_cast<int>(index) + static_cast<int>(camera);
+    known = !request.scene.empty();
+    if (known) context.scenes.Request(slot, request);
+    if (context.scenes.Take(slot, &image_)) {
+      shown.texture.Upload(image_.width, image_.height, image_.rgb);
+    }
+  }
+  ImGui::BeginGroup();
+  if (shown.texture.empty() || !known) {
+    ImGui::Dummy(ImVec2(std::max(cell.x, 8.0f), std::max(cell.y, 8.0f)));
+  } else {
+    const ImVec2 size = FitInto(cell, shown.texture.width(), shown.texture.height());
+    ImGui::Image(shown.texture.ref(), ImVec2(std::max(size.x, 8.0f), std::max(size.y, 8.0f)));
+    ImGui::SetItemTooltip("%s",
+                          fmt::format("{}, {} x {} pixels, as the policy saw it at "
+                                      "inference {}",
+                                      name, shown.texture.width(), shown.texture.height(), now)
+                              .c_str());
+  }
+  context.Mark(fmt::format("image {}{}", name, index > 0 ? " 2" : ""));
+  ImGui::TextUnformatted((context.lanes.size() > 1 ? model.begin().id.arm : name).c_str());
+  ImGui::EndGroup();
+}
+
 void ImagesPanel::Draw(PanelContext& context) {
-  if (!ImGui::Begin(kImagesWindow)) {
+  if (!BeginPanel(context, kImagesWindow)) {
     ImGui::End();
     return;
   }
-  const InferencePoint* point = context.model.ImagesAt(context.playhead_s());
-  if (point == nullptr) {
+  size_t cameras = context.hooks.cameras.size();
+  for (const Lane& lane : context.lanes) {
+    const InferencePoint* point = lane.model.ImagesAt(context.playhead_s());
+    if (point != nullptr) cameras = std::max(cameras, point->images.size());
+  }
+  if (cameras == 0 || !context.model().started()) {
     ImGui::TextDisabled("no images yet");
     ImGui::End();
     return;
   }
-  if (point->index != inference_ || context.model.episodes() != episode_) {
-    inference_ = point->index;
-    episode_ = context.model.episodes();
-    while (textures_.size() < point->images.size()) {
-      textures_.emplace_back(Texture::Filter::kNearest);
-    }
-    for (size_t i = 0; i < point->images.size(); ++i) {
-      const TraceImage& image = point->images[i];
-      textures_[i].Upload(image.width, image.height, image.rgb);
-    }
+  shown_.resize(std::max(shown_.size(), context.lanes.size()));
+  for (auto& lane : shown_) {
+    while (lane.size() < cameras) lane.emplace_back();
   }
-  const int count = static_cast<int>(point->images.size());
+  // Cameras run along the longer side, lanes across it.
   const ImVec2 space = ImGui::GetContentRegionAvail();
-  const bool column = space.y > space.x;  // else side by side
-  const float line = ImGui::GetTextLineHeightWithSpacing();
-  const float gap = ImGui::GetStyle().ItemSpacing.x;
+  const bool down = space.y > space.x;
+  const size_t lanes = context.lanes.size();
+  const size_t columns = down ? lanes : cameras, rows = down ? cameras : lanes;
+  const float gap = ImGui::GetStyle().ItemSpacing.x, line = ImGui::GetTextLineHeightWithSpacing();
   const float below = line + ImGui::GetStyle().ItemSpacing.y;  // of each image: its name
-  const ImVec2 cell = column ? ImVec2(space.x, space.y / count - below)
-                             : ImVec2((space.x - gap * (count - 1)) / count, space.y - below);
-  for (int i = 0; i < count; ++i) {
-    const TraceImage& image = point->images[i];
-    if (!column && i > 0) ImGui::SameLine();
-    ImGui::BeginGroup();
-    const ImVec2 size = FitInto(cell, image.width, image.height);
-    ImGui::Image(textures_[i].ref(), ImVec2(std::max(size.x, 8.0f), std::max(size.y, 8.0f)));
-    context.Mark("image " + image.camera);
-    ImGui::TextUnformatted(
-        fmt::format("{}, {} x {}", image.camera, image.width, image.height).c_str());
-    ImGui::EndGroup();
+  const ImVec2 cell((space.x - gap * static_cast<float>(columns - 1)) / static_cast<float>(columns),
+                    space.y / static_cast<float>(rows) - below);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < columns; ++c) {
+      if (c > 0) ImGui::SameLine();
+      DrawImage(context, down ? c : r, down ? r : c, cell);
+    }
   }
   ImGui::End();
 }

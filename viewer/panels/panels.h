@@ -1,14 +1,15 @@
 // The viewer's panels. Each draws one docked window from the context and keeps no more than its
-// textures and its camera.
+// textures and what the mouse is doing.
 #ifndef KVLA_VIEWER_PANELS_PANELS_H_
 #define KVLA_VIEWER_PANELS_PANELS_H_
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "viewer/panel_context.h"
-#include "viewer/scene_thread.h"
 #include "viewer/texture.h"
 
 namespace kvla {
@@ -17,67 +18,114 @@ namespace kvla {
 inline constexpr const char* kTransportWindow = "Transport";
 inline constexpr const char* kSceneWindow = "Scene";
 inline constexpr const char* kImagesWindow = "Policy's view";
-inline constexpr const char* kInfoWindow = "Episode";
+inline constexpr const char* kOutcomeWindow = "Episode";
+inline constexpr const char* kActionsWindow = "Actions";
+inline constexpr const char* kControlsWindow = "Controls";
 inline constexpr const char* kLatencyWindow = "Latency";
 inline constexpr const char* kMemoryWindow = "KV memory";
+inline constexpr const char* kFlopsWindow = "FLOPs";
+inline constexpr const char* kStalenessWindow = "Staleness";
 inline constexpr const char* kCacheWindow = "Cache";
+inline constexpr const char* kLayersWindow = "Layers";
+inline constexpr const char* kPanelWindows[] = {kTransportWindow, kSceneWindow,   kImagesWindow,
+                                                kOutcomeWindow,   kActionsWindow, kControlsWindow,
+                                                kLatencyWindow,   kMemoryWindow,  kFlopsWindow,
+                                                kStalenessWindow, kCacheWindow,   kLayersWindow};
 
-// Play, pause, steps, speed, scrubbing.
+// ImGui::Begin, and where the window is drawn, for exports ("window Cache").
+bool BeginPanel(PanelContext& context, const char* name, int flags = 0);
+
+// The bar over everything: exports, theme, layout, help; right: what is shown.
+void DrawMenu(PanelContext& context);
+
+// Play, pause, steps, speed, pickers, scrubbing.
 void DrawTransport(PanelContext& context);
 
-// Instruction, stages, outcome, counts.
-void DrawInfo(PanelContext& context);
+// Why it went as it did, stages, outcome, facts.
+void DrawOutcome(PanelContext& context);
 
-// Time of each inference by part, and KV bytes, over the episode.
+// What the policy wanted against what was executed.
+void DrawActions(PanelContext& context);
+
+// Settings of a live cache.
+class ControlsPanel {
+ public:
+  void Draw(PanelContext& context);
+
+ private:
+  void DrawSetting(PanelContext& context, const LiveSetting& setting);
+  std::string editing_;  // the setting under the mouse, whose value is not sent yet
+  double value_ = 0;
+};
+
+// Time of each inference by part, KV bytes and FLOPs, over the episode.
 void DrawLatency(PanelContext& context);
 void DrawMemory(PanelContext& context);
+void DrawFlops(PanelContext& context);
+// Under clocks that do not wait: how long the world went on with old targets.
+void DrawStaleness(PanelContext& context);
 
 // The shortcuts, over everything else.
 void DrawHelp(PanelContext& context);
 
-// The scene at the playhead, from a camera that the mouse steers.
+// Slots of the scene thread.
+inline constexpr int kSceneSlot = 0;   // + lane
+inline constexpr int kImageSlot = 10;  // + 10 * lane + camera
+inline constexpr int kThumbnailSlot = 100;
+
+// The scene at the playhead, a view a lane, from a camera that the mouse steers.
 class ScenePanel {
  public:
   void Draw(PanelContext& context);
-  // The picture on display is that of the newest request.
-  bool settled() const { return settled_; }
 
  private:
-  void Steer(float height);
+  void DrawView(PanelContext& context, size_t lane, ImVec2 space);
+  void Steer(PanelContext& context, size_t lane, const SceneRequest& request, ImVec2 low,
+             ImVec2 size);
 
-  SceneThread scene_;
-  Texture texture_;
+  std::vector<Texture> textures_;
   Image image_;
-  FreeCamera camera_;
-  bool settled_ = false;
-  int dressed_episode_ = 0;
-  std::shared_ptr<const SceneDressing> dressing_;
+  std::optional<ScenePick> pick_;  // the selected body
+  bool pulling_ = false;
 };
 
-// What the policy's cameras showed it.
+// What the policy's cameras showed it: from the live trace, or rendered again from stored states.
 class ImagesPanel {
  public:
   void Draw(PanelContext& context);
 
  private:
-  std::vector<Texture> textures_;
-  int episode_ = 0;
-  int inference_ = -1;
+  struct Shown {
+    Texture texture{Texture::Filter::kNearest};
+    int64_t serial = -1;
+    int inference = -1;
+  };
+  void DrawImage(PanelContext& context, size_t lane, size_t camera, ImVec2 cell);
+
+  std::vector<std::vector<Shown>> shown_;  // by lane and camera
+  Image image_;
 };
 
-// The strip of chunks, and the gate's scores under it on the same time axis.
+// A strip of chunks for each lane, and the scores of one under it on the same time axis.
 class CachePanel {
  public:
   void Draw(PanelContext& context);
 
  private:
-  void DrawLegend(PanelContext& context);
-  void DrawShare(PanelContext& context);
-  void DrawStrip(PanelContext& context);
-  void DrawScores(PanelContext& context);
-  void DrawTooltip(PanelContext& context, const ChunkTrack& chunk);
+  void DrawStrip(PanelContext& context, size_t lane, float height);
+  void DrawTooltip(PanelContext& context, const Lane& lane, const ChunkTrack& chunk);
 
   Texture thumbnail_{Texture::Filter::kNearest};
+  Image image_;
+};
+
+// Layer x chunk: gate scores and the attention that each chunk receives.
+class LayersPanel {
+ public:
+  void Draw(PanelContext& context);
+
+ private:
+  int shown_ = 0;  // 0: attention, 1: scores
 };
 
 }  // namespace kvla

@@ -1,0 +1,152 @@
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "apps/view_flags.h"
+#include "base/split.h"
+#include "kv_efficient/cost_model.h"
+#include "kv_efficient/plan.h"
+#include "tasks/task_list.h"
+#include "viewer/viewer.h"
+
+namespace kvla {
+namespace {
+
+// Placement, lamps and other colours of an episode, from what its trace says.
+std::shared_ptr<const SceneScript> ScriptOf(const EpisodeBegin& begin,
+                                            const std::filesystem::path& asset_root) {
+  Result<std::unique_ptr<Task>> made = MakeTask(begin.id.task, asset_root);
+  const Result<Split> split = ParseSplit(begin.split);
+  if (!made.ok() || !split.ok()) return nullptr;
+  std::shared_ptr<const Task> task = *std::move(made);
+  // The key points into the id, which the closures own.
+  const auto id = std::make_shared<const EpisodeId>(begin.id);
+  const EpisodeKey key{*split, begin.run_seed, id->task, id->delay,
+                       static_cast<uint64_t>(id->seed)};
+  const Result<Scenario> scenario = task->Draw(key);
+  if (!scenario.ok()) return nullptr;
+  auto script = std::make_shared<SceneScript>();
+  script->place = [task, id, key](World& world) { (void)task->Place(world, key).ok(); };
+  script->dress = [task, scenario = *scenario](World& world) { task->Update(world, scenario); };
+  return script;
+}
+
+// Where the person's layout is kept; empty: nowhere.
+std::filesystem::path LayoutFile() {
+  if (const char* folder = std::getenv("XDG_CONFIG_HOME"); folder != nullptr && *folder != '\0') {
+    return std::filesystem::path(folder) / "kvla" / "viewer.ini";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::filesystem::path(home) / ".config" / "kvla" / "viewer.ini";
+  }
+  return {};
+}
+
+double ResidentMb() {
+  std::ifstream in("/proc/self/statm");
+  double total = 0, resident = 0;
+  in >> total >> resident;
+  constexpr double kPageBytes = 4096;
+  return resident * kPageBytes / 1e6;
+}
+
+// Plays in a loop for a while and says how fast the window was drawn.
+void Measure(Feed* feed, Viewer* viewer, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  viewer->state().loop = true;
+  viewer->state().paused = false;
+  viewer->state().playhead_s = 0;
+  const auto run = [&](double span) {
+    const auto start = Clock::now();
+    while (!viewer->done() && std::chrono::duration<double>(Clock::now() - start).count() < span) {
+      viewer->Frame();
+    }
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  constexpr double kWarmUp = 3;  // the first scene is loaded, fonts are baked
+  run(kWarmUp);
+  const int64_t frames = viewer->frames(), scenes = viewer->scenes_drawn();
+  const double memory = ResidentMb();
+  const double took = run(seconds);
+  fmt::print(
+      "{:.1f} frames/s, {:.1f} scene pictures/s over {:.1f} s on {}; resident {:.1f} MB, "
+      "{:+.1f} MB\n",
+      static_cast<double>(viewer->frames() - frames) / took,
+      static_cast<double>(viewer->scenes_drawn() - scenes) / took, took, viewer->gl_renderer(),
+      ResidentMb(), ResidentMb() - memory);
+  const double waited = feed->waited_share();
+  if (waited >= 0) fmt::print("the runner spent {:.3f}% of its time on the viewer\n", 100 * waited);
+}
+
+}  // namespace
+
+ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
+  ViewerHooks hooks;
+  hooks.asset_root = plan.asset_root;
+  hooks.export_folder = flags.export_folder;
+  hooks.script = [root = plan.asset_root](const EpisodeBegin& begin) {
+    return ScriptOf(begin, root);
+  };
+  std::map<std::string, double> thresholds;
+  for (size_t i = 0; i < plan.caches.size(); ++i) {
+    if (plan.caches[i].policy == "gated") {
+      thresholds[plan.config.arms[i].name] = plan.caches[i].threshold;
+    }
+  }
+  hooks.threshold = [thresholds](const EpisodeBegin& begin) -> std::optional<double> {
+    const auto found = thresholds.find(begin.id.arm);
+    if (found == thresholds.end() || begin.cache_policy != "gated") return std::nullopt;
+    return found->second;
+  };
+  hooks.reason = [](uint8_t code) {
+    return std::string(ReasonText(static_cast<ReasonCode>(code)));
+  };
+  if (plan.max_blocks > 0) {  // the policy's config was read
+    const PolicyConfig& policy = plan.policy;
+    hooks.cameras = policy.cameras;
+    hooks.image_size = policy.image_size;
+    CacheGeometry geometry;
+    geometry.layers = policy.num_layers;
+    geometry.heads = policy.num_heads;
+    geometry.kv_heads = policy.num_kv_heads;
+    geometry.head_dim = policy.head_dim();
+    hooks.attention_flops = [geometry, query = policy.tokens_per_block()](const EpisodeBegin&,
+                                                                          double tokens) {
+      return InferenceFlops(geometry, {}, query, tokens, 0, 0).attention;
+    };
+  }
+  return hooks;
+}
+
+Status ShowFeed(Feed* feed, ViewerHooks hooks, const ViewFlags& flags) {
+  WindowOptions window;
+  window.title = "kvla: " + feed->title();
+  window.width = flags.width;
+  window.height = flags.height;
+  window.light = flags.light;
+  const bool batch = flags.picture() || flags.measure_s.has_value();
+  window.vsync = !batch;
+  if (!batch) window.layout = LayoutFile();
+  Result<std::unique_ptr<Viewer>> viewer = Viewer::Create(feed, std::move(hooks), window);
+  if (!viewer.ok()) return viewer.status();
+  if (flags.light) (*viewer)->state().light = true;
+  (*viewer)->state().speed = flags.speed.value_or(flags.picture() && feed->live() ? 0 : 1);
+  (*viewer)->state().loop = flags.loop;
+  if (!flags.picture()) (*viewer)->Frame();  // something to look at while the policy is loaded
+  const std::atomic<bool>* interrupted = CatchInterrupts();
+  const auto alive = [&] { return feed->alive() && !*interrupted; };
+  Status status;
+  if (flags.picture()) {
+    status =
+        (*viewer)->Screenshot({flags.screenshot, flags.after_s, flags.frames, flags.panel}, alive);
+  } else if (flags.measure_s.has_value()) {
+    Measure(feed, viewer->get(), *flags.measure_s);
+  } else {
+    (*viewer)->Run(alive);
+  }
+  if (*interrupted) return {StatusCode::kCancelled, "interrupted"};
+  return status;
+}
+
+}  // namespace kvla

@@ -1,0 +1,50 @@
+#include "viewer/panels/plot_tools.h"
+
+#include <imgui_internal.h>
+
+#include <algorithm>
+
+#include "viewer/theme.h"
+
+namespace kvla {
+
+void SetupTimeAxis(const PanelContext& context, const char* label, ImPlotAxisFlags flags,
+                   double lead_s) {
+  ImPlot::SetupAxis(ImAxis_X1, label, flags);
+  ImPlot::SetupAxisLimits(ImAxis_X1, -lead_s, context.axis_end_s(), ImPlotCond_Always);
+}
+
+void DrawMoments(const PanelContext& context, const EpisodeModel& model) {
+  ImDrawList* draw = ImPlot::GetPlotDrawList();
+  const ImVec2 low = ImPlot::GetPlotPos();
+  const float bottom = low.y + ImPlot::GetPlotSize().y;
+  ImPlot::PushPlotClipRect();
+  for (const TraceCue& cue : model.begin().cues) {
+    const float x0 = ImPlot::PlotToPixels(cue.begin_s, 0).x;
+    const float x1 = ImPlot::PlotToPixels(cue.end_s, 0).x;
+    draw->AddRectFilled(ImVec2(x0, low.y), ImVec2(std::max(x1, x0 + 2), bottom),
+                        WithAlpha(kCueColour, 70));
+  }
+  const float x = ImPlot::PlotToPixels(context.playhead_s(), 0).x;
+  draw->AddLine(ImVec2(x, low.y), ImVec2(x, bottom), ImGui::GetColorU32(ImGuiCol_Text, 0.7f), 1.5f);
+  ImPlot::PopPlotClipRect();
+}
+
+void SeekByClick(PanelContext& context) {
+  if (!ImPlot::IsPlotHovered() || !ImGui::IsMouseDown(ImGuiMouseButton_Left)) return;
+  const ImVec2 low = ImPlot::GetPlotPos(), size = ImPlot::GetPlotSize();
+  const ImVec2 press = ImGui::GetIO().MouseClickedPos[ImGuiMouseButton_Left];
+  if (!ImRect(low, ImVec2(low.x + size.x, low.y + size.y)).Contains(press)) return;
+  context.Seek(ImPlot::GetPlotMousePos().x);
+}
+
+ImPlotSpec LineSpec(ImU32 colour, float weight) {
+  ImPlotSpec spec;
+  spec.LineColor = AsVec4(colour);
+  spec.LineWeight = weight;
+  return spec;
+}
+
+ImU32 LaneColour(size_t lane) { return lane == 0 ? colour::kSkyBlue : colour::kOrange; }
+
+}  // namespace kvla
