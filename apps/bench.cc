@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "harness/physics_bench.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
 
@@ -105,6 +106,31 @@ int RunBenchEnv(const AppContext& context, const BenchFlags& flags) {
   return kExitDone;
 }
 
+int RunBenchPhysics(const AppContext& context, const BenchFlags& flags) {
+  constexpr int kControlSteps = 200;
+  PinToOneCore();
+  nlohmann::json rows = nlohmann::json::array();
+  const std::vector<std::string> tasks = flags.tasks.empty() ? TaskNames() : flags.tasks;
+  for (const std::string& name : tasks) {
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root);
+    if (!task.ok()) return ReportStatus(task.status());
+    const Result<PhysicsBench> bench = BenchPhysics(**task, kControlSteps, flags.seconds);
+    if (!bench.ok()) return ReportStatus(bench.status().In(name));
+    rows.push_back({{"task", name},
+                    {"world_steps_per_s", bench->world_steps_per_s},
+                    {"bare_steps_per_s", bench->bare_steps_per_s},
+                    {"ratio", bench->ratio()},
+                    {"same_end", bench->same_end}});
+    if (flags.json) continue;
+    fmt::print("{:<16} {:8.0f} physics steps/s, bare mj_step {:8.0f}: {:.1f}%{}\n", name,
+               bench->world_steps_per_s, bench->bare_steps_per_s, 100 * bench->ratio(),
+               bench->same_end ? "" : "  (their ends DIFFER)");
+    std::fflush(stdout);
+  }
+  if (flags.json) fmt::print("{}\n", nlohmann::json{{"rows", rows}}.dump(2));
+  return kExitDone;
+}
+
 }  // namespace
 
 CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code) {
@@ -122,6 +148,16 @@ CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code) 
       ->capture_default_str();
   env->add_flag("--json", flags->json, "For programs");
   env->callback([flags, &context, exit_code] { *exit_code = RunBenchEnv(context, *flags); });
+
+  CLI::App* physics = command->add_subcommand(
+      "physics", "Physics on one core: with the arm's control and all checks, and mj_step() alone");
+  physics->add_option("--seconds", flags->seconds, "Seconds a task")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  physics->add_option("--task", flags->tasks, "Only these tasks");
+  physics->add_flag("--json", flags->json, "For programs");
+  physics->callback(
+      [flags, &context, exit_code] { *exit_code = RunBenchPhysics(context, *flags); });
   return command;
 }
 

@@ -18,6 +18,7 @@
 #include "base/machine.h"
 #include "base/version.h"
 #include "kv_efficient/torch_version.h"
+#include "policy/text_encoder_files.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
 
@@ -132,6 +133,18 @@ void CheckTasks(const fs::path& root, Diagnosis* diagnosis) {
   diagnosis->Say("tasks", names);
 }
 
+// Policies with `text: minilm` read instructions with it.
+void CheckTextEncoder(const fs::path& root, Diagnosis* diagnosis) {
+  const fs::path folder = TextEncoderFolder(root);
+  if (Status status = CheckTextEncoderFiles(folder); !status.ok()) {
+    diagnosis->missing.push_back("the sentence encoder: " + status.message());
+    return;
+  }
+  std::error_code error;
+  diagnosis->Say("text", fmt::format("{} {:.1f} MB, as published", kTextEncoderName,
+                                     fs::file_size(folder / kTextWeightsFile, error) / 1e6));
+}
+
 void CheckWeights(const fs::path& root, Diagnosis* diagnosis) {
   const fs::path folder = root / "policy" / "weights";
   std::vector<fs::path> files;
@@ -187,6 +200,7 @@ CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code)
     CheckDisk(root, &diagnosis);
     CheckGl(&diagnosis);
     CheckTasks(root, &diagnosis);
+    CheckTextEncoder(root, &diagnosis);
     CheckWeights(root, &diagnosis);
     if (*json) {
       fmt::print("{}\n", ToJson(diagnosis).dump(2));

@@ -5,15 +5,15 @@
 
 namespace kvla {
 
-CLI::App* AddTrain(CLI::App& parent, const AppContext&, int* exit_code) {
-  const auto run = [](const TrainFlags& flags) {
+CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code) {
+  const auto run = [&context](const TrainFlags& flags) {
     Trainer<TrainConfig> trainer;
     trainer.filter = [](const TrainConfig& c) -> Result<DemoFilter> {
       return DemoFilter{.tasks = {}, .cameras = c.policy.cameras};
     };
     trainer.folder = [](const TrainConfig& c) { return std::filesystem::path(c.out); };
     trainer.train = &Train;
-    return RunTrainer(flags, trainer);
+    return RunTrainer(context, flags, trainer);
   };
   return AddTrainer(parent, "train", "Train the policy on demonstrations; resumes where it stopped",
                     exit_code, run);

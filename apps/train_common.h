@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "harness/demo_reader.h"
 #include "harness/progress.h"
+#include "policy/text_encoder_files.h"
 #include "policy/train.h"
 
 namespace kvla {
@@ -54,7 +55,8 @@ struct Trainer {
 
 // Checks everything before anything is written, then trains. Returns the exit status.
 template <class Config>
-int RunTrainer(const TrainFlags& flags, const Trainer<Config>& trainer) {
+int RunTrainer(const AppContext& context, const TrainFlags& flags,
+               const Trainer<Config>& trainer) {
   Config config;
   if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
     return ReportStatus(s);
@@ -78,6 +80,7 @@ int RunTrainer(const TrainFlags& flags, const Trainer<Config>& trainer) {
   TrainHooks hooks;
   hooks.on_progress = [&display](const TrainProgress& p) { display.Show(p); };
   hooks.stop = CatchInterrupts();
+  hooks.text_encoder = TextEncoderFolder(context.asset_root);
   const Status status = trainer.train(config, **demos, **held_out, hooks);
   display.Finish();
   return ReportStatus(status);

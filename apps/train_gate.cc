@@ -18,15 +18,15 @@ Result<DemoFilter> FilterOf(const GateTrainConfig& config) {
 
 }  // namespace
 
-CLI::App* AddTrainGate(CLI::App& parent, const AppContext&, int* exit_code) {
-  const auto run = [](const TrainFlags& flags) {
+CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code) {
+  const auto run = [&context](const TrainFlags& flags) {
     Trainer<GateTrainConfig> trainer;
     trainer.filter = &FilterOf;
     trainer.folder = [](const GateTrainConfig& c) {
       return std::filesystem::absolute(c.out).parent_path();
     };
     trainer.train = &TrainGate;
-    return RunTrainer(flags, trainer);
+    return RunTrainer(context, flags, trainer);
   };
   return AddTrainer(parent, "train-gate", "Train the chunk gate for a frozen policy", exit_code,
                     run);

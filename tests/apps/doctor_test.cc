@@ -30,7 +30,7 @@ TEST(DoctorTest, SaysWhatThereIsAndWhatIsMissing) {
   const nlohmann::json json = nlohmann::json::parse(out.text, nullptr, false);
   ASSERT_FALSE(json.is_discarded()) << out.text;
   for (const char* key : {"kvla", "mujoco", "torch", "sqlite", "hdf5", "cpu", "disk", "gpu",
-                          "gl renderer", "tasks", "missing"}) {
+                          "gl renderer", "tasks", "text", "missing"}) {
     EXPECT_TRUE(json.contains(key)) << key << " is not in " << out.text;
   }
   EXPECT_EQ(json["mujoco"], "4.0.0");
