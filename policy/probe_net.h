@@ -1,0 +1,41 @@
+// A small classifier of single observations: does the present betray what only the past can tell?
+#ifndef KVLA_POLICY_PROBE_NET_H_
+#define KVLA_POLICY_PROBE_NET_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "policy/demo_source.h"
+
+namespace kvla {
+
+// One observation as the policy gets it, and the class that it should not betray.
+struct ProbeSample {
+  std::vector<std::vector<uint8_t>> images;  // per camera RGB8 [size, size, 3]
+  std::array<float, kProprioDim> proprio{};
+  int label = 0;  // 0 or more
+};
+
+struct ProbeTraining {
+  int image_size = 64;  // a multiple of 8
+  int epochs = 30;      // of the images' network; the proprioception's gets ten times as many
+  int batch = 32;
+  double learning_rate = 1e-3;
+  uint64_t seed = 0;
+  int threads = 1;
+};
+
+// Trains on `train` and returns its guess for each of `held_out`: the product of two networks' odds,
+// one that sees the images and one that feels the arm. A quarter of `train` says when each of them
+// knew most, so that one that finds nothing stays undecided and leaves the guess to the other.
+// Deterministic.
+// REQUIRES: `train` has 8 or more, `held_out` is not empty, all samples have the same cameras.
+Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,
+                                    const std::vector<ProbeSample>& held_out,
+                                    const ProbeTraining& options);
+
+}  // namespace kvla
+
+#endif  // KVLA_POLICY_PROBE_NET_H_
