@@ -1,81 +1,21 @@
 // Whole evaluations with the real program: determinism over workers, kill and resume.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "results/run_store.h"
-#include "tests/apps/program.h"
+#include "base/rng.h"
+#include "tests/apps/eval_fixture.h"
 
 namespace kvla {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr int kArms = 2;
-
-// Drops what is measured with a clock.
-void DropTimes(json* node) {
-  if (node->is_object()) {
-    for (const char* key : {"latency_ms", "decoder_ms_last10", "parts_ms", "decoder_ratio"}) {
-      node->erase(key);
-    }
-  }
-  if (node->is_structured()) {
-    for (json& child : *node) DropTimes(&child);
-  }
-}
-
-// Whether none of the processes is left after a moment.
-bool Vanish(const std::set<pid_t>& pids) {
-  for (int i = 0; i < 500; ++i) {
-    bool left = false;
-    for (const pid_t pid : pids) {
-      const std::string stat = ReadText("/proc/" + std::to_string(pid) + "/stat");
-      left = left || (!stat.empty() && stat.find(") Z ") == std::string::npos);
-    }
-    if (!left) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
-
-class EvalTest : public testing::Test {
- protected:
-  void SetUp() override { CopyCheckpoint(scratch_ / "checkpoint"); }
-
-  std::vector<std::string> Eval(const std::string& out, int episodes, int workers) {
-    const fs::path config = scratch_ / ("run_" + std::to_string(episodes) + ".yaml");
-    WriteText(config, RunYaml(scratch_ / "checkpoint", episodes));
-    return {"eval",      config.string(),        "--out", (scratch_ / out).string(),
-            "--workers", std::to_string(workers)};
-  }
-  json Report(const std::string& out) {
-    const Output output = Kvla({"report", (scratch_ / out).string(), "--json", "--episodes"});
-    EXPECT_EQ(output.status, 0) << output.err;
-    json report = json::parse(output.out, nullptr, false);
-    EXPECT_TRUE(report.is_object()) << output.out;
-    DropTimes(&report);
-    return report;
-  }
-  // Episodes in the file now; 0 while there is none.
-  int Done(const std::string& out) {
-    const Result<RunStore> store = RunStore::Open(scratch_ / out, RunStore::Mode::kReadOnly);
-    if (!store.ok()) return 0;
-    const auto done = store->Done();
-    return done.ok() ? static_cast<int>(done->size()) : 0;
-  }
-  // Waits until `count` episodes are in the file or the program has ended.
-  void AwaitEpisodes(const Program& program, const std::string& out, int count) {
-    while (!program.Ended() && Done(out) < count) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
-
-  ScratchDir scratch_;
-};
 
 TEST_F(EvalTest, TheSameOutcomesAndStatesWithOneWorkerWithTwoAndTwice) {
   constexpr int kEpisodes = 2;
@@ -129,25 +69,31 @@ TEST_F(EvalTest, ReportKeepsMeasuredTimes) {
   }
 }
 
-TEST_F(EvalTest, KilledFiveTimesAndResumedIsTheSameTable) {
-  constexpr int kEpisodes = 8;
-  ASSERT_EQ(Kvla(Eval("whole", kEpisodes, 1)).status, 0);
-  int killed = 0;
-  for (int round = 0; round < 5; ++round) {
-    const int before = Done("killed");
+// kill -9 at twenty random moments, start-up and writes included; some of them are power cuts,
+// which take the end of the log with them.
+TEST_F(EvalTest, KilledTwentyTimesAndResumedIsTheSameTable) {
+  constexpr int kEpisodes = 24;
+  ASSERT_EQ(Kvla(Eval("whole", kEpisodes, 2)).status, 0);
+  Rng rng(20);
+  int killed = 0, with_log = 0;
+  for (int round = 0; round < 20; ++round) {
     Program program(Eval("killed", kEpisodes, 1 + round % 2));
-    AwaitEpisodes(program, "killed", before + 1 + round % 3);
-    // Somewhere within the next episode or its write.
-    std::this_thread::sleep_for(std::chrono::milliseconds(13 * round));
+    std::this_thread::sleep_for(std::chrono::duration<double>(rng.Uniform(0.02, 2.5)));
     const std::set<pid_t> workers = program.Children();
-    EXPECT_EQ(workers.size(), size_t{1} + round % 2);
     program.Signal(SIGKILL);
     killed += program.Wait().status == 128 + SIGKILL ? 1 : 0;
-    EXPECT_TRUE(Vanish(workers)) << "workers outlived the program";
-    EXPECT_GT(Done("killed"), before) << "nothing was kept of round " << round;
+    ASSERT_TRUE(Vanish(workers)) << "workers outlived the program";
+    const fs::path log = scratch_ / "killed/run.db-wal";
+    std::error_code error;
+    const auto size = fs::file_size(log, error);
+    if (error || size == 0 || round % 4 != 3) continue;
+    ++with_log;
+    fs::resize_file(log, size - std::min<uint64_t>(size, 1 + rng.NextU64() % 6000));
   }
-  EXPECT_EQ(killed, 5);
+  EXPECT_EQ(killed, 20);
+  EXPECT_GT(with_log, 0) << "no round was a power cut";
   const int left = Done("killed");
+  EXPECT_GT(left, 0) << "nothing was kept of twenty rounds";
   ASSERT_LT(left, kArms * kEpisodes) << "it was done before it was killed for the last time";
   const Output last = Kvla(Eval("killed", kEpisodes, 2));
   ASSERT_EQ(last.status, 0) << last.err;
@@ -160,6 +106,111 @@ TEST_F(EvalTest, KilledFiveTimesAndResumedIsTheSameTable) {
   EXPECT_NE(finished.err.find(std::to_string(kArms * kEpisodes) + " there already"),
             std::string::npos)
       << finished.err;
+}
+
+TEST_F(EvalTest, AFullDiskStopsTheRunAndItGoesOn) {
+  constexpr int kEpisodes = 6;
+  ASSERT_EQ(Kvla(Eval("whole", kEpisodes, 1)).status, 0);
+  // No file may grow beyond this; what would is refused instead of killing the writer.
+  struct rlimit before {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_action = std::signal(SIGXFSZ, SIG_IGN);
+  int kept = 0;
+  for (const rlim_t limit : {rlim_t{90'000}, rlim_t{110'000}}) {
+    const struct rlimit full { limit, before.rlim_max };
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+    const Output stopped = Kvla(Eval("full", kEpisodes, 1));
+    setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT_EQ(stopped.status, 2) << stopped.err;
+    EXPECT_NE(stopped.err.find("run.db"), std::string::npos) << stopped.err;
+    EXPECT_NE(stopped.err.find("goes on from there"), std::string::npos) << stopped.err;
+    kept = Done("full");
+  }
+  std::signal(SIGXFSZ, old_action);
+  EXPECT_GT(kept, 0);
+  ASSERT_LT(kept, kArms * kEpisodes) << "the disk was not full";
+  const Output resumed = Kvla(Eval("full", kEpisodes, 1));
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_EQ(Report("full"), Report("whole"));
+}
+
+TEST_F(EvalTest, WorkersThatDieOrHangAreReplaced) {
+  constexpr int kEpisodes = 5;
+  const auto eval = [&](const std::string& out) {
+    std::vector<std::string> arguments = Eval(out, kEpisodes, 2);
+    // A stopped worker counts as hung after this long.
+    arguments.insert(arguments.end(), {"--set", "episode_limit_s=8"});
+    return arguments;
+  };
+  ASSERT_EQ(Kvla(eval("whole")).status, 0);
+  const json whole = Report("whole");
+  for (const int signal : {SIGKILL, SIGSTOP}) {
+    const std::string out = "out" + std::to_string(signal);
+    Program program(eval(out));
+    AwaitEpisodes(program, out, 4);  // by then both are set up
+    const std::set<pid_t> workers = program.Children();
+    ASSERT_EQ(workers.size(), 2u);
+    for (const pid_t worker : workers) kill(worker, signal);
+    const Output output = program.Wait();
+    EXPECT_EQ(output.status, 0) << output.err;
+    EXPECT_TRUE(Vanish(workers));
+    EXPECT_EQ(Report(out), whole) << signal;
+  }
+}
+
+TEST_F(EvalTest, ShardsMergeIntoTheSameTable) {
+  constexpr int kEpisodes = 5;
+  ASSERT_EQ(Kvla(Eval("whole", kEpisodes, 1)).status, 0);
+  const auto shard = [&](int i, const std::string& out) {
+    std::vector<std::string> arguments = Eval(out, kEpisodes, 1);
+    arguments.insert(arguments.end(), {"--shard", std::to_string(i) + "/3"});
+    return arguments;
+  };
+  const std::string merged = (scratch_ / "merged").string();
+  std::vector<std::string> merge = {"merge", merged};
+  for (int i = 1; i <= 2; ++i) {
+    const std::string out = "part" + std::to_string(i);
+    merge.push_back((scratch_ / out).string());
+    if (i == 2) {  // this one is killed on its way
+      Program program(shard(i, out));
+      AwaitEpisodes(program, out, 1);
+      program.Signal(SIGKILL);
+      program.Wait();
+    }
+    ASSERT_EQ(Kvla(shard(i, out)).status, 0);
+  }
+  const Output partial = Kvla(merge);
+  EXPECT_EQ(partial.status, 1) << partial.err;
+  EXPECT_NE(partial.err.find("2 episodes are missing"), std::string::npos) << partial.err;
+  ASSERT_EQ(Kvla(shard(3, "part3")).status, 0);
+  merge.push_back((scratch_ / "part3").string());
+  const Output output = Kvla(merge);
+  EXPECT_EQ(output.status, 0) << output.err;
+  EXPECT_NE(output.err.find("(2 added, 10 planned)"), std::string::npos) << output.err;
+  EXPECT_EQ(Report("merged"), Report("whole"));
+  // The merged run is a whole one.
+  const Output on = Kvla(Eval("merged", kEpisodes, 1));
+  EXPECT_EQ(on.status, 0) << on.err;
+  EXPECT_NE(on.err.find("10 there already"), std::string::npos) << on.err;
+
+  // A part of another run, one that is none, and the folder itself are refused.
+  std::vector<std::string> other = shard(1, "other");
+  other.insert(other.end(), {"--set", "seed=3"});
+  ASSERT_EQ(Kvla(other).status, 0);
+  const std::string part = (scratch_ / "part1").string();
+  for (const auto& [folder, text] : std::vector<std::pair<std::string, std::string>>{
+           {(scratch_ / "other").string(), "seed is '3' in the run, '0' now"},
+           {(scratch_ / "nothing").string(), "no run in"},
+           {part + "/../merged", "folder to merge into"}}) {
+    const Output refused = Kvla({"merge", merged, part, folder});
+    EXPECT_EQ(refused.status, 2) << refused.err;
+    EXPECT_NE(refused.err.find(text), std::string::npos) << refused.err;
+  }
+  for (const std::string bad : {"3", "0/3", "4/3", "1/3x", "a/b"}) {
+    std::vector<std::string> arguments = Eval("bad", kEpisodes, 1);
+    arguments.insert(arguments.end(), {"--shard", bad});
+    EXPECT_EQ(Kvla(arguments).status, 2) << bad;
+  }
 }
 
 TEST_F(EvalTest, AnInterruptEndsWith130AndIsResumed) {

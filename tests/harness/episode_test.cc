@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "base/hash.h"
 #include "harness/policy_io.h"
@@ -282,6 +284,87 @@ TEST(EpisodeTest, WhatThePolicyIsToldAtTheStart) {
   EXPECT_NE(told[0].stream_key, told[2].stream_key);
 }
 
+// A clock that says the same of every inference.
+EpisodeSettings WithLatency(EpisodeSettings settings, double seconds) {
+  settings.clock = ClockKind::kSimulated;
+  settings.think_s = [seconds](int, const Inference&) { return seconds; };
+  return settings;
+}
+
+TEST(EpisodeTest, ASimulatedClockWithoutLatencyIsTheFrozenOne) {
+  Stage stage("pick_place");
+  const EventLog frozen = stage.Run(stage.Settings(2), Wanderer());
+  const EventLog simulated = stage.Run(WithLatency(stage.Settings(2), 0), Wanderer());
+  EXPECT_EQ(frozen.end().state_hash, simulated.end().state_hash);
+  EXPECT_EQ(frozen.All<InferenceEvent>().size(), simulated.All<InferenceEvent>().size());
+}
+
+TEST(EpisodeTest, TheWorldGoesOnOnTheLastTargetWhileThePolicyThinks) {
+  Stage stage("pick_place");
+  EpisodeSettings settings = WithLatency(stage.Settings(2), 0.1);
+  settings.steps = true;
+  const EventLog log = stage.Run(settings, Wanderer());
+  const auto inferences = log.All<InferenceEvent>();
+  const auto steps = log.All<StepEvent>();
+  ASSERT_GT(inferences.size(), 5u);
+  EXPECT_EQ(static_cast<int>(steps.size()), log.begin().horizon_steps);
+  // Two stale control steps, then the four of the chunk.
+  for (size_t i = 0; i + 1 < inferences.size(); ++i) {
+    EXPECT_EQ(inferences[i].control_step, static_cast<int>(6 * i));
+    EXPECT_EQ(inferences[i].stale_steps, 2);
+    EXPECT_TRUE(inferences[i].late);
+    EXPECT_DOUBLE_EQ(inferences[i].think_s, 0.1);
+  }
+  // At the start there is no target yet: the arm stays where it is, the gripper open.
+  for (int step : {0, 1}) {
+    EXPECT_EQ(steps[step].action, (std::array<float, 7>{0, 0, 0, 0, 0, 0, -1}));
+  }
+  // Later it keeps the gripper as the last target had it.
+  for (size_t i = 1; i + 1 < inferences.size(); ++i) {
+    const float last_grip = inferences[i - 1].action_chunk[3 * 7 + 6];
+    EXPECT_EQ(steps[6 * i].action[6], last_grip) << i;
+    EXPECT_EQ(steps[6 * i + 1].action[6], last_grip) << i;
+    EXPECT_EQ(steps[6 * i + 2].action[6], inferences[i].action_chunk[6]) << i;
+  }
+  const EventLog again = stage.Run(settings, Wanderer());
+  EXPECT_EQ(again.end().state_hash, log.end().state_hash);
+}
+
+TEST(EpisodeTest, LatencyCostsSuccess) {
+  Stage stage("pick_place");
+  const EpisodeSettings settings = stage.Settings(0);
+  EXPECT_TRUE(stage.Run(WithLatency(settings, 0), Replay(stage, settings.key)).end().success);
+  EXPECT_TRUE(stage.Run(WithLatency(settings, 0.03), Replay(stage, settings.key)).end().success);
+  EXPECT_FALSE(stage.Run(WithLatency(settings, 1), Replay(stage, settings.key)).end().success);
+}
+
+TEST(EpisodeTest, TheWallClockCountsWhatThePolicyTook) {
+  Stage stage("pick_place");
+  EpisodeSettings settings = stage.Settings(2);
+  settings.clock = ClockKind::kWall;
+  PolicyPort port = Wanderer();
+  port.infer = [infer = port.infer](const FrameInput& input) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    return infer(input);
+  };
+  const EventLog log = stage.Run(settings, port);
+  const auto inferences = log.All<InferenceEvent>();
+  double thought = 0;
+  int stale = 0;
+  for (const InferenceEvent& inference : inferences) {
+    EXPECT_GE(inference.think_s, 0.06);
+    EXPECT_TRUE(inference.late);
+    thought += inference.think_s;
+    stale += inference.stale_steps;
+  }
+  EXPECT_NEAR(stale, thought * kControlRateHz, 2 + inferences.back().think_s * kControlRateHz);
+  // The same thoughts are early for a slower robot.
+  settings.control_rate_hz = 1;
+  for (const InferenceEvent& inference : stage.Run(settings, port).All<InferenceEvent>()) {
+    EXPECT_FALSE(inference.late);
+  }
+}
+
 TEST(EpisodeTest, AWindowThatCoversTheCueIsWarnedOf) {
   Stage stage("recall_color");
   EpisodeSettings settings = stage.Settings(0);
@@ -289,7 +372,19 @@ TEST(EpisodeTest, AWindowThatCoversTheCueIsWarnedOf) {
   settings.cache.policy = "window";
   EXPECT_TRUE(BeginEvent(*stage.task, *scenario, settings, SmallPolicy()).warnings.empty());
   settings.cache.window_blocks = 1000;
-  EXPECT_EQ(BeginEvent(*stage.task, *scenario, settings, SmallPolicy()).warnings.size(), 1u);
+  PolicyConfig policy = SmallPolicy();
+  policy.window_blocks = 1000;
+  EXPECT_EQ(BeginEvent(*stage.task, *scenario, settings, policy).warnings.size(), 1u);
+}
+
+TEST(EpisodeTest, AWindowThatThePolicyWasNotTrainedWithIsWarnedOf) {
+  Stage stage("pick_place");
+  EpisodeSettings settings = stage.Settings(0);
+  const Result<Scenario> scenario = stage.task->Draw(settings.key);
+  settings.cache.window_blocks = 8;
+  const EpisodeBegin begin = BeginEvent(*stage.task, *scenario, settings, SmallPolicy());
+  ASSERT_EQ(begin.warnings.size(), 1u);
+  EXPECT_NE(begin.warnings[0].find("trained with 16"), std::string::npos) << begin.warnings[0];
 }
 
 TEST(EpisodeTest, AnEpisodeThatCannotBeginSendsNothing) {

@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "base/config_io.h"
 #include "harness/batch.h"
+#include "harness/estimate.h"
 #include "harness/runner.h"
 #include "results/run_store.h"
 #include "tests/harness/test_worker.h"
@@ -138,6 +142,117 @@ TEST_F(RunConfigTest, ContradictoryCaches) {
   ExpectRefused({"arms[1] 'window'", "no/gate.safetensors is not there", "kvla train-gate"});
 }
 
+TEST_F(RunConfigTest, AnotherWindowThanThePolicysIsWarnedOf) {
+  const PolicyConfig policy = Plan().policy;
+  for (RunArm& arm : config_.arms) {
+    arm.cache.window_blocks = policy.window_blocks;
+    arm.cache.chunk_blocks = policy.chunk_blocks;
+  }
+  EXPECT_TRUE(Plan().warnings.empty());
+  config_.arms[0].cache.window_blocks = policy.window_blocks + 1;
+  const std::vector<std::string> warnings = Plan().warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("arms[0] 'full'"), std::string::npos) << warnings[0];
+}
+
+TEST_F(RunConfigTest, ContradictoryClocks) {
+  config_.arms[1].clock.constant_ms = 5;
+  ExpectRefused({"arms[1] 'window'", "'constant_ms' is not read here"});
+  config_.arms[1].clock = {};
+  config_.arms[1].clock.control_rate_hz = 30;
+  ExpectRefused({"arms[1] 'window'", "control_rate_hz"});
+  config_.arms[1].clock = {};
+  config_.arms[1].clock.kind = "simulated";
+  config_.arms[1].clock.latency = "recorded";
+  ExpectRefused({"needs 'recorded'"});
+  config_.arms[1].clock.recorded = "no/such/run";
+  ExpectRefused({"arms[1] 'window'", "no/such/run"});
+  config_.arms[1].clock = {};
+  config_.arms[1].clock.kind = "wall";
+  EXPECT_TRUE(PlanRun(config_, KVLA_ASSET_ROOT).ok());
+  config_.arms[1].cache.policy = "oracle";
+  ExpectRefused({"arms[1] 'window'", "frozen clock"});
+}
+
+TEST_F(RunConfigTest, ARecordedLatencyIsTheMedianOfThatArm) {
+  const auto record = [](const std::string& arm, int64_t seed, const std::vector<double>& ms) {
+    EpisodeRecord episode;
+    episode.begin.id = episode.end.id = {arm, "pick_place", "short", seed};
+    episode.end.outcome = "failure";
+    for (const double value : ms) {
+      InferenceEvent inference;
+      inference.index = static_cast<int>(episode.inferences.size());
+      inference.latency.render_ms = 1000;  // left out
+      inference.latency.attend_ms = value;
+      episode.inferences.push_back(inference);
+    }
+    return episode;
+  };
+  {
+    Result<RunStore> store = RunStore::Create(scratch_ / "was", {{"config", "{}"}});
+    ASSERT_TRUE(store.ok());
+    ASSERT_TRUE(store->WriteEpisode(record("window", 0, {10, 20})).ok());
+    ASSERT_TRUE(store->WriteEpisode(record("window", 1, {30, 40, 50})).ok());
+    ASSERT_TRUE(store->WriteEpisode(record("full", 1, {1})).ok());
+  }
+  ClockConfig& clock = config_.arms[1].clock;
+  clock.kind = "simulated";
+  clock.latency = "recorded";
+  clock.recorded = (scratch_ / "was").string();
+  const RunPlan plan = Plan();
+  EXPECT_TRUE(plan.recorded_ms[0].empty());
+  EXPECT_EQ(plan.recorded_ms[1], (std::vector<double>{20, 30, 50}));
+  const LatencyModel model(clock, plan.recorded_ms[1], {}, 8, false);
+  EXPECT_DOUBLE_EQ(model.Seconds(1, 0), 0.03);
+  EXPECT_DOUBLE_EQ(model.Seconds(100, 0), 0.05);
+  clock.recorded_arm = "windwo";
+  ExpectRefused({"'windwo'", "did you mean 'window'?"});
+}
+
+TEST_F(RunConfigTest, TheCostModelGrowsWithWhatTheCacheHolds) {
+  ClockConfig clock;
+  clock.kind = "simulated";
+  clock.latency = "cost_model";
+  VlaCost vla;
+  const LatencyModel model(clock, {}, vla, 8, false), gated(clock, {}, vla, 8, true);
+  EXPECT_GT(model.Seconds(0, 800), model.Seconds(0, 80));
+  EXPECT_EQ(model.Seconds(0, 80), model.Seconds(9, 80));
+  EXPECT_GT(gated.Seconds(0, 80), model.Seconds(0, 80)) << "the gate's own cost";
+  // Eight cached tokens are one block, of 256 tokens there.
+  EXPECT_DOUBLE_EQ(model.Seconds(0, 8), InferenceSeconds(vla, 256, false));
+}
+
+TEST_F(RunConfigTest, ShardsAreTheWholeOnceAndKeepPairs) {
+  config_.tasks = {{"pick_place", {}}, {"recall_color", {"short", "long"}}};
+  config_.episodes = 7;
+  const RunPlan whole = Plan();
+  EXPECT_EQ(whole.planned, static_cast<int>(whole.jobs.size()));
+  std::multiset<std::tuple<int, std::string, std::string, int64_t>> all, parts;
+  const auto key = [](const EpisodeJob& job) {
+    return std::tuple(job.arm, job.task, job.delay, job.seed);
+  };
+  for (const EpisodeJob& job : whole.jobs) all.insert(key(job));
+  for (int i = 1; i <= 3; ++i) {
+    RunPlan part = whole;
+    ASSERT_TRUE(TakeShard(i, 3, &part).ok());
+    EXPECT_EQ(part.planned, whole.planned);
+    EXPECT_GE(part.jobs.size(), size_t{2 * 3 * 2});
+    std::map<std::tuple<std::string, std::string, int64_t>, int> arms;
+    for (const EpisodeJob& job : part.jobs) {
+      parts.insert(key(job));
+      ++arms[{job.task, job.delay, job.seed}];
+    }
+    for (const auto& [episode, count] : arms) EXPECT_EQ(count, 2);
+  }
+  EXPECT_EQ(parts, all);
+  RunPlan plan = whole;
+  for (const auto& [i, n] : {std::pair(0, 3), {4, 3}, {1, 0}, {-1, -1}}) {
+    EXPECT_EQ(TakeShard(i, n, &plan).code(), StatusCode::kBadInput);
+  }
+  plan.config.stop_when.rule = "difference";
+  EXPECT_EQ(TakeShard(1, 2, &plan).code(), StatusCode::kBadInput);
+}
+
 TEST_F(RunConfigTest, MissingOrBrokenCheckpoint) {
   config_.checkpoint = "no/such/policy";
   ExpectRefused({"no/such/policy", "no such folder"});
@@ -161,13 +276,15 @@ TEST_F(RunConfigTest, CamerasThatTheSceneDoesNotHave) {
 }
 
 TEST_F(RunConfigTest, JobsAndRecordsSurviveTheTripToAWorker) {
-  const EpisodeJob job{1, "pick_place", "short", int64_t{1} << 40, 0.25};
+  const EpisodeJob job{1, "pick_place", "short", int64_t{1} << 40, 0.25, 300, 7};
   const EpisodeJob back = EvalJobFrom(Message::from_cbor(Message::to_cbor(EvalJobMessage(job))));
   EXPECT_EQ(back.arm, job.arm);
   EXPECT_EQ(back.task, job.task);
   EXPECT_EQ(back.delay, job.delay);
   EXPECT_EQ(back.seed, job.seed);
   EXPECT_EQ(back.weight, job.weight);
+  EXPECT_EQ(back.horizon_steps, job.horizon_steps);
+  EXPECT_EQ(back.max_inferences, job.max_inferences);
 }
 
 TEST_F(RunConfigTest, AnEpisodeWhoseWorkersDieIsRetriedOnceThenAnError) {
@@ -198,6 +315,81 @@ TEST_F(RunConfigTest, AnEpisodeWhoseWorkersDieIsRetriedOnceThenAnError) {
   EXPECT_EQ(JobsTaken(scratch_ / "log"), 6);
 }
 
+TEST_F(RunConfigTest, TheEstimateCountsWhatIsLeft) {
+  config_.episodes = 1;
+  const RunPlan one = Plan();
+  const Result<RunEstimate> before = EstimateRun(one, Batch("out", TestWorker("real")));
+  ASSERT_TRUE(before.ok()) << before.status().message();
+  EXPECT_EQ(before->episodes, 2);
+  EXPECT_EQ(before->control_steps, 2 * one.jobs[0].horizon_steps);
+  EXPECT_GT(before->seconds, 0);
+  EXPECT_FALSE(fs::exists(scratch_ / "out"));
+  ASSERT_TRUE(RunBatch(one, Batch("out", TestWorker("real"))).ok());
+  // The database holds what was foreseen, give or take the pages of an empty one.
+  const double size = static_cast<double>(fs::file_size(scratch_ / "out/run.db"));
+  EXPECT_LT(size, before->bytes + 60'000);
+  const Result<RunEstimate> after = EstimateRun(one, Batch("out", TestWorker("real")));
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ(after->episodes, 0);
+}
+
+TEST_F(RunConfigTest, TheMemoryOfTheWorkersIsKept) {
+  config_.episodes = 1;
+  const Result<BatchSummary> summary = RunBatch(Plan(), Batch("out", TestWorker("real")));
+  ASSERT_TRUE(summary.ok());
+  EXPECT_GT(summary->peak_bytes, int64_t{20} << 20);
+  EXPECT_EQ(summary->memory_growth, -1) << "of two episodes nothing can be said";
+  EXPECT_GT(summary->control_steps, 0);
+  const Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadOnly);
+  const auto memory = nlohmann::json::parse(store->Meta()->at("memory"));
+  ASSERT_EQ(memory.at("workers").size(), 1u);
+  EXPECT_EQ(memory.at("workers")[0].at("episodes"), 2);
+  EXPECT_GT(memory.at("workers")[0].at("resident_bytes_last"), 20 << 20);
+  EXPECT_GT(memory.at("parent_resident_bytes"), 0);
+}
+
+TEST_F(RunConfigTest, ARunStopsWhenItsRuleHolds) {
+  // Every episode is an error here, so that nothing can ever be said: no stop.
+  config_.episodes = 12;
+  config_.arms.resize(1);
+  config_.stop_when.rule = "rate_within";
+  config_.stop_when.points = 49;
+  config_.stop_when.min_episodes = 2;
+  const Result<BatchSummary> errors = RunBatch(Plan(), Batch("errors", TestWorker("die")));
+  ASSERT_TRUE(errors.ok()) << errors.status().message();
+  EXPECT_TRUE(errors->stopped.empty());
+  EXPECT_EQ(errors->errors, 12);
+
+  // A random policy fails each: soon its rate is known to 49 points.
+  size_t kept = 0;
+  for (const int workers : {1, 2}) {
+    BatchOptions options = Batch("out" + std::to_string(workers), TestWorker("real"));
+    options.workers = workers;
+    const Result<BatchSummary> summary = RunBatch(Plan(), options);
+    ASSERT_TRUE(summary.ok()) << summary.status().message();
+    EXPECT_EQ(summary->stopped.size(), 1u);
+    const Result<RunStore> store = RunStore::Open(options.out, RunStore::Mode::kReadOnly);
+    const std::vector<EpisodeRow> rows = *store->Episodes();
+    EXPECT_LT(rows.size(), 12u);
+    EXPECT_GE(rows.size(), 2u);
+    EXPECT_TRUE(store->Meta()->at("stopped").starts_with(std::to_string(rows.size()) + " episodes"))
+        << store->Meta()->at("stopped");
+    // Neither order nor number of workers shows.
+    for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].id.seed, static_cast<int64_t>(i));
+    if (workers == 1) kept = rows.size();
+    EXPECT_EQ(rows.size(), kept);
+    // It stays stopped.
+    options.command = TestWorker("real", scratch_ / "log");
+    const Result<BatchSummary> again = RunBatch(Plan(), options);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(again->stopped, summary->stopped);
+    EXPECT_EQ(JobsTaken(scratch_ / "log"), 0);
+  }
+  config_.stop_when.rule = "difference";
+  config_.stop_when.against = "ful";
+  ExpectRefused({"stop_when", "ful"});
+}
+
 TEST_F(RunConfigTest, AnEpisodeThatHangsIsKilledAtItsLimit) {
   config_.episodes = 1;
   config_.arms.resize(1);
@@ -225,6 +417,23 @@ TEST_F(RunConfigTest, ARunOfOtherSettingsIsRefusedBeforeAnythingIsDone) {
   BatchOptions weights = Batch("out", TestWorker("die", scratch_ / "log"));
   weights.checkpoint_hash = "another";
   EXPECT_EQ(RunBatch(Plan(), weights).status().code(), StatusCode::kBadInput);
+  RunPlan part = Plan();
+  ASSERT_TRUE(TakeShard(1, 2, &part).ok());
+  const Status shard = RunBatch(part, Batch("out", TestWorker("die"))).status();
+  EXPECT_NE(shard.message().find("shard is '1/1' in the run, '1/2' now"), std::string::npos)
+      << shard.message();
+  RunPlan scenes = Plan();
+  scenes.assets_hash = "other scenes";
+  EXPECT_NE(
+      RunBatch(scenes, Batch("out", TestWorker("die"))).status().message().find("assets_hash"),
+      std::string::npos);
+  {
+    Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadWrite);
+    ASSERT_TRUE(store->PutMeta("commit", "0123abc").ok());
+  }
+  const Status program = RunBatch(Plan(), Batch("out", TestWorker("die"))).status();
+  EXPECT_NE(program.message().find("commit is '0123abc' in the run"), std::string::npos)
+      << program.message();
   EXPECT_EQ(JobsTaken(scratch_ / "log"), 0);
 }
 
