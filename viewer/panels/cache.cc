@@ -117,8 +117,10 @@ void DrawStages(const PanelContext& context, const EpisodeModel& model) {
 }
 
 // From a cue's cell to the moment when it was decided on.
-void DrawFate(const PanelContext& context, const EpisodeModel& model, const ChunkTrack& chunk,
+void DrawFate(const PanelContext& context, const Lane& lane, const ChunkTrack& chunk,
               ImVec2 cell_low, ImVec2 cell_high) {
+  const EpisodeModel& model = lane.model;
+  const std::optional<double> threshold = context.threshold(lane);
   const ChunkEvent* decision = chunk.DecisionAt(context.inference(model));
   if (decision == nullptr) return;
   ImDrawList* draw = ImPlot::GetPlotDrawList();
@@ -128,10 +130,11 @@ void DrawFate(const PanelContext& context, const EpisodeModel& model, const Chun
   draw->AddLine(ImVec2(from, cell_high.y + 3), ImVec2(from, y), kCueColour, 2);
   draw->AddLine(ImVec2(from, y), ImVec2(x, y), kCueColour, 2);
   draw->AddTriangleFilled(ImVec2(x, y), ImVec2(x - 6, y - 4), ImVec2(x - 6, y + 4), kCueColour);
+  // Methods without a threshold give scores that only mean yes or no.
+  const bool scored = threshold.has_value() && decision->score != 0;
   const std::string text =
-      decision->score != 0
-          ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
-          : StateName(decision->state);
+      scored ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
+             : StateName(decision->state);
   const ImVec2 size = ImGui::CalcTextSize(text.c_str());
   const ImVec2 at(x + 3, y - size.y + 3);
   draw->AddRectFilled(ImVec2(at.x - 1, at.y), ImVec2(at.x + size.x + 2, at.y + size.y),
@@ -233,7 +236,7 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height) {
     if (chunk.first_block > now || !chunk.cue) continue;
     cell_of(chunk, &low, &high);
     DrawCueFrame(draw, low, high);
-    DrawFate(context, model, chunk, low, high);
+    DrawFate(context, lane, chunk, low, high);
     context.rects[index == 0 ? "cue cell" : "cue cell 2"] = ImVec4(low.x, low.y, high.x, high.y);
   }
   DrawStages(context, model);
