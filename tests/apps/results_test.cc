@@ -26,7 +26,9 @@ TEST_F(ResultsTest, FromARunToAPageAndAComparison) {
   {
     const Result<RunStore> store = RunStore::Open(run, RunStore::Mode::kReadOnly);
     ASSERT_TRUE(store.ok());
-    for (const EpisodeRow& row : *store->Episodes()) {
+    const Result<std::vector<EpisodeRow>> rows = store->Episodes();
+    ASSERT_TRUE(rows.ok());
+    for (const EpisodeRow& row : *rows) {
       EXPECT_EQ(row.video, row.success ? "" : VideoFile(row.id));
       if (!row.video.empty()) {
         EXPECT_EQ(ReadText(run / row.video).substr(4, 4), "ftyp");
