@@ -351,5 +351,54 @@ TEST(Renderer, FreeCamera) {
   EXPECT_GT(distinct, 1000);
 }
 
+TEST(World, AHandPullsABodyUntilItLetsGo) {
+  auto world = LoadScene(), left_alone = LoadScene();
+  const int hand = *world->BodyId("hand");
+  EXPECT_EQ(world->Pull({0, {}, {}}).code(), StatusCode::kBadInput);
+  const double* at = world->data()->xpos + 3 * hand;
+  const std::array<double, 3> target = {at[0], at[1] + 0.3, at[2]};
+  ASSERT_TRUE(world->Pull({hand, {}, target}).ok());
+  StepN(*world, Hold(), 10);
+  StepN(*left_alone, Hold(), 10);
+  EXPECT_NE(world->StateHash(), left_alone->StateHash());
+  EXPECT_GT(at[1], left_alone->data()->xpos[3 * hand + 1]);
+  world->Release();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(world->data()->xfrc_applied[6 * hand + i], 0);
+}
+
+TEST(Renderer, SaysWhatLiesUnderAPoint) {
+  auto world = LoadScene();
+  auto renderer = Renderer::Create(world->model(), 320, 240);
+  ASSERT_TRUE(renderer.ok());
+  mjvCamera camera;
+  mjv_defaultFreeCamera(world->model(), &camera);
+  const int hand = *world->BodyId("hand");
+  for (int i = 0; i < 3; ++i) camera.lookat[i] = world->data()->xipos[3 * hand + i];
+  camera.distance = 0.6;
+  std::array<double, 3> hit{};
+  const int body = (*renderer)->BodyAt(*world, camera, 4.0 / 3, 0.5, 0.5, &hit);
+  EXPECT_GT(body, 0);
+  EXPECT_LT(mju_dist3(hit.data(), camera.lookat), 0.2);
+  camera.lookat[2] += 3;  // over everything, looking up
+  camera.elevation = 30;
+  EXPECT_LT((*renderer)->BodyAt(*world, camera, 4.0 / 3, 0.5, 0.5, &hit), 1);
+}
+
+TEST(Renderer, MarksAreDrawnOnlyWhereAskedFor) {
+  auto world = LoadScene();
+  auto renderer = Renderer::Create(world->model(), 320, 240);
+  ASSERT_TRUE(renderer.ok());
+  mjvCamera camera;
+  mjv_defaultFreeCamera(world->model(), &camera);
+  Image plain, marked, again;
+  ASSERT_TRUE((*renderer)->RenderFree(*world, camera, 320, 240, &plain).ok());
+  Renderer::Marks marks;
+  marks.frames = true;
+  ASSERT_TRUE((*renderer)->RenderFree(*world, camera, 320, 240, &marked, marks).ok());
+  ASSERT_TRUE((*renderer)->RenderFree(*world, camera, 320, 240, &again).ok());
+  EXPECT_NE(plain.rgb, marked.rgb);
+  EXPECT_EQ(plain.rgb, again.rgb);
+}
+
 }  // namespace
 }  // namespace kvla
