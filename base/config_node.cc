@@ -1,11 +1,13 @@
 #include "base/config_node.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <sstream>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -16,6 +18,34 @@ namespace {
 constexpr int kMaxDepth = 64;
 constexpr int kMaxNodes = 200'000;  // aliases can make a short file expand without end
 constexpr size_t kMaxBytes = size_t{4} << 20;
+
+// Listens to nothing.
+class Deaf : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// 0, 1, or 2 for more. Not by YAML::LoadAll(), which finds documents without end in ", a: b" until
+// the memory is full.
+int CountDocuments(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Deaf deaf;
+  int count = 0;
+  while (count < 2 && parser.HandleNextDocument(deaf)) ++count;
+  return count;
+}
 
 class Converter {
  public:
@@ -202,15 +232,18 @@ Result<ConfigNode> ParseYaml(const std::string& text, const std::string& origin,
   if (text.find('\0') != std::string::npos) return BadInput(origin + ": not text (a zero byte)");
   if (!IsUtf8(text)) return BadInput(origin + ": not text in UTF-8");
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) return BadInput(origin + ": more than one YAML document");
+    const int documents = CountDocuments(text);
+    if (documents > 1) {
+      return BadInput(origin + ": more than one YAML document (or a stray ',', ']' or '}')");
+    }
     ConfigNode root;
     root.where = origin;
     root.kind = ConfigNode::Kind::kMap;
-    if (documents.empty() || documents[0].IsNull()) return root;
+    const YAML::Node document = YAML::Load(text);
+    if (documents == 0 || document.IsNull()) return root;
     root.kind = ConfigNode::Kind::kNull;
     Converter converter(origin, with_lines);
-    if (Status s = converter.Convert(documents[0], 0, &root); !s.ok()) return s;
+    if (Status s = converter.Convert(document, 0, &root); !s.ok()) return s;
     return root;
   } catch (const YAML::Exception& e) {
     const std::string line =

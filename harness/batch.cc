@@ -251,11 +251,6 @@ class BatchClient : public PoolClient {
   ProgressBar bar_;
 };
 
-bool HasRun(const std::filesystem::path& out) {
-  std::error_code error;
-  return std::filesystem::exists(out / kRunFile, error);
-}
-
 }  // namespace
 
 RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
@@ -270,7 +265,9 @@ RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
 
 Result<int> CheckBatch(const RunPlan& plan, const BatchOptions& options) {
   if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;
-  if (!HasRun(options.out)) return 0;
+  const Result<bool> exists = RunStore::Exists(options.out);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return 0;
   Result<RunStore> store = RunStore::Open(options.out, RunStore::Mode::kReadOnly);
   if (!store.ok()) return store.status();
   const Status same = store->CheckMeta(RunIdentity(plan, options.checkpoint_hash));

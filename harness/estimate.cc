@@ -52,8 +52,9 @@ class ProbeClient : public PoolClient {
 
 // Episodes that the folder holds already.
 Result<std::set<EpisodeId>> DoneIn(const std::filesystem::path& out) {
-  std::error_code error;
-  if (!std::filesystem::exists(out / kRunFile, error)) return std::set<EpisodeId>();
+  const Result<bool> exists = RunStore::Exists(out);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return std::set<EpisodeId>();
   const Result<RunStore> store = RunStore::Open(out, RunStore::Mode::kReadOnly);
   if (!store.ok()) return store.status();
   return store->Done();

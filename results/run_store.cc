@@ -235,6 +235,16 @@ Result<RunStore> RunStore::Open(const fs::path& dir, Mode mode) {
   return RunStore(std::move(*impl));
 }
 
+Result<bool> RunStore::Exists(const fs::path& dir) {
+  std::error_code error;
+  if (!fs::exists(dir / kRunFile, error)) return false;
+  const Result<SqliteDb> db = SqliteDb::Open(dir / kRunFile, SqliteDb::Mode::kReadOnly);
+  if (!db.ok()) return db.status();
+  const Result<int> version = RunVersion(*db);
+  if (!version.ok()) return version.status();
+  return *version != 0;
+}
+
 Result<RunStore> RunStore::OpenOrCreate(const fs::path& dir, const RunMeta& identity,
                                         const RunMeta& facts) {
   bool fresh = false;

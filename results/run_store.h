@@ -74,6 +74,10 @@ class RunStore {
   // kReadWrite first brings it to the schema of today, in one transaction that loses nothing.
   static Result<RunStore> Open(const std::filesystem::path& dir, Mode mode);
 
+  // Whether there is a run in `dir`. One that was killed while it began has left none: its database
+  // is empty. BadInput as for Open.
+  static Result<bool> Exists(const std::filesystem::path& dir);
+
   // Starts the run, or resumes the one in `dir` if CheckMeta(identity) allows; `facts` are meta
   // that may differ between the two and are written at the start only.
   static Result<RunStore> OpenOrCreate(const std::filesystem::path& dir, const RunMeta& identity,

@@ -180,7 +180,8 @@ TEST(ConfigIo, ErrorsSayWhereAndWhatIsNear) {
   EXPECT_EQ(ErrorOf("seed: 1\nseed: 2"),
             "run.yaml:2: key 'seed' is there twice (first at run.yaml:1)");
   EXPECT_EQ(ErrorOf("{1: 2}: 3"), "run.yaml:1: a key must be a plain name");
-  EXPECT_EQ(ErrorOf("seed: 1\n---\nseed: 2"), "run.yaml: more than one YAML document");
+  EXPECT_EQ(ErrorOf("seed: 1\n---\nseed: 2"),
+            "run.yaml: more than one YAML document (or a stray ',', ']' or '}')");
   EXPECT_TRUE(ErrorOf("seed: [1\nx: {").starts_with("run.yaml:"));
   EXPECT_EQ(ErrorOf(""), "");
   // Several at once, in the order of the fields; the file's other keys do not matter.
@@ -190,6 +191,9 @@ TEST(ConfigIo, ErrorsSayWhereAndWhatIsNear) {
 }
 
 TEST(ConfigIo, HostileYamlIsAnErrorNotACrash) {
+  // yaml-cpp by itself finds documents without end here.
+  EXPECT_NE(ErrorOf(", seed: 1\n"), "");
+  EXPECT_NE(ErrorOf("# all\n,  a: {b: '"), "");
   EXPECT_NE(ErrorOf(std::string(100000, '[')), "");
   EXPECT_NE(ErrorOf(std::string(100000, '{')), "");
   EXPECT_NE(ErrorOf(std::string("a\0b", 3)), "");

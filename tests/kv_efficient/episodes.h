@@ -16,6 +16,7 @@
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/safetensors.h"
 #include "kv_efficient/visibility.h"
+#include "tests/scratch_dir.h"
 
 namespace kvla {
 
@@ -40,21 +41,6 @@ inline CacheConfig SmallConfig(const std::string& policy) {
   return c;
 }
 
-// A fresh folder that goes away with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvla_kv_XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
 // By layer; instruction rows come first in k and v.
 struct Episode {
   std::vector<at::Tensor> q;     // [heads, N*T, D]
@@ -76,7 +62,7 @@ inline Episode MakeEpisode(const CacheGeometry& g, int blocks, int seed) {
 }
 
 // A gate of random weights that keeps about half of the chunks of a random episode.
-inline std::string SaveRandomGate(const TempFolder& folder, const CacheGeometry& g,
+inline std::string SaveRandomGate(const ScratchDir& folder, const CacheGeometry& g,
                                   const CacheConfig& c) {
   torch::manual_seed(5);
   ChunkGate gate(GateShape{g.gate_features(), c.chunk_blocks * g.tokens_per_block, 64});
@@ -180,7 +166,7 @@ inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {
 }
 
 // The settings under which every method is tested.
-inline std::vector<CacheConfig> EveryMethod(const TempFolder& folder, const CacheGeometry& g) {
+inline std::vector<CacheConfig> EveryMethod(const ScratchDir& folder, const CacheGeometry& g) {
   std::vector<CacheConfig> all;
   for (const CachePolicyInfo& info : CachePolicies()) {
     CacheConfig c = SmallConfig(info.name);

@@ -119,7 +119,7 @@ TEST(Gate, LearnsWhichChunkIsMarked) {
 }
 
 TEST(Gate, SavesAndLoads) {
-  const TempFolder folder;
+  const ScratchDir folder;
   ChunkGate gate = SmallGate();
   const auto path = folder / "gate.safetensors";
   ASSERT_TRUE(SaveGate(gate, path, {{"config_hash", "abc"}, {"threshold", "0.4"}}).ok());
@@ -132,7 +132,7 @@ TEST(Gate, SavesAndLoads) {
 }
 
 TEST(Gate, WrongFilesAreRefused) {
-  const TempFolder folder;
+  const ScratchDir folder;
   EXPECT_EQ(LoadGate(folder / "none.safetensors").status().code(), StatusCode::kBadInput);
   ASSERT_TRUE(WriteSafetensors(folder / "other.safetensors", {{{"x", torch::ones({2})}}, {}}).ok());
   EXPECT_EQ(LoadGate(folder / "other.safetensors").status().code(), StatusCode::kBadInput);

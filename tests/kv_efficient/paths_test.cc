@@ -7,7 +7,7 @@ namespace {
 EpisodeFacts Facts() { return {.stream_key = 77, .cue_blocks = {{9, 12}, {30, 31}}}; }
 
 TEST(Paths, AgreeUnderEveryMethod) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
   const Episode e = MakeEpisode(g, 61, 1);  // ends inside a chunk
   for (const CacheConfig& c : EveryMethod(folder, g)) {

@@ -146,7 +146,7 @@ TEST(Policies, BudgetKeepsTheTopScores) {
 }
 
 TEST(Policies, EveryMethodIsDeterministicOverALongEpisode) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
   const Episode e = MakeEpisode(g, 78, 17);  // a chunk leaves after the last block
   const EpisodeFacts facts{.stream_key = 99, .cue_blocks = {{30, 33}}};

@@ -23,7 +23,7 @@ std::string File(const std::string& header, size_t data) {
 }
 
 TEST(Safetensors, RoundTrip) {
-  const TempFolder folder;
+  const ScratchDir folder;
   TensorFile file;
   for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kLong,
                                     at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
@@ -45,7 +45,7 @@ TEST(Safetensors, RoundTrip) {
 }
 
 TEST(Safetensors, EveryTruncationIsRefused) {
-  const TempFolder folder;
+  const ScratchDir folder;
   ASSERT_TRUE(WriteSafetensors(folder / "x", {{{"w", torch::randn({7, 3})}}, {{"k", "v"}}}).ok());
   const std::string whole = Bytes(folder / "x");
   for (size_t size = 0; size < whole.size(); ++size) {
@@ -59,7 +59,7 @@ TEST(Safetensors, EveryTruncationIsRefused) {
 }
 
 TEST(Safetensors, MalformedHeadersAreRefused) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const std::string good = R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   Write(folder / "good", File(good, 8));
   EXPECT_TRUE(ReadSafetensors(folder / "good").ok());
@@ -96,7 +96,7 @@ TEST(Safetensors, MalformedHeadersAreRefused) {
 }
 
 TEST(Safetensors, UnwritableFolderIsAnErrorAndLeavesNothing) {
-  const TempFolder folder;
+  const ScratchDir folder;
   EXPECT_FALSE(WriteSafetensors(folder / "no/such/x", {{{"w", torch::ones({1})}}, {}}).ok());
   EXPECT_FALSE(std::filesystem::exists(folder / "no"));
 }

@@ -110,7 +110,7 @@ void CheckContents(const KvCache& cache, const Episode& e) {
 }
 
 TEST(Store, HoldsTheTokensItSaysUnderEveryMethod) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
   const Episode e = MakeEpisode(g, 75, 2);
   for (const CacheConfig& c : EveryMethod(folder, g)) {
@@ -282,7 +282,7 @@ TEST(Store, MemoryReallyGoesBack) {
 }
 
 TEST(Store, NothingLeaksFromOneEpisodeToTheNext) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
   const Episode a = MakeEpisode(g, 70, 10), b = MakeEpisode(g, 50, 11);
   for (const CacheConfig& c : EveryMethod(folder, g)) {
@@ -317,7 +317,7 @@ TEST(Store, HeadsAndStoresAreApart) {
 }
 
 TEST(Store, CloneAndSaveGoOnAlike) {
-  const TempFolder folder;
+  const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
   const Episode e = MakeEpisode(g, 64, 13);
   const EpisodeFacts facts{.stream_key = 21, .cue_blocks = {{10, 12}, {44, 45}}};
@@ -395,6 +395,27 @@ TEST(Store, AttentionMassSumsToOneAQuery) {
   // Old chunks, the instruction and the window share one unit a query, head and layer.
   EXPECT_LT(sum, 2.0 * 4 * 3 * 60);
   EXPECT_GT(sum, 0.5 * 2.0 * 4 * 3 * 60);
+}
+
+TEST(Store, ReportedAttentionSumsToOneALayerAndChangesNothing) {
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, 30, 16);
+  auto plain = MakeCache(g, SmallConfig("mean_pool")),
+       watched = MakeCache(g, SmallConfig("mean_pool"));
+  watched->ReportAttention(true);
+  EXPECT_TRUE(torch::equal(RunEpisode(*plain, e), RunEpisode(*watched, e)));
+  EXPECT_TRUE(plain->received().empty());
+  const size_t row = 1 + watched->chunks().size();
+  ASSERT_EQ(watched->received().size(), g.layers * row);
+  for (int layer = 0; layer < g.layers; ++layer) {
+    double sum = 0;
+    for (size_t i = 0; i < row; ++i) {
+      EXPECT_GT(watched->received()[layer * row + i], 0);  // nothing was dropped
+      sum += watched->received()[layer * row + i];
+    }
+    EXPECT_NEAR(sum, 1, 1e-4);
+  }
+  EXPECT_GT(watched->stats().report_ms, 0);
 }
 
 }  // namespace
