@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -191,6 +192,11 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
       InstructionReader::Create(policy_.config, hooks_.text_encoder);
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
+  // Before the long work: what cannot be written should be said now.
+  const std::filesystem::path folder = std::filesystem::path(config_.out).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) return IoError(fmt::format("{}: {}", folder.string(), error.message()));
   if (Status s = Label(demos, config_.episodes, &train_); !s.ok()) return s;
   if (Status s = Label(validation, config_.validation_episodes, &validation_); !s.ok()) return s;
   if (train_.empty() || validation_.empty()) {
