@@ -1,5 +1,6 @@
 #include "harness/worker.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -18,10 +19,10 @@ Status StatusFrom(const Message& message) {
 }
 
 void DieWithParent() {
-  const pid_t parent = getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // It may have died before the call above.
-  if (getppid() != parent) raise(SIGKILL);
+  // It may have died before the call above: then its end of the socket is closed.
+  pollfd socket = {kWorkerFd, 0, 0};
+  if (poll(&socket, 1, 0) > 0 && (socket.revents & (POLLHUP | POLLERR)) != 0) raise(SIGKILL);
 }
 
 int ServeWorker(int fd, const PrepareWorker& prepare) {
