@@ -22,6 +22,12 @@ const std::array<double, 2>& PlaceOf(double place) { return place > 0 ? kPad : k
 
 int StepOf(double seconds) { return static_cast<int>(std::lround(seconds * kControlRateHz)); }
 
+double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
+                   std::pair<double, double> medium, std::pair<double, double> lasting) {
+  const auto& [low, high] = delay == "short" ? brief : delay == "medium" ? medium : lasting;
+  return rng.Uniform(low, high);
+}
+
 int ChoresOwed(double seconds) { return std::max(1, static_cast<int>(seconds / kSecondsPerChore)); }
 
 Status CheckScene(const World& world, const std::vector<std::string>& geoms,

@@ -4,6 +4,8 @@
 #define KVLA_TASKS_CHORE_H_
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -22,6 +24,10 @@ enum ChoreMemory : size_t {
 
 // A control step for a time in seconds.
 int StepOf(double seconds);
+
+// One draw from the range that belongs to the delay: "short", "medium", else long. Seconds.
+double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
+                   std::pair<double, double> medium, std::pair<double, double> lasting);
 
 // Transfers that an arm must manage in `seconds` of work; at least one.
 int ChoresOwed(double seconds);

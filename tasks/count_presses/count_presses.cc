@@ -84,9 +84,7 @@ Result<Scenario> CountPresses::Draw(const EpisodeKey& key) const {
     s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
     t = end * kControlPeriod + rng.Uniform(0.5, 1.6);
   }
-  const double delay = key.delay == "short"    ? rng.Uniform(6.0, 9.0)
-                       : key.delay == "medium" ? rng.Uniform(16.0, 20.0)
-                                               : rng.Uniform(82.0, 86.0);
+  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {16.0, 20.0}, {82.0, 86.0});
   const int go = end + StepOf(delay);
   s.target = count;
   s.decision_s = go * kControlPeriod;

@@ -73,9 +73,7 @@ Result<Scenario> MatchSample::Draw(const EpisodeKey& key) const {
   Scenario s = *std::move(started);
   Rng rng(key, "scenario");
   const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = key.delay == "short"    ? rng.Uniform(6.0, 9.0)
-                       : key.delay == "medium" ? rng.Uniform(14.0, 18.0)
-                                               : rng.Uniform(33.0, 37.0);
+  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   const int go = cue + kCueSteps + StepOf(delay);
   std::array<int, kShapes> slots = {0, 1, 2, 3};
   rng.Shuffle(slots);

@@ -52,9 +52,7 @@ Result<Scenario> PressNamed::Draw(const EpisodeKey& key) const {
   if (!started.ok()) return started;
   Scenario s = *std::move(started);
   Rng rng(key, "scenario");
-  const double wait = key.delay == "short"    ? rng.Uniform(7.0, 10.0)
-                      : key.delay == "medium" ? rng.Uniform(16.0, 20.0)
-                                              : rng.Uniform(34.0, 38.0);
+  const double wait = DrawSeconds(rng, key.delay, {7.0, 10.0}, {16.0, 20.0}, {34.0, 38.0});
   const int go = StepOf(wait);
   s.horizon_steps = go + StepOf(kSecondsToPress);
   s.target = rng.UniformInt(kNumColors);

@@ -82,9 +82,7 @@ Result<Scenario> PutBack::Draw(const EpisodeKey& key) const {
   Rng rng(key, "scenario");
   const int arrive = StepOf(rng.Uniform(4.0, 8.0));
   const int seen = arrive + StepOf(kSeenSeconds);
-  const double delay = key.delay == "short"    ? rng.Uniform(9.0, 12.0)
-                       : key.delay == "medium" ? rng.Uniform(17.0, 21.0)
-                                               : rng.Uniform(36.0, 40.0);
+  const double delay = DrawSeconds(rng, key.delay, {9.0, 12.0}, {17.0, 21.0}, {36.0, 40.0});
   const int go = seen + StepOf(delay);
   s.target = rng.UniformInt(kPads);
   s.cues = {{arrive * kControlPeriod, seen * kControlPeriod}};

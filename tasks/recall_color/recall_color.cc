@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "tasks/chore.h"
 #include "tasks/recall_color/recall_color_expert.h"
 #include "tasks/tabletop.h"
 
@@ -16,8 +17,6 @@ constexpr double kPressDepth = 0.004;   // metres a cap must go down
 constexpr double kSecondsPerChore = 6;  // a transfer is owed for each such stretch before go
 constexpr double kSecondsToPress = 9;   // after go
 constexpr double kPlaceRadius = 0.05;
-
-int Steps(double seconds) { return static_cast<int>(std::lround(seconds * kControlRateHz)); }
 
 bool Done(double memory) { return memory > 0; }
 
@@ -63,12 +62,10 @@ Result<Scenario> RecallColor::Draw(const EpisodeKey& key) const {
   if (!started.ok()) return started;
   Scenario s = *std::move(started);
   Rng rng(key, "scenario");
-  const int cue = Steps(rng.Uniform(4.0, 8.0));
-  const double delay = key.delay == "short"    ? rng.Uniform(6.0, 9.0)
-                       : key.delay == "medium" ? rng.Uniform(14.0, 18.0)
-                                               : rng.Uniform(35.5, 39.0);
-  const int go = cue + kFlashSteps + Steps(delay);
-  s.horizon_steps = go + Steps(kSecondsToPress);
+  const int cue = StepOf(rng.Uniform(4.0, 8.0));
+  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
+  const int go = cue + kFlashSteps + StepOf(delay);
+  s.horizon_steps = go + StepOf(kSecondsToPress);
   s.target = rng.UniformInt(kNumColors);
   s.cues = {{cue / kControlRateHz, (cue + kFlashSteps) / kControlRateHz}};
   std::array<int, kSlots> colors = {0, 1, 2, 3};

@@ -76,9 +76,7 @@ Result<Scenario> RepeatSequence::Draw(const EpisodeKey& key) const {
     s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
     t = end * kControlPeriod + rng.Uniform(0.3, 1.5);
   }
-  const double delay = key.delay == "short"    ? rng.Uniform(6.0, 9.0)
-                       : key.delay == "medium" ? rng.Uniform(14.0, 18.0)
-                                               : rng.Uniform(33.0, 37.0);
+  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   const int go = end + StepOf(delay);
   s.target = order[0];
   s.decision_s = go * kControlPeriod;

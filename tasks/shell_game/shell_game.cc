@@ -143,9 +143,7 @@ Result<Scenario> ShellGame::Draw(const EpisodeKey& key) const {
     swap[2] = rng.UniformInt(2) == 0 ? -1 : 1;
     s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
   }
-  const double delay = key.delay == "short"    ? rng.Uniform(5.0, 8.0)
-                       : key.delay == "medium" ? rng.Uniform(12.0, 16.0)
-                                               : rng.Uniform(30.0, 34.0);
+  const double delay = DrawSeconds(rng, key.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0});
   const int go = last + StepOf(delay);
   s.params[kGo] = go;
   s.params[kChores] = ChoresOwed(go * kControlPeriod);

@@ -97,9 +97,7 @@ Result<Scenario> SortByCue::Draw(const EpisodeKey& key) const {
   Scenario s = *std::move(started);
   Rng rng(key, "scenario");
   const int items = key.delay == "short" ? 3 : key.delay == "medium" ? 4 : kBins;
-  const double delay = key.delay == "short"    ? rng.Uniform(5.0, 8.0)
-                       : key.delay == "medium" ? rng.Uniform(10.0, 14.0)
-                                               : rng.Uniform(22.0, 26.0);
+  const double delay = DrawSeconds(rng, key.delay, {5.0, 8.0}, {10.0, 14.0}, {22.0, 26.0});
   std::array<int, kBins> colors = {0, 1, 2, 3, 4};  // the first `items` are in play
   std::array<int, kBins> bins = colors, places = colors;
   rng.Shuffle(colors);
