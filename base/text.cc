@@ -77,4 +77,15 @@ std::string Join(const std::vector<std::string>& parts, std::string_view separat
   return out;
 }
 
+std::string WithListed(const std::string& list, const std::string& value) {
+  if (list.empty() || value.empty()) return list + value;
+  constexpr std::string_view kBetween = " | ";
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(kBetween, begin), list.size());
+    if (list.compare(begin, end - begin, value) == 0) return list;
+    begin = end + kBetween.size();
+  }
+  return list + std::string(kBetween) + value;
+}
+
 }  // namespace kvla

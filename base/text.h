@@ -22,6 +22,9 @@ bool IsUtf8(std::string_view bytes);
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator);
 
+// A list "a | b" with `value` in it, once.
+std::string WithListed(const std::string& list, const std::string& value);
+
 }  // namespace kvla
 
 #endif  // KVLA_BASE_TEXT_H_

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <tuple>
 #include <utility>
 
-#include "results/paired.h"
+#include "results/text_table.h"
 
 namespace kvla {
 namespace {
@@ -18,6 +17,7 @@ using nlohmann::json;
 using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kMaxName = 24;
 
 // What the inferences of one cell add up to.
 struct Cell {
@@ -29,40 +29,63 @@ struct Cell {
 
 json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
-// Arm -> its twin, of the arms whose clock does not wait.
-std::map<std::string, std::string> ClockedArms(const RunMeta& meta) {
-  std::map<std::string, std::string> arms;
-  const auto found = meta.find("frozen_twins");
-  if (found == meta.end()) return arms;
-  const json twins = json::parse(found->second, nullptr, false);
-  if (!twins.is_object()) return arms;
-  for (const auto& [arm, twin] : twins.items()) {
-    arms[arm] = twin.is_string() ? twin.get<std::string>() : "";
+// Whom to compare an arm with whose clock does not wait.
+struct Clocked {
+  double control_rate_hz = kNan;
+  std::string twin, full;
+};
+
+// By arm.
+std::map<std::string, Clocked> ClockedArms(const RunMeta& meta) {
+  std::map<std::string, Clocked> arms;
+  const auto text = [](const json& value) {
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  const auto list = [&](const char* key) {
+    const auto found = meta.find(key);
+    const json parsed = found == meta.end() ? json() : json::parse(found->second, nullptr, false);
+    return parsed.is_object() ? parsed : json::object();
+  };
+  const json twins = list("frozen_twins"), clocked = list("clocked_arms");
+  for (const auto& [arm, twin] : twins.items()) arms[arm].twin = text(twin);
+  for (const auto& [arm, entry] : clocked.items()) {
+    if (!entry.is_object()) continue;
+    const auto rate = entry.find("control_rate_hz");
+    arms[arm] = {rate != entry.end() && rate->is_number() ? rate->get<double>() : kNan,
+                 text(entry.value("twin", json())), text(entry.value("full", json()))};
   }
   return arms;
 }
 
-PairCounts Pairs(const Cell& twin, const Cell& arm) {
+PairCounts Pairs(const Cell& a, const Cell& b) {
   PairCounts pairs;
-  for (const auto& [seed, success] : arm.success) {
-    const auto other = twin.success.find(seed);
-    if (other == twin.success.end()) continue;
+  for (const auto& [seed, success] : a.success) {
+    const auto other = b.success.find(seed);
+    if (other == b.success.end()) continue;
     ++pairs.n;
-    pairs.only_a += other->second && !success ? 1 : 0;
-    pairs.only_b += success && !other->second ? 1 : 0;
+    pairs.only_a += success && !other->second ? 1 : 0;
+    pairs.only_b += other->second && !success ? 1 : 0;
   }
   return pairs;
 }
 
-std::string Fixed(double value, int digits) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
+Interval RateOf(const Cell& cell) {
+  int64_t won = 0;
+  for (const auto& [seed, success] : cell.success) won += success ? 1 : 0;
+  return WilsonInterval(won, static_cast<int64_t>(cell.success.size()));
+}
+
+Interval Points(const PairCounts& pairs) {
+  const Interval i = TangoInterval(pairs);
+  return pairs.n > 0 ? Interval{100 * i.value, 100 * i.low, 100 * i.high}
+                     : Interval{kNan, kNan, kNan};
 }
 
 }  // namespace
 
 Result<std::vector<ClockRow>> BuildClockRows(const RunStore& store, const RunMeta& meta,
                                              const std::vector<EpisodeRow>& episodes) {
-  const std::map<std::string, std::string> arms = ClockedArms(meta);
+  const std::map<std::string, Clocked> arms = ClockedArms(meta);
   if (arms.empty()) return std::vector<ClockRow>();
   std::map<CellKey, Cell> cells;
   for (const EpisodeRow& row : episodes) {
@@ -100,65 +123,86 @@ Result<std::vector<ClockRow>> BuildClockRows(const RunStore& store, const RunMet
     row.stale_steps = cell.stale / static_cast<double>(row.episodes);
     row.stale_share = cell.control_steps > 0 ? cell.stale / cell.control_steps : kNan;
     row.missed_deadlines = inferences > 0 ? cell.late / inferences : kNan;
-    row.twin = clocked->second;
-    row.lost_points = {kNan, kNan, kNan};
+    row.control_rate_hz = clocked->second.control_rate_hz;
+    row.success = RateOf(cell);
+    row.twin = clocked->second.twin;
+    row.lost_points = row.gain_points = row.full_success = {kNan, kNan, kNan};
     if (const auto twin = cells.find({row.twin, task, delay}); twin != cells.end()) {
       const PairCounts pairs = Pairs(twin->second, cell);
-      const Interval lost = TangoInterval(pairs);
       row.pairs = static_cast<int>(pairs.n);
-      if (pairs.n > 0) row.lost_points = {100 * lost.value, 100 * lost.low, 100 * lost.high};
+      row.lost_points = Points(pairs);
+    }
+    if (const auto full = cells.find({clocked->second.full, task, delay}); full != cells.end()) {
+      row.full = clocked->second.full;
+      row.against_full = Pairs(cell, full->second);
+      row.full_success = RateOf(full->second);
+      row.gain_points = Points(row.against_full);
+      row.mcnemar_p = McNemarExact(row.against_full.only_a, row.against_full.only_b);
     }
     rows.push_back(std::move(row));
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const ClockRow& a, const ClockRow& b) {
-    return std::tie(a.task, a.delay) < std::tie(b.task, b.delay);
-  });
   return rows;
 }
 
 std::string FormatClockTable(const std::vector<ClockRow>& rows) {
   if (rows.empty()) return "";
-  static constexpr char kLine[] = "  {:<24}  {:>9}  {:>9}  {:>13}  {:>7}  {:>18}  {:>6}  {}\n";
-  std::string out =
+  TextTable latency(
       "Latency (ms as the world saw it; stale: control steps without a fresh action; lost: success "
-      "below the frozen twin)\n";
-  out += fmt::format(kLine, "arm", "think p50", "think p95", "stale/episode", "stale %",
-                     "deadlines missed %", "pairs", "lost, points");
-  const ClockRow* last = nullptr;
+      "below the frozen twin)",
+      {"arm", "rate, Hz", "think p50", "p95", "stale/episode", "stale %", "deadlines missed %",
+       "pairs", "lost, points", "twin"});
+  TextTable same("Against the full cache under the same clock (success on the same episodes)",
+                 {"arm", "pairs", "success", "full", "won alone", "full alone",
+                  "difference, points", "McNemar p"});
   for (const ClockRow& row : rows) {
-    if (last == nullptr || last->task != row.task || last->delay != row.delay) {
-      out += row.task + (row.delay.empty() ? "" : ", " + row.delay) + "\n";
-    }
-    last = &row;
-    const std::string lost =
-        row.pairs == 0 ? "-"
-                       : fmt::format("{:+.1f} [{:+.1f}, {:+.1f}] against {}", row.lost_points.value,
-                                     row.lost_points.low, row.lost_points.high, row.twin);
-    out += fmt::format(kLine, row.arm, Fixed(row.think_ms_p50, 1), Fixed(row.think_ms_p95, 1),
-                       Fixed(row.stale_steps, 1), Fixed(100 * row.stale_share, 1),
-                       Fixed(100 * row.missed_deadlines, 1), row.pairs, lost);
+    const std::string cell = row.task + (row.delay.empty() ? "" : ", " + row.delay);
+    const std::string arm = Shorten(row.arm, kMaxName);
+    latency.Add(cell, {arm, Short(row.control_rate_hz), Fixed(row.think_ms_p50, 1),
+                       Fixed(row.think_ms_p95, 1), Fixed(row.stale_steps, 1),
+                       Fixed(100 * row.stale_share, 1), Fixed(100 * row.missed_deadlines, 1),
+                       std::to_string(row.pairs), row.pairs == 0 ? "-" : Signed(row.lost_points),
+                       row.pairs == 0 ? "-" : Shorten(row.twin, kMaxName)});
+    if (row.full.empty()) continue;
+    same.Add(
+        cell,
+        {arm, std::to_string(row.against_full.n), Percent(row.success), Percent(row.full_success),
+         std::to_string(row.against_full.only_a), std::to_string(row.against_full.only_b),
+         row.against_full.n == 0 ? "-" : Signed(row.gain_points), PValue(row.mcnemar_p)});
   }
-  return out;
+  return latency.Format() + (same.empty() ? "" : "\n" + same.Format());
 }
 
 json ClockJson(const std::vector<ClockRow>& rows) {
+  const auto interval = [](const Interval& i) -> json {
+    return {{"value", Number(i.value)}, {"low", Number(i.low)}, {"high", Number(i.high)}};
+  };
   json list = json::array();
   for (const ClockRow& row : rows) {
-    list.push_back(
-        {{"arm", row.arm},
-         {"task", row.task},
-         {"delay", row.delay},
-         {"episodes", row.episodes},
-         {"think_ms", {{"p50", Number(row.think_ms_p50)}, {"p95", Number(row.think_ms_p95)}}},
-         {"stale_steps", Number(row.stale_steps)},
-         {"stale_share", Number(row.stale_share)},
-         {"missed_deadlines", Number(row.missed_deadlines)},
-         {"twin", row.twin},
-         {"pairs", row.pairs},
-         {"lost_points",
-          {{"value", Number(row.lost_points.value)},
-           {"low", Number(row.lost_points.low)},
-           {"high", Number(row.lost_points.high)}}}});
+    json item = {
+        {"arm", row.arm},
+        {"task", row.task},
+        {"delay", row.delay},
+        {"episodes", row.episodes},
+        {"control_rate_hz", Number(row.control_rate_hz)},
+        {"think_ms", {{"p50", Number(row.think_ms_p50)}, {"p95", Number(row.think_ms_p95)}}},
+        {"stale_steps", Number(row.stale_steps)},
+        {"stale_share", Number(row.stale_share)},
+        {"missed_deadlines", Number(row.missed_deadlines)},
+        {"success", interval(row.success)},
+        {"twin", row.twin},
+        {"pairs", row.pairs},
+        {"lost_points", interval(row.lost_points)},
+        {"same_clock_full", nullptr}};
+    if (!row.full.empty()) {
+      item["same_clock_full"] = {{"arm", row.full},
+                                 {"pairs", row.against_full.n},
+                                 {"success", interval(row.full_success)},
+                                 {"only_arm", row.against_full.only_a},
+                                 {"only_full", row.against_full.only_b},
+                                 {"difference_points", interval(row.gain_points)},
+                                 {"mcnemar_p", Number(row.mcnemar_p)}};
+    }
+    list.push_back(std::move(item));
   }
   return list;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "results/paired.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 
@@ -21,13 +22,20 @@ struct ClockRow {
   double stale_steps = 0;       // an episode: control steps made without a fresh action
   double stale_share = 0;       // of all control steps
   double missed_deadlines = 0;  // share of inferences that took longer than a control period
+  double control_rate_hz = 0;   // control steps in a second of thinking
+  Interval success;             // Wilson
   std::string twin;             // the arm that differs in its frozen clock alone; "" without one
   int pairs = 0;                // episodes that both ended without error
   Interval lost_points;         // success of the twin minus that of the arm, on the same episodes
+  // The full cache under the same clock; "" for that arm itself and without one.
+  std::string full;
+  PairCounts against_full;  // a: this arm
+  Interval full_success, gain_points;
+  double mcnemar_p = 1;
 };
 
-// Of the arms with a clock that does not wait (meta "frozen_twins"), by task and delay;
-// empty when there is none.
+// Of the arms with a clock that does not wait (meta "clocked_arms"; "frozen_twins" of older runs),
+// by name; empty when there is none.
 Result<std::vector<ClockRow>> BuildClockRows(const RunStore& store, const RunMeta& meta,
                                              const std::vector<EpisodeRow>& episodes);
 

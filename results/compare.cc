@@ -126,6 +126,17 @@ Status Pick(const CompareOptions& options, std::vector<Contender>* all, size_t* 
   return {};
 }
 
+// A scalar at the top of the run's config; empty when it is not there.
+std::string Setting(const RunMeta& meta, const std::string& key) {
+  const auto config = meta.find("config");
+  if (config == meta.end()) return "";
+  const std::string text = "\n" + config->second, start = "\n" + key + ": ";
+  const size_t at = text.find(start);
+  if (at == std::string::npos) return "";
+  const size_t begin = at + start.size();
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
 // What must be the same for a pair to be a pair, and what a reader must know if it is not.
 Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::string>* notes) {
   const Contender& first = arms.front();
@@ -141,11 +152,12 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
     const Result<RunMeta> was = first.run->Meta(), now = c.run->Meta();
     if (!was.ok()) return was.status();
     if (!now.ok()) return now.status();
-    for (const char* key :
-         {"checkpoint_hash", "version", "commit", "cpu", "gl_renderer", "device", "workers"}) {
+    for (const char* key : {"instructions", "disturbance", "checkpoint_hash", "assets_hash",
+                            "version", "commit", "cpu", "gl_renderer", "device", "workers"}) {
       const auto value = [&](const RunMeta& meta) {
         const auto found = meta.find(key);
-        return found == meta.end() ? std::string("not recorded") : found->second;
+        const std::string of_config = found == meta.end() ? Setting(meta, key) : "";
+        return found != meta.end() ? found->second : of_config.empty() ? "not recorded" : of_config;
       };
       if (value(*was) == value(*now)) continue;
       std::string note =

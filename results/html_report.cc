@@ -76,7 +76,7 @@ std::vector<Shown> Choose(const std::vector<EpisodeRow>& rows, size_t limit,
   std::map<Shown, std::pair<int, int>> outcomes;  // won, lost
   for (const EpisodeRow& row : rows) {
     auto& [won, lost] = outcomes[{row.id.task, row.id.delay, row.id.seed}];
-    (row.success ? won : lost) += 1;
+    if (!row.is_error()) (row.success ? won : lost) += 1;
   }
   std::map<std::pair<std::string, std::string>, std::vector<Shown>> split[2];
   for (const auto& [shown, counts] : outcomes) {

@@ -322,11 +322,14 @@ Result<Report> BuildReport(const RunStore& store) {
 
   const std::vector<std::string> arms = ArmOrder(report.meta);
   const std::vector<std::string> delays = {"short", "medium", "long"};
-  const auto rank = [&](const ReportRow& r) {
-    return std::make_tuple(r.task, Rank(delays, r.delay), Rank(arms, r.arm));
+  const auto before = [&](const auto& a, const auto& b) {
+    const auto rank = [&](const auto& r) {
+      return std::make_tuple(r.task, Rank(delays, r.delay), Rank(arms, r.arm));
+    };
+    return rank(a) < rank(b);
   };
-  std::sort(report.rows.begin(), report.rows.end(),
-            [&](const ReportRow& a, const ReportRow& b) { return rank(a) < rank(b); });
+  std::sort(report.rows.begin(), report.rows.end(), before);
+  std::sort(report.clock.begin(), report.clock.end(), before);
   return report;
 }
 

@@ -32,7 +32,13 @@ std::string MetaLine(const RunMeta& meta) {
     }
     line += (line.empty() ? "" : "; ") + part;
   }
-  return parts.empty() ? "" : out + line + "\n\n";
+  if (!line.empty()) out += line + "\n";
+  // Latencies of episodes that ran side by side are longer than they need be.
+  const auto workers = meta.find("workers");
+  if (workers != meta.end() && workers->second != "1") {
+    out += fmt::format("Measured with {} workers: latencies are not comparable\n", workers->second);
+  }
+  return out.empty() ? "" : out + "\n";
 }
 
 // What a 'stop_when' rule decided.

@@ -315,6 +315,18 @@ Result<int> RunStore::DropFrom(int64_t seed) {
   if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
   SqliteTransaction transaction(*impl_->db);
   if (Status s = transaction.Begin(); !s.ok()) return s;
+  std::vector<std::string> files;
+  {
+    SqliteStatement videos(*impl_->db,
+                           "SELECT video FROM episodes WHERE seed >= ? AND video != ''");
+    videos.Bind(seed);
+    for (;;) {
+      const Result<bool> row = videos.Step();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      files.push_back(videos.Text(0));
+    }
+  }
   SqliteStatement traces(
       *impl_->db, "DELETE FROM traces WHERE episode IN (SELECT id FROM episodes WHERE seed >= ?)");
   if (Status s = traces.Bind(seed).Run(); !s.ok()) return s;
@@ -323,6 +335,8 @@ Result<int> RunStore::DropFrom(int64_t seed) {
   const Result<int64_t> dropped = impl_->db->QueryInt("SELECT changes()");
   if (!dropped.ok()) return dropped.status();
   if (Status s = transaction.Commit(); !s.ok()) return s;
+  std::error_code error;  // a file that stays is only not used
+  for (const std::string& file : files) fs::remove(folder() / file, error);
   return static_cast<int>(*dropped);
 }
 

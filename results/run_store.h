@@ -96,7 +96,8 @@ class RunStore {
 
   // The file that shows an episode, relative to the run's folder.
   Status SetVideo(const EpisodeId& id, const std::string& file);
-  // Takes out every episode with this seed or a later one. Returns how many there were.
+  // Takes out every episode with this seed or a later one, its video too. Returns how many there
+  // were.
   Result<int> DropFrom(int64_t seed);
 
   // Row and trace, in one transaction. InternalError if the episode is there already.

@@ -151,9 +151,43 @@ function costs() {
       number(d.cached_tokens_last, 0), short(row.flops.mean / 1e6), short(row.flops.last / 1e6), number(d.trace_mb_per_episode, 3)]}; }));
   if (data.clock) {
     add(s, 'h3', 'Clocks that do not wait');
-    const keys = Object.keys(data.clock[0]).filter(key => typeof data.clock[0][key] !== 'object' && !['arm', 'task', 'delay'].includes(key));
-    table(s, ['arm'].concat(keys.map(k => k.replace(/_/g, ' '))), data.clock.map(row => ({group: cellName(row), arm: row.arm,
-      cells: [row.arm].concat(keys.map(key => typeof row[key] === 'number' ? short(row[key]) : String(row[key] ?? '–')))})));
+    clocks(s);
+  }
+}
+
+function clocks(s) {
+  const gap = i => i.value === null ? '–' : [signed(i.value, 1), `[${signed(i.low, 1)}, ${signed(i.high, 1)}]`];
+  add(s, 'p', 'Latency as the world saw it. Stale: control steps without a fresh action. Lost: success below the same cache under the frozen clock.', 'note');
+  table(s, ['arm', 'rate, Hz', 'think ms, p50', 'p95', 'stale an episode', 'stale %', 'deadlines missed %', 'success', 'lost, points', 'pairs', 'frozen twin'],
+    data.clock.map(row => ({group: cellName(row), arm: row.arm, cells: [row.arm, short(row.control_rate_hz), number(row.think_ms.p50, 1),
+      number(row.think_ms.p95, 1), number(row.stale_steps, 1), number(100 * row.stale_share, 1), number(100 * row.missed_deadlines, 1),
+      percent(row.success), gap(row.lost_points), row.pairs, row.twin || '–']})));
+  const same = data.clock.filter(row => row.same_clock_full);
+  if (same.length) {
+    add(s, 'h3', 'Against the full cache under the same clock');
+    table(s, ['arm', 'pairs', 'success', 'full', 'won alone', 'full alone', 'difference, points', 'McNemar p'], same.map(row => {
+      const f = row.same_clock_full;
+      return {group: cellName(row), arm: row.arm, cells: [row.arm, f.pairs, percent(row.success), percent(f.success), f.only_arm, f.only_full,
+        gap(f.difference_points), pValue(f.mcnemar_p)]};
+    }));
+  }
+  // A line a cache (arms with one frozen twin), where several rates were run.
+  const grid = add(s, 'div', undefined, 'plots');
+  for (const name of cells()) {
+    const rows = data.clock.filter(row => cellName(row) === name && row.twin && row.control_rate_hz !== null && row.success.value !== null);
+    const twins = [...new Set(rows.map(row => row.twin))];
+    if (new Set(rows.map(row => row.control_rate_hz)).size < 2) continue;
+    plot(grid, twins.map(twin => {
+      const line = rows.filter(row => row.twin === twin).sort((a, b) => a.control_rate_hz - b.control_rate_hz);
+      return {type: 'scatter', mode: 'lines+markers', name: twin, x: line.map(r => r.control_rate_hz), y: line.map(r => 100 * r.success.value),
+        line: {color: colour(twin), width: 2}, marker: {size: 8},
+        error_y: {type: 'data', symmetric: false, color: colour(twin), thickness: 1.2,
+          array: line.map(r => 100 * (r.success.high - r.success.value)), arrayminus: line.map(r => 100 * (r.success.value - r.success.low))},
+        customdata: line.map(r => [r.think_ms.p50, r.think_ms.p95]),
+        hovertemplate: `${twin} at %{x} Hz<br>%{y:.1f}%<br>thinks %{customdata[0]:.0f} ms, p95 %{customdata[1]:.0f} ms<extra></extra>`};
+    }), layout(name + ': success while the world goes on', 'control steps in a second of thinking', 'success (%)',
+      {xaxis: {type: 'log', title: {text: 'control steps in a second of thinking'}, tickvals: [...new Set(rows.map(r => r.control_rate_hz))], gridcolor: css('--line')},
+        yaxis: {title: {text: 'success (%)'}, range: [-4, 108], gridcolor: css('--line')}}));
   }
 }
 

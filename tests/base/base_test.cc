@@ -107,6 +107,15 @@ EpisodeKey Key(Split split, uint64_t seed, uint64_t episode) {
   return {split, seed, "recall_color", "long", episode};
 }
 
+TEST(Text, AListHoldsAValueOnce) {
+  EXPECT_EQ(WithListed("", "1"), "1");
+  EXPECT_EQ(WithListed("1", "1"), "1");
+  EXPECT_EQ(WithListed("1", "2"), "1 | 2");
+  EXPECT_EQ(WithListed("1 | 12", "2"), "1 | 12 | 2");
+  EXPECT_EQ(WithListed("1 | 12", "12"), "1 | 12");
+  EXPECT_EQ(WithListed("1", ""), "1");
+}
+
 TEST(Rng, StreamsOfDifferentKeysDiffer) {
   std::set<uint64_t> first;
   int streams = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <sstream>
 
 #include "results/report.h"
 #include "tests/results/record_util.h"
@@ -31,8 +32,9 @@ EpisodeRecord Record(const std::string& arm, int64_t seed, bool success, int sta
 
 class ClockReportTest : public testing::Test {
  protected:
-  Report Build(const std::string& twins) {
-    Result<RunStore> store = RunStore::Create(scratch_.path() / "run", {{"frozen_twins", twins}});
+  Report Build(const std::string& twins, const std::string& clocked = "") {
+    Result<RunStore> store = RunStore::Create(scratch_.path() / "run",
+                                              {{"frozen_twins", twins}, {"clocked_arms", clocked}});
     EXPECT_TRUE(store.ok());
     // Of ten pairs latency loses four and wins one.
     for (int64_t seed = 0; seed < 10; ++seed) {
@@ -47,7 +49,7 @@ class ClockReportTest : public testing::Test {
     EXPECT_TRUE(report.ok()) << report.status().message();
     return *report;
   }
-  ScratchDir scratch_{"clock_report"};
+  ScratchDir scratch_;
 };
 
 TEST_F(ClockReportTest, WhatLatencyCostsIsToldOfTheArmsThatHaveIt) {
@@ -67,9 +69,37 @@ TEST_F(ClockReportTest, WhatLatencyCostsIsToldOfTheArmsThatHaveIt) {
   EXPECT_GT(row.lost_points.high, 30);
   const std::string table = FormatTable(report);
   EXPECT_NE(table.find("+30.0 ["), std::string::npos) << table;
-  EXPECT_NE(table.find("against full"), std::string::npos) << table;
   const nlohmann::json json = ReportJson(report, false);
   EXPECT_EQ(json.at("clock")[0].at("stale_steps"), 15);
+}
+
+// The question of a latency study: which episodes does a cache win that the full one loses at the
+// same speed?
+TEST_F(ClockReportTest, ArmsMeetTheFullCacheUnderTheirClock) {
+  const Report report =
+      Build("{}", R"({"full-20": {"control_rate_hz": 40, "twin": "", "full": "full"},
+                                        "odd": 3, "full": {"control_rate_hz": "?"}})");
+  ASSERT_EQ(report.clock.size(), 2u);
+  EXPECT_TRUE(report.clock[0].full.empty());
+  EXPECT_TRUE(std::isnan(report.clock[0].control_rate_hz));
+  const ClockRow& row = report.clock[1];
+  EXPECT_EQ(row.control_rate_hz, 40);
+  EXPECT_EQ(row.twin, "");
+  EXPECT_EQ(row.full, "full");
+  EXPECT_EQ(row.against_full.n, 10);
+  EXPECT_EQ(row.against_full.only_a, 1);
+  EXPECT_EQ(row.against_full.only_b, 4);
+  EXPECT_NEAR(row.gain_points.value, -30, 1e-9);
+  EXPECT_NEAR(row.mcnemar_p, 0.375, 1e-9);
+  EXPECT_NEAR(row.success.value, 0.4, 1e-9);
+  const std::string table = FormatTable(report);
+  EXPECT_NE(table.find("Against the full cache under the same clock"), std::string::npos) << table;
+  EXPECT_NE(table.find("-30.0 ["), std::string::npos) << table;
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 140u) << line;
+  const nlohmann::json json = ReportJson(report, false).at("clock");
+  EXPECT_TRUE(json[0].at("same_clock_full").is_null());
+  EXPECT_EQ(json[1].at("same_clock_full").at("only_full"), 4);
 }
 
 TEST_F(ClockReportTest, WithoutATwinNothingIsSaidOfLoss) {

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 class CompareTest : public testing::Test {
  protected:
-  CompareTest() : scratch_("compare") { Add("run"); }
+  CompareTest() { Add("run"); }
 
   RunStore& Add(const std::string& folder, const RunMeta& more = {}) {
     RunMeta meta = {{"arms", R"(["full","gated"])"}, {"checkpoint_hash", "c1"}};
@@ -176,6 +176,25 @@ TEST_F(CompareTest, ComparesRuns) {
   Write(&Add("third"), other_seed);
   options.arms = {"window", "gated@run"};
   EXPECT_NE(Refused(options).find("seed 5 against split evaluation"), std::string::npos);
+}
+
+TEST_F(CompareTest, SaysHowRunsDiffer) {
+  Fill(&runs_[0]);
+  const std::string config = "name: run\nchanged: no\n";
+  RunStore& other = Add("other", {{"checkpoint_hash", "c2"},
+                                  {"assets_hash", "a2"},
+                                  {"config", config + "disturbance: strong\n"}});
+  ASSERT_TRUE(runs_[0].PutMeta("config", config + "disturbance: none\n").ok());
+  Fill(&other, 5, "window");
+  CompareOptions options;
+  options.arms = {"full", "window"};
+  std::string notes;
+  for (const std::string& note : Compare(options).notes) notes += note + "\n";
+  for (const char* part : {"checkpoint_hash differs: c1 in", "assets_hash differs: not recorded in",
+                           "disturbance differs: none in", "strong in"}) {
+    EXPECT_NE(notes.find(part), std::string::npos) << notes;
+  }
+  EXPECT_EQ(notes.find("instructions"), std::string::npos) << notes;
 }
 
 TEST_F(CompareTest, NamesWhatIsWrong) {

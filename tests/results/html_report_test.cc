@@ -17,8 +17,7 @@ using nlohmann::json;
 class HtmlReportTest : public testing::Test {
  protected:
   HtmlReportTest()
-      : scratch_("html_report"),
-        out_(scratch_.path() / "page"),
+      : out_(scratch_.path() / "page"),
         store_(std::move(*RunStore::Create(
             scratch_.path() / "run",
             {{"arms", R"(["full","gated"])"},
@@ -100,6 +99,20 @@ TEST_F(HtmlReportTest, HoldsEverythingThatThePageShows) {
   EXPECT_EQ(data["curves"][0]["step"].size(), 20u);
   EXPECT_EQ(data["curves"][0]["bytes"][2], 3 * 4096);
   EXPECT_EQ(data["details"][0]["stages"][0]["p50_s"], 13 / 20.0);
+}
+
+// An error is no lost episode, and so no disagreement to look at.
+TEST_F(HtmlReportTest, AnErrorIsNoDisagreement) {
+  Write(MakeRecord({"full", "recall_color", "long", 20}, 20, true));
+  EpisodeRecord error = MakeRecord({"gated", "recall_color", "long", 20}, 20, false);
+  error.end.outcome = "error";
+  Write(error);
+  options_.film = [](const EpisodeRecord&) -> Result<std::string> { return std::string("film"); };
+  Make();
+  const json data = Data();
+  ASSERT_EQ(data["videos"].size(), 2u);
+  EXPECT_EQ(data["videos"][0]["seed"], 4);
+  EXPECT_EQ(data["videos"][1]["seed"], 7);
 }
 
 // Nothing on the page may come from elsewhere.

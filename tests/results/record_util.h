@@ -2,35 +2,12 @@
 #ifndef KVLA_TESTS_RESULTS_RECORD_UTIL_H_
 #define KVLA_TESTS_RESULTS_RECORD_UTIL_H_
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <string>
-
 #include "base/hash.h"
 #include "base/rng.h"
 #include "results/trace.h"
+#include "tests/scratch_dir.h"
 
 namespace kvla {
-
-// A folder of its own, gone at the end.
-class ScratchDir {
- public:
-  explicit ScratchDir(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("kvla_" + name + "_" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchDir() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Floats, so that a value is the same once stored.
 inline double Milliseconds(Rng* rng) { return static_cast<float>(rng->Uniform(0.1, 5)); }

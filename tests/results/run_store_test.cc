@@ -31,7 +31,7 @@ void Sql(const fs::path& path, const std::string& sql) {
 
 class RunStoreTest : public testing::Test {
  protected:
-  RunStoreTest() : scratch_("run_store"), dir_(scratch_.path() / "run"), db_(dir_ / kRunFile) {}
+  RunStoreTest() : dir_(scratch_.path() / "run"), db_(dir_ / kRunFile) {}
 
   RunStore Make(int episodes = 0) {
     Result<RunStore> store = RunStore::Create(dir_, {{"config_hash", "abc"}});
@@ -306,18 +306,25 @@ TEST_F(RunStoreTest, AMigrationThatFailsLosesNothing) {
 
 TEST_F(RunStoreTest, DropsLaterSeeds) {
   RunStore store = Make(6);
+  for (const char* name : {"kept.mp4", "gone.mp4"}) {
+    ASSERT_TRUE(WriteFileAtomic(dir_ / name, "film").ok());
+  }
+  ASSERT_TRUE(store.SetVideo(Id(3), "kept.mp4").ok());
+  ASSERT_TRUE(store.SetVideo(Id(4), "gone.mp4").ok());
   EXPECT_EQ(*store.DropFrom(4), 2);
+  EXPECT_TRUE(fs::exists(dir_ / "kept.mp4"));
+  EXPECT_FALSE(fs::exists(dir_ / "gone.mp4"));
   EXPECT_EQ(*store.DropFrom(4), 0);
   EXPECT_EQ(store.Done()->size(), 4u);
   EXPECT_TRUE(store.WriteEpisode(MakeRecord(Id(5))).ok());
 }
 
-// A reader in the middle of its work neither blocks a writer nor sees half of what it writes.
+// A reader in the middle of its work neither blocks a writer, which would be told that another
+// program holds the file, nor sees half of what it writes.
 TEST_F(RunStoreTest, AReaderDoesNotDisturbTheWriter) {
   RunStore store = Make(3);
   const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
   int seen = 0;
-  const auto begin = std::chrono::steady_clock::now();
   const Status status = reader->ForEachInferences([&](const EpisodeId&, const auto& events) {
     EXPECT_EQ(events.size(), 50u);
     ++seen;
@@ -329,8 +336,6 @@ TEST_F(RunStoreTest, AReaderDoesNotDisturbTheWriter) {
   EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(seen, 3);  // those that were there when it began
   EXPECT_EQ(reader->Done()->size(), 33u);
-  // A writer that had to wait for the reader would have met the busy timeout of 20 s.
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
 TEST_F(RunStoreTest, TruncationAndDamageAreErrors) {

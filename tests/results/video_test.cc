@@ -79,7 +79,7 @@ Decoded Decode(const std::filesystem::path& path) {
 }
 
 TEST(VideoWriter, IsAVideoOfItsFrames) {
-  const ScratchDir scratch("video");
+  const ScratchDir scratch;
   const std::string bytes = Film(30);
   ASSERT_TRUE(WriteFileAtomic(scratch.path() / "a.mp4", bytes).ok());
   const Decoded video = Decode(scratch.path() / "a.mp4");
