@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -13,6 +15,7 @@
 #include "harness/batch.h"
 #include "harness/estimate.h"
 #include "harness/progress.h"
+#include "results/paired.h"
 #include "results/report.h"
 
 namespace kvla {
@@ -45,6 +48,26 @@ Status ApplyShard(const std::string& shard, RunPlan* plan) {
   return TakeShard(index, count, plan).In("--shard");
 }
 
+// What so many episodes of a cell can show, before any is run.
+void PrintPower(const RunConfig& config) {
+  constexpr int kMost = 5000;  // beyond it the exact power takes long, and is no question
+  const int n = std::min(config.episodes, kMost);
+  const Interval half = WilsonInterval(n / 2, n);
+  fmt::print("# a rate is known to {:.1f} points at worst (95%, half the interval)",
+             100 * (half.high - half.low) / 2);
+  std::string found;
+  for (const double discordant : {0.1, 0.3}) {
+    const double difference = DetectableDifference(n, discordant);
+    if (!std::isfinite(difference)) continue;
+    found += fmt::format("{}{:.1f} points where two arms part on {:.0f}%",
+                         found.empty() ? "" : ", ", 100 * difference, 100 * discordant);
+  }
+  if (config.arms.size() > 1) {
+    fmt::print("; found with 80% power: {}", found.empty() ? "no difference" : found);
+  }
+  fmt::print("\n");
+}
+
 Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
   std::set<std::string> cells;
   for (const EpisodeJob& job : plan.jobs) {
@@ -59,6 +82,7 @@ Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
   if (plan.shard != "1/1") {
     fmt::print("# shard {}: {} episodes\n", plan.shard, plan.jobs.size());
   }
+  PrintPower(plan.config);
   const Result<RunEstimate> left = EstimateRun(plan, options);
   if (!left.ok()) return left.status();
   std::filesystem::path place = std::filesystem::absolute(options.out);

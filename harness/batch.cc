@@ -11,6 +11,7 @@
 
 #include "base/config_io.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/machine.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -33,21 +34,26 @@ std::string UtcNow() {
   return text;
 }
 
-// For each arm whose clock does not wait, the arm that differs from it in nothing but that, or null.
-nlohmann::json FrozenTwins(const RunPlan& plan) {
-  nlohmann::json twins = nlohmann::json::object();
+// Whom to compare each arm with whose clock does not wait: the arm that differs from it in nothing
+// but that ("twin"), and the full cache under the same clock ("full").
+nlohmann::json ClockedArms(const RunPlan& plan) {
+  nlohmann::json clocked = nlohmann::json::object();
   for (const RunArm& arm : plan.config.arms) {
     if (arm.clock.kind == "frozen") continue;
-    twins[arm.name] = nullptr;
+    nlohmann::json& entry = clocked[arm.name];
+    entry = {{"control_rate_hz", arm.clock.control_rate_hz}, {"twin", ""}, {"full", ""}};
     for (const RunArm& other : plan.config.arms) {
-      if (other.clock.kind != "frozen" || PrintConfig(other.cache) != PrintConfig(arm.cache)) {
-        continue;
+      if (entry["twin"] == "" && other.clock.kind == "frozen" &&
+          PrintConfig(other.cache) == PrintConfig(arm.cache)) {
+        entry["twin"] = other.name;
       }
-      twins[arm.name] = other.name;
-      break;
+      if (entry["full"] == "" && other.name != arm.name && other.cache.policy == "full" &&
+          PrintConfig(other.clock) == PrintConfig(arm.clock)) {
+        entry["full"] = other.name;
+      }
     }
   }
-  return twins;
+  return clocked;
 }
 
 RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
@@ -59,8 +65,49 @@ RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
           {"workers", std::to_string(options.workers)},
           {"arms", arms.dump()},
           {"planned", std::to_string(plan.planned)},
-          {"protocol", ProtocolOf(plan, options.workers).dump()},
-          {"frozen_twins", FrozenTwins(plan).dump()}};
+          {"protocol",
+           ProtocolOf(plan, std::to_string(options.workers), ReadMachineFacts().CpuLine()).dump()},
+          {"clocked_arms", ClockedArms(plan).dump()}};
+}
+
+// A run that goes on with other workers or elsewhere says so: its latencies are not comparable, and
+// another CPU may differ in the last bits.
+// `fresh`: no episode has ended yet, so that what an earlier call planned counts for nothing.
+Status NoteChanges(const RunPlan& plan, const BatchOptions& options, bool fresh, RunStore* store) {
+  Result<RunMeta> meta = store->Meta();
+  if (!meta.ok()) return meta.status();
+  RunMeta now = Facts(plan, options);
+  bool changed = false;
+  for (const char* key : {"workers", "cpu"}) {
+    const std::string was = (*meta)[key];
+    now[key] = WithListed(fresh ? "" : was, now[key]);
+    if (now[key] == was) continue;
+    changed = true;
+    if (!fresh) {
+      fmt::print(stderr, "kvla: warning: the run goes on with other {}: {}\n", key, now[key]);
+    }
+    if (Status status = store->PutMeta(key, now[key]); !status.ok()) return status;
+  }
+  if (!changed) return {};
+  return store->PutMeta("protocol", ProtocolOf(plan, now["workers"], now["cpu"]).dump());
+}
+
+// The program in one word. Of a build with changes the commit says too little: the program's own
+// bytes tell two of them apart.
+std::string BuildName() {
+  const std::string commit(GitCommit());
+  if (!commit.ends_with("-dirty") && commit != "unknown") return commit;
+  const Result<std::string> program = HashFileHex("/proc/self/exe");
+  return program.ok() ? commit + "+" + *program : commit;
+}
+
+// What latencies the clocks take from other runs; empty when none does.
+std::string RecordedHash(const RunPlan& plan) {
+  std::string all;
+  for (size_t i = 0; i < plan.recorded_ms.size(); ++i) {
+    for (const double ms : plan.recorded_ms[i]) all += fmt::format("{}:{};", i, ms);
+  }
+  return all.empty() ? "" : HashHex(all);
 }
 
 EpisodeId IdOf(const RunPlan& plan, const EpisodeJob& job) {
@@ -140,6 +187,7 @@ class BatchClient : public PoolClient {
     const auto& bytes = body.at("record").get_binary();
     Result<EpisodeRecord> record = RecordFromCbor(bytes);
     if (!record.ok()) return record.status();
+    if (stop_.stop && record->end.id.seed > LastSeed()) return {};  // not of the run any more
     if (body.contains("video")) {
       record->video = VideoFile(record->end.id);
       const auto& video = body.at("video").get_binary();
@@ -151,8 +199,7 @@ class BatchClient : public PoolClient {
     }
     if (!gl_known_) {
       gl_known_ = true;
-      const std::string gl = body.value("gl_renderer", "");
-      if (Status status = store_->PutMeta("gl_renderer", gl); !status.ok()) return status;
+      if (Status status = KeepRenderer(body.value("gl_renderer", "")); !status.ok()) return status;
     }
     return Keep(EvalJobFrom(job), *record);
   }
@@ -177,8 +224,8 @@ class BatchClient : public PoolClient {
     if (Result<int> dropped = store_->DropFrom(LastSeed() + 1); !dropped.ok()) {
       return dropped.status();
     }
-    return store_->PutMeta(
-        "stopped", fmt::format("{} episodes: {}", stop_.episodes, Join(stop_.statements, "; ")));
+    const nlohmann::json stopped = {{"episodes", stop_.episodes}, {"statements", stop_.statements}};
+    return store_->PutMeta("stopped", stopped.dump());
   }
   const StopDecision& stop() const { return stop_; }
   Status KeepMemory() { return store_->PutMeta("memory", memory_.Text()); }
@@ -200,6 +247,17 @@ class BatchClient : public PoolClient {
     return done_;
   }
   int64_t LastSeed() const { return stop_plan_.first_episode + stop_.episodes - 1; }
+  // Another renderer than before draws other images.
+  Status KeepRenderer(const std::string& gl) {
+    Result<RunMeta> meta = store_->Meta();
+    if (!meta.ok()) return meta.status();
+    const std::string was = (*meta)["gl_renderer"], now = WithListed(was, gl);
+    if (was == now) return {};
+    if (!was.empty()) {
+      fmt::print(stderr, "kvla: warning: the run goes on with another renderer: {}\n", now);
+    }
+    return store_->PutMeta("gl_renderer", now);
+  }
   // Before its episode's row: a row never names a file that is not there, whole.
   Status KeepVideo(const std::string& file, std::span<const uint8_t> bytes) {
     const std::filesystem::path path = store_->folder() / file;
@@ -258,8 +316,9 @@ RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
           {"config_hash", ConfigHash(plan.config)},
           {"checkpoint_hash", checkpoint_hash},
           {"version", std::string(Version())},
-          {"commit", std::string(GitCommit())},
+          {"commit", BuildName()},
           {"assets_hash", plan.assets_hash},
+          {"recorded_hash", RecordedHash(plan)},
           {"shard", plan.shard}};
 }
 
@@ -301,6 +360,12 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   summary.episodes = static_cast<int>(plan.jobs.size());
   summary.resumed = static_cast<int>(plan.jobs.size() - jobs.size());
   summary.errors = errors;
+
+  if (!jobs.empty()) {
+    if (Status status = NoteChanges(plan, options, done.empty(), &*store); !status.ok()) {
+      return status;
+    }
+  }
 
   PoolOptions pool;
   pool.workers = std::min<int>(options.workers, static_cast<int>(jobs.size()));

@@ -39,7 +39,7 @@ struct BatchSummary {
 };
 
 // What the run in a folder must have in common with this one to be gone on with: "config",
-// "config_hash", "checkpoint_hash", "version", "commit", "assets_hash", "shard".
+// "config_hash", "checkpoint_hash", "version", "commit", "assets_hash", "recorded_hash", "shard".
 RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash);
 
 // Runs what is missing; only this process writes the file. BadInput before anything is written when

@@ -4,11 +4,14 @@
 
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/files.h"
+#include "base/text.h"
 #include "harness/run_config.h"
 #include "results/run_store.h"
 
@@ -18,8 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // What all parts share, see RunIdentity().
-constexpr const char* kShared[] = {"config",  "config_hash", "checkpoint_hash",
-                                   "version", "commit",      "assets_hash"};
+constexpr const char* kShared[] = {"config", "config_hash", "checkpoint_hash", "version",
+                                   "commit", "assets_hash", "recorded_hash"};
 
 // One part, open for reading.
 struct Part {
@@ -48,18 +51,19 @@ std::set<std::string> WallArms(const RunConfig& config) {
   return arms;
 }
 
-Status CheckOutcomes(const std::vector<Part>& parts, const std::set<std::string>& wall_arms) {
+Status CheckOutcomes(const std::vector<const Part*>& parts,
+                     const std::set<std::string>& wall_arms) {
   std::map<EpisodeId, std::pair<const Part*, const EpisodeRow*>> seen;
-  for (const Part& part : parts) {
-    for (const EpisodeRow& row : part.rows) {
-      const auto [first, fresh] = seen.try_emplace(row.id, &part, &row);
+  for (const Part* part : parts) {
+    for (const EpisodeRow& row : part->rows) {
+      const auto [first, fresh] = seen.try_emplace(row.id, part, &row);
       const auto& [other, was] = first->second;
       if (fresh || wall_arms.contains(row.id.arm)) continue;
       if (was->outcome == row.outcome && was->state_hash == row.state_hash) continue;
       return BadInput(fmt::format("{} ended as {} (state {}) in {} and as {} (state {}) in {}",
                                   ToString(row.id), was->outcome, was->state_hash,
                                   other->folder.string(), row.outcome, row.state_hash,
-                                  part.folder.string()));
+                                  part->folder.string()));
     }
   }
   return {};
@@ -67,26 +71,29 @@ Status CheckOutcomes(const std::vector<Part>& parts, const std::set<std::string>
 
 // All values of one key, each once.
 std::string Gather(const std::vector<Part>& parts, const std::string& key) {
-  std::set<std::string> seen;
   std::string all;
   for (const Part& part : parts) {
     const auto found = part.meta.find(key);
-    if (found == part.meta.end() || !seen.insert(found->second).second) continue;
-    all += (all.empty() ? "" : " | ") + found->second;
+    if (found != part.meta.end()) all = WithListed(all, found->second);
   }
   return all;
 }
 
-// Folders beside the database: videos.
-Status CopyFolders(const fs::path& from, const fs::path& to) {
+// An episode's video, before its row: a row never names a file that is not there, whole.
+Status CopyVideo(const Part& part, const EpisodeRow& row, const fs::path& out) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(from, error)) {
-    if (!entry.is_directory(error)) continue;
-    fs::copy(entry.path(), to / entry.path().filename(),
-             fs::copy_options::recursive | fs::copy_options::skip_existing, error);
-    if (error) return IoError(fmt::format("{}: {}", entry.path().string(), error.message()));
+  if (!fs::exists(part.folder / row.video, error) || row.video.empty()) return {};
+  const fs::path inside = fs::path(row.video).lexically_normal();
+  if (inside.is_absolute() || *inside.begin() == "..") {
+    return BadInput(fmt::format("{}: {} names the video {}, outside of the run's folder",
+                                part.folder.string(), ToString(row.id), row.video));
   }
-  return {};
+  const Result<std::string> bytes = ReadFile(part.folder / row.video);
+  if (!bytes.ok()) return bytes.status();
+  const fs::path to = out / inside;
+  fs::create_directories(to.parent_path(), error);
+  if (error) return IoError(fmt::format("{}: {}", to.parent_path().string(), error.message()));
+  return WriteFileAtomic(to, *bytes);
 }
 
 }  // namespace
@@ -114,12 +121,27 @@ Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>&
   if (Status status = ParseConfig(*node, &config); !status.ok()) return status;
   const Result<TraceLevel> level = ParseTraceLevel(config.trace);
   if (!level.ok()) return level.status();
-  if (Status status = CheckOutcomes(parts, WallArms(config)); !status.ok()) return status;
+  std::vector<const Part*> all;
+  for (const Part& part : parts) all.push_back(&part);
+  // What an earlier merge left.
+  std::optional<Part> merged;
+  const Result<bool> exists = RunStore::Exists(out);
+  if (!exists.ok()) return exists.status();
+  if (*exists) {
+    Result<Part> part = OpenPart(out);
+    if (!part.ok()) return part.status();
+    if (Status status = part->store.CheckMeta(shared); !status.ok()) return status;
+    all.push_back(&merged.emplace(*std::move(part)));
+  }
+  if (Status status = CheckOutcomes(all, WallArms(config)); !status.ok()) return status;
+  merged.reset();
 
   RunMeta identity = shared, facts = parts[0].meta;
   identity["shard"] = "1/1";
   for (const auto& [key, value] : identity) facts.erase(key);
-  for (const char* key : {"cpu", "gl_renderer", "device"}) facts[key] = Gather(parts, key);
+  for (const char* key : {"cpu", "gl_renderer", "device", "workers"}) {
+    facts[key] = Gather(parts, key);
+  }
   facts["merged"] = std::to_string(parts.size());
   Result<RunStore> store = RunStore::OpenOrCreate(out, identity, facts);
   if (!store.ok()) return store.status();
@@ -133,10 +155,10 @@ Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>&
       if (!done->insert(row.id).second) continue;
       const Result<EpisodeRecord> record = part.store.Episode(row.id);
       if (!record.ok()) return record.status();
+      if (Status status = CopyVideo(part, row, out); !status.ok()) return status;
       if (Status status = store->WriteEpisode(*record, *level); !status.ok()) return status;
       ++summary.added;
     }
-    if (Status status = CopyFolders(part.folder, out); !status.ok()) return status;
   }
   const Result<std::vector<EpisodeRow>> rows = store->Episodes();
   if (!rows.ok()) return rows.status();

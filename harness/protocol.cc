@@ -77,7 +77,7 @@ std::string Clocks(const RunPlan& plan) {
 
 }  // namespace
 
-json ProtocolOf(const RunPlan& plan, int workers) {
+json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu) {
   const RunConfig& config = plan.config;
   const PolicyConfig& policy = plan.policy;
   json out = json::array();
@@ -118,13 +118,12 @@ json ProtocolOf(const RunPlan& plan, int workers) {
                     .Add("MuJoCo", mj_versionString())
                     .Add("LibTorch", TorchVersion())
                     .Add("system", machine.os)
-                    .Add("CPU", machine.CpuLine())
+                    .Add("CPU", cpu)
                     .Add("GPUs", Join(machine.gpus, ", "))
                     .Add("NVIDIA driver", machine.nvidia_driver)
                     .Add("policy runs on", config.device)
-                    .Add("workers", fmt::format("{}{}", workers,
-                                                workers == 1 ? ": latencies are comparable"
-                                                             : ": latencies are not comparable"))
+                    .Add("workers", workers + (workers == "1" ? ": latencies are comparable"
+                                                              : ": latencies are not comparable"))
                     .Take());
   return out;
 }

@@ -4,13 +4,15 @@
 #define KVLA_HARNESS_PROTOCOL_H_
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "harness/run_config.h"
 
 namespace kvla {
 
 // [{"title": "Tasks", "items": [["what", "value"], ...]}, ...], in the order to be read.
-nlohmann::json ProtocolOf(const RunPlan& plan, int workers);
+// `workers` and `cpu` as the run has them: a run that went on elsewhere lists several.
+nlohmann::json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu);
 
 }  // namespace kvla
 

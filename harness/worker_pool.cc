@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ std::string DeathText(int wait_status) {
 // One worker process and its socket; killed and reaped when destroyed.
 class Process {
  public:
-  static Result<std::unique_ptr<Process>> Spawn(const WorkerCommand& command, bool pin);
+  static Result<std::unique_ptr<Process>> Spawn(const WorkerCommand& command, bool pin,
+                                                double send_limit_s);
   ~Process() {
     if (fd_ >= 0) close(fd_);
     if (pid_ > 0) {
@@ -82,7 +84,8 @@ class Process {
   pid_t pid_ = -1;
 };
 
-Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bool pin) {
+Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bool pin,
+                                                double send_limit_s) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return InternalError(fmt::format("socketpair: {}", std::strerror(errno)));
@@ -95,6 +98,11 @@ Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bo
   }
   auto process = std::make_unique<Process>();
   process->fd_ = pair[0];
+  // A worker that stops reading must not stop the parent: what it cannot take is dropped, and the
+  // watchdog finds it.
+  const auto whole = static_cast<time_t>(send_limit_s);
+  const timeval patience{whole, static_cast<suseconds_t>(1e6 * (send_limit_s - whole))};
+  setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 
   std::vector<char*> arguments, environment;
   for (const std::string& a : command.arguments) arguments.push_back(const_cast<char*>(a.c_str()));
@@ -183,7 +191,7 @@ std::optional<Job> Pool::Next() {
 
 Status Pool::StartWorker() {
   Result<std::unique_ptr<Process>> process =
-      Process::Spawn(command_, options_.pin_single && options_.workers == 1);
+      Process::Spawn(command_, options_.pin_single && options_.workers == 1, options_.send_limit_s);
   if (!process.ok()) return process.status();
   SetDeadline(process->get(), options_.setup_limit_s);
   // A worker that dies at once is found by poll().

@@ -22,6 +22,7 @@ struct PoolOptions {
   int workers = 1;
   double job_limit_s = 600;    // a job that takes longer is killed; restarted by each progress
   double setup_limit_s = 300;  // the same for a worker's set-up
+  double send_limit_s = 10;    // a message that a worker does not take in time is dropped
   int retries = 1;             // of a job whose worker died, each on a new worker
   bool pin_single = true;      // with one worker: tie it to one core, for latencies
   Message setup;               // sent to every new worker first

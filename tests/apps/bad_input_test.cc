@@ -52,6 +52,9 @@ TEST_F(BadInputTest, TheConfigItselfIsGood) {
       Kvla({"eval", Config().string(), "--out", (scratch_ / "out").string(), "--dry-run"});
   EXPECT_EQ(output.status, 0) << output.err;
   EXPECT_NE(output.out.find("= 4 episodes, 0 there already"), std::string::npos) << output.out;
+  // Two episodes a cell show next to nothing, and it says so.
+  EXPECT_NE(output.out.find("found with 80% power: no difference"), std::string::npos)
+      << output.out;
   EXPECT_FALSE(fs::exists(scratch_ / "out"));
 }
 

@@ -1,5 +1,6 @@
 #include "harness/run_config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -12,6 +13,7 @@
 #include "harness/batch.h"
 #include "harness/estimate.h"
 #include "harness/runner.h"
+#include "results/report.h"
 #include "results/run_store.h"
 #include "tests/harness/test_worker.h"
 
@@ -372,8 +374,12 @@ TEST_F(RunConfigTest, ARunStopsWhenItsRuleHolds) {
     const std::vector<EpisodeRow> rows = *store->Episodes();
     EXPECT_LT(rows.size(), 12u);
     EXPECT_GE(rows.size(), 2u);
-    EXPECT_TRUE(store->Meta()->at("stopped").starts_with(std::to_string(rows.size()) + " episodes"))
-        << store->Meta()->at("stopped");
+    const auto stopped = nlohmann::json::parse(store->Meta()->at("stopped"));
+    EXPECT_EQ(stopped.at("episodes"), rows.size());
+    EXPECT_EQ(stopped.at("statements"), nlohmann::json(summary->stopped));
+    const std::string table = FormatTable(*BuildReport(*store));
+    EXPECT_NE(table.find("Stopped early"), std::string::npos) << table;
+    EXPECT_NE(table.find(summary->stopped[0]), std::string::npos) << table;
     // Neither order nor number of workers shows.
     for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].id.seed, static_cast<int64_t>(i));
     if (workers == 1) kept = rows.size();
@@ -388,6 +394,62 @@ TEST_F(RunConfigTest, ARunStopsWhenItsRuleHolds) {
   config_.stop_when.rule = "difference";
   config_.stop_when.against = "ful";
   ExpectRefused({"stop_when", "ful"});
+}
+
+TEST_F(RunConfigTest, ARunThatGoesOnOtherwiseSaysSo) {
+  const auto run = [&](int workers) {
+    BatchOptions options = Batch("out", TestWorker("die"));
+    options.workers = workers;
+    ASSERT_TRUE(RunBatch(Plan(), options).ok());
+  };
+  const auto change = [&](bool drop) {
+    Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadWrite);
+    if (drop) {
+      EXPECT_EQ(*store->DropFrom(1), 2);
+    }
+    return *store->Meta();
+  };
+  run(1);
+  EXPECT_EQ(change(true).at("workers"), "1");
+  {
+    Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadWrite);
+    ASSERT_TRUE(store->PutMeta("cpu", "an abacus").ok());
+  }
+  run(2);
+  const RunMeta meta = change(false);
+  EXPECT_EQ(meta.at("workers"), "1 | 2");
+  EXPECT_TRUE(meta.at("cpu").starts_with("an abacus | ")) << meta.at("cpu");
+  EXPECT_NE(meta.at("protocol").find("an abacus"), std::string::npos);
+  EXPECT_NE(meta.at("protocol").find("1 | 2: latencies are not comparable"), std::string::npos);
+  // A look at a finished run changes nothing.
+  run(3);
+  EXPECT_EQ(change(false), meta);
+}
+
+TEST_F(RunConfigTest, ArmsAreComparedWithThoseUnderTheSameClock) {
+  config_.episodes = 1;
+  config_.arms[0].name = "full";
+  for (const char* policy : {"full", "window"}) {
+    for (const double rate : {10.0, 20.0}) {
+      RunArm arm;
+      arm.name = fmt::format("{}@{:g}", policy, rate);
+      arm.cache.policy = policy;
+      arm.clock.kind = "simulated";
+      arm.clock.constant_ms = 50;
+      arm.clock.control_rate_hz = rate;
+      config_.arms.push_back(arm);
+    }
+  }
+  ASSERT_TRUE(RunBatch(Plan(), Batch("out", TestWorker("die"))).ok());
+  const Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadOnly);
+  const auto arms = nlohmann::json::parse(store->Meta()->at("clocked_arms"));
+  ASSERT_EQ(arms.size(), 4u);
+  EXPECT_EQ(arms.at("window@10").at("twin"), "window");
+  EXPECT_EQ(arms.at("window@10").at("full"), "full@10");
+  EXPECT_EQ(arms.at("window@20").at("full"), "full@20");
+  EXPECT_EQ(arms.at("window@20").at("control_rate_hz"), 20);
+  EXPECT_EQ(arms.at("full@20").at("twin"), "full");
+  EXPECT_EQ(arms.at("full@20").at("full"), "");
 }
 
 TEST_F(RunConfigTest, AnEpisodeThatHangsIsKilledAtItsLimit) {
@@ -424,6 +486,11 @@ TEST_F(RunConfigTest, ARunOfOtherSettingsIsRefusedBeforeAnythingIsDone) {
       << shard.message();
   RunPlan scenes = Plan();
   scenes.assets_hash = "other scenes";
+  RunPlan latencies = Plan();
+  latencies.recorded_ms[0] = {20, 30};
+  EXPECT_NE(
+      RunBatch(latencies, Batch("out", TestWorker("die"))).status().message().find("recorded_hash"),
+      std::string::npos);
   EXPECT_NE(
       RunBatch(scenes, Batch("out", TestWorker("die"))).status().message().find("assets_hash"),
       std::string::npos);

