@@ -178,6 +178,20 @@ TEST_F(SlurmTest, AnArrayWithAKilledElementGivesTheSameTable) {
   output = Shell(fmt::format("{} {} 3", script, (scratch_ / "array").string()), &status);
   EXPECT_EQ(status, 0) << output;
   EXPECT_EQ(output.find("submission"), std::string::npos) << output;
+  // The shards of other settings, or of another number of them, are not taken for those asked for.
+  for (const auto& [other, said] : std::vector<std::pair<std::string, std::string>>{
+           {"4", "shard is '1/3' in the run, '1/4' now"}, {"3 --set seed=1", "seed is '0'"}}) {
+    fs::remove(scratch_ / "array/run.db");
+    output = Shell(fmt::format("{} {} {}", script, (scratch_ / "array").string(), other), &status);
+    EXPECT_EQ(status, 2) << output;
+    EXPECT_NE(output.find(said), std::string::npos) << output;
+  }
+  // What Slurm itself refuses is not tried again.
+  output = Shell(fmt::format("{} {} 2 -- --partition=none", script, (scratch_ / "none").string()),
+                 &status);
+  EXPECT_EQ(status, 2) << output;
+  EXPECT_NE(output.find("Slurm did not take the job"), std::string::npos) << output;
+  EXPECT_EQ(output.find("submission 2"), std::string::npos) << output;
 }
 
 }  // namespace
