@@ -164,9 +164,20 @@ struct RunStore::Impl {
     if (mode == Mode::kReadWrite) {
       if (Status s = impl->UseWal(); !s.ok()) return s;
       if (Status s = impl->db->Execute("PRAGMA synchronous=FULL"); !s.ok()) return s;
+      if (Status s = *fresh ? Status() : impl->CheckPages(); !s.ok()) return s;
       if (Status s = *fresh ? Status() : impl->Migrate(); !s.ok()) return s;
     }
     return impl;
+  }
+
+  // A damaged file is not written to: what is still whole in it would be lost too.
+  Status CheckPages() const {
+    SqliteStatement check(*db, "PRAGMA quick_check(1)");
+    const Result<bool> row = check.Step();
+    if (!row.ok()) return row.status();
+    if (*row && check.Text(0) == "ok") return {};
+    return BadInput(fmt::format("{} is damaged ({}): nothing can be added to it", path.string(),
+                                check.Text(0)));
   }
 
   Status UseWal() const {

@@ -52,8 +52,17 @@ Result<SqliteDb> SqliteDb::Open(const std::filesystem::path& path, Mode mode) {
   std::error_code error;
   const auto wal_size = std::filesystem::file_size(path.string() + "-wal", error);
   const bool no_wal = error || wal_size == 0;
-  if ((code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && no_wal) {
+  const bool no_shared_memory =
+      (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY;
+  if (no_shared_memory && no_wal) {
     return open(ImmutableUri(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+  }
+  if (no_shared_memory) {
+    return BadInput(
+        fmt::format("{}: its writer was killed or is at work, and what it wrote last is in {}-wal, "
+                    "which cannot "
+                    "be read in a folder that this user cannot write to: copy the folder",
+                    path.string(), path.filename().string()));
   }
   return db;
 }

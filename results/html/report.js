@@ -197,7 +197,7 @@ function trade() {
   for (const name of cells()) {
     const rows = data.rows.filter(row => cellName(row) === name && row.success.rate !== null);
     plot(grid, rows.map(row => ({
-      type: 'scatter', mode: 'markers+text', name: row.arm, text: [row.arm], textposition: 'top center', showlegend: false,
+      type: 'scatter', mode: 'markers', name: row.arm, showlegend: true,
       x: [row.kv_bytes.mean / 1024], y: [100 * row.success.rate], marker: {color: colour(row.arm), size: 11},
       error_y: {type: 'data', symmetric: false, array: [100 * (row.success.high - row.success.rate)],
         arrayminus: [100 * (row.success.rate - row.success.low)], color: colour(row.arm), thickness: 1.5},

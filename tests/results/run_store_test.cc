@@ -369,6 +369,19 @@ TEST_F(RunStoreTest, TruncationAndDamageAreErrors) {
   }
 }
 
+// SQLite would go on writing beside a lost page until it meets it.
+TEST_F(RunStoreTest, ADamagedRunIsNotGoneOnWith) {
+  { Make(20); }
+  std::string bytes = *ReadFile(db_);
+  constexpr size_t kPage = 4096;
+  std::fill(bytes.begin() + 9 * kPage, bytes.begin() + 12 * kPage, '\xee');
+  ASSERT_TRUE(WriteFileAtomic(db_, bytes).ok());
+  const std::string message = OpenError(RunStore::Mode::kReadWrite);
+  EXPECT_NE(message.find("nothing can be added"), std::string::npos) << message;
+  EXPECT_NE(message.find(db_.string()), std::string::npos) << message;
+  EXPECT_EQ(*ReadFile(db_), bytes);
+}
+
 TEST_F(RunStoreTest, AFolderThatCannotBeWritten) {
   EXPECT_EQ(RunStore::Create("/proc/run", {}).status().code(), StatusCode::kBadInput);
   ASSERT_TRUE(WriteFileAtomic(scratch_.path() / "file", "x").ok());
