@@ -4,5 +4,5 @@ kvla_require_unpacked("${KVLA_IMPLOT_DIR}/implot.h")
 add_library(kvla_implot STATIC
   "${KVLA_IMPLOT_DIR}/implot.cpp" "${KVLA_IMPLOT_DIR}/implot_items.cpp")
 target_include_directories(kvla_implot SYSTEM PUBLIC "${KVLA_IMPLOT_DIR}")
-target_compile_options(kvla_implot PRIVATE -w -O2)
+target_compile_options(kvla_implot PRIVATE -w -O1)
 target_link_libraries(kvla_implot PUBLIC kvla_imgui)

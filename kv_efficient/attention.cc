@@ -1,11 +1,10 @@
 #include "kv_efficient/attention.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
 #include <cstring>
 
 #include "kv_efficient/kv_cache.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

@@ -1,11 +1,11 @@
 #include "kv_efficient/chunk_gate.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <charconv>
 
 #include "kv_efficient/safetensors.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

@@ -1,11 +1,12 @@
 #include "kv_efficient/chunk_store.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

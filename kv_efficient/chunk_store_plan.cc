@@ -1,12 +1,12 @@
 // ChunkStore: applying plans, copies and saved states.
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "kv_efficient/bytes.h"
 #include "kv_efficient/chunk_store.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

@@ -1,8 +1,7 @@
 #include "kv_efficient/gated_policy.h"
 
-#include <torch/torch.h>
-
 #include "kv_efficient/bytes.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

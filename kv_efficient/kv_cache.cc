@@ -1,13 +1,13 @@
 #include "kv_efficient/kv_cache.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>
 
 #include "kv_efficient/attention.h"
 #include "kv_efficient/bytes.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

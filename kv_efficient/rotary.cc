@@ -1,8 +1,8 @@
 #include "kv_efficient/rotary.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
+
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

@@ -1,7 +1,6 @@
 #include "kv_efficient/safetensors.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

@@ -1,6 +1,8 @@
 #include "kv_efficient/torch_version.h"
 
-#include <torch/torch.h>
+#include <torch/version.h>
+
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 

@@ -1,10 +1,10 @@
 // Attention of a whole history at once, as the cache would have computed it block by block.
-#include <torch/torch.h>
 
 #include <cmath>
 
 #include "kv_efficient/chunk_store.h"
 #include "kv_efficient/rotary.h"
+#include "kv_efficient/torch.h"
 #include "kv_efficient/visibility.h"
 
 namespace kvla {

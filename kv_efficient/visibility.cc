@@ -1,12 +1,13 @@
 #include "kv_efficient/visibility.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {

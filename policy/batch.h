@@ -2,10 +2,9 @@
 #ifndef KVLA_POLICY_BATCH_H_
 #define KVLA_POLICY_BATCH_H_
 
-#include <torch/torch.h>
-
 #include <vector>
 
+#include "kv_efficient/torch.h"
 #include "policy/demo_source.h"
 #include "policy/policy_config.h"
 #include "policy/sub_history.h"
@@ -18,16 +17,17 @@ struct Batch {
   torch::Tensor instruction;          // as read: one for all samples, or [samples, 384]
   std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8
   torch::Tensor proprio;              // [samples * blocks, 7]
-  torch::Tensor motion;               // [samples, blocks, replan_steps, 6], head units
-  torch::Tensor gripper;              // [samples, blocks, replan_steps], 1 close, 0 open
-  torch::Tensor action_valid;         // [samples, blocks, replan_steps], 1 or 0
-  torch::Tensor waypoint;             // [samples, blocks, 3], head units
-  torch::Tensor target_class;         // [samples, blocks] int64, -1 none
-  torch::Tensor target_known;         // [samples, blocks], 1 where the history tells the class
-  torch::Tensor places;               // [samples, blocks, classes, 3], head units
-  torch::Tensor places_valid;         // [samples, blocks, classes], 1 where the episode has one
-  torch::Tensor decision;             // [samples, blocks], 1 where the decision is open
-  torch::Tensor valid;                // [samples, blocks], 0 in the padding
+  torch::Tensor encoded;       // [samples * blocks, tokens, hidden], of EncodeBlocks(), where known
+  torch::Tensor motion;        // [samples, blocks, replan_steps, 6], head units
+  torch::Tensor gripper;       // [samples, blocks, replan_steps], 1 close, 0 open
+  torch::Tensor action_valid;  // [samples, blocks, replan_steps], 1 or 0
+  torch::Tensor waypoint;      // [samples, blocks, 3], head units
+  torch::Tensor target_class;  // [samples, blocks] int64, -1 none
+  torch::Tensor target_known;  // [samples, blocks], 1 where the history tells the class
+  torch::Tensor places;        // [samples, blocks, classes, 3], head units
+  torch::Tensor places_valid;  // [samples, blocks, classes], 1 where the episode has one
+  torch::Tensor decision;      // [samples, blocks], 1 where the decision is open
+  torch::Tensor valid;         // [samples, blocks], 0 in the padding
   std::vector<SubHistory> histories;  // [samples]
 };
 

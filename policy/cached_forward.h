@@ -2,10 +2,9 @@
 #ifndef KVLA_POLICY_CACHED_FORWARD_H_
 #define KVLA_POLICY_CACHED_FORWARD_H_
 
-#include <torch/torch.h>
-
 #include "base/status.h"
 #include "kv_efficient/kv_cache.h"
+#include "kv_efficient/torch.h"
 #include "policy/vla_net.h"
 
 namespace kvla {

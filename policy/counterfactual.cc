@@ -15,6 +15,7 @@ namespace kvla {
 namespace {
 
 constexpr int kCounterfactualsAtOnce = 12;
+constexpr int64_t kBlocksAtOnce = 64;
 
 int FirstDecisionBlock(const DemoEpisode& episode, int replan_steps) {
   for (int block = 0; block < episode.blocks; ++block) {
@@ -62,22 +63,12 @@ class FeatureRecorder : public CachePolicy {
   std::vector<torch::Tensor>* features_;
 };
 
-Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const DemoEpisode& episode,
+Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const torch::Tensor& encoded,
                        KvCache& cache) {
-  const PolicyConfig& config = net->config();
-  const int64_t side = config.image_size, bytes = 3 * side * side;
   cache.Reset({});
   if (Status s = FeedInstruction(net, instruction, cache); !s.ok()) return s;
-  for (int block = 0; block < episode.blocks; ++block) {
-    std::vector<torch::Tensor> images;
-    for (const std::vector<uint8_t>& camera : episode.images) {
-      images.push_back(torch::from_blob(const_cast<uint8_t*>(camera.data()) + block * bytes,
-                                        {1, side, side, 3}, torch::kUInt8));
-    }
-    const torch::Tensor proprio =
-        torch::tensor(torch::ArrayRef<float>(episode.proprio[block])).unsqueeze(0);
-    const Result<torch::Tensor> hidden =
-        FeedBlock(net, net->EncodeBlocks(images, proprio).squeeze(0), cache);
+  for (int64_t block = 0; block < encoded.size(0); ++block) {
+    const Result<torch::Tensor> hidden = FeedBlock(net, encoded[block], cache);
     if (!hidden.ok()) return hidden.status();
     if (Status status = cache.EndBlock(); !status.ok()) return status;
   }
@@ -86,8 +77,29 @@ Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const Demo
 
 }  // namespace
 
+torch::Tensor EncodeEpisode(VlaNet& net, const DemoEpisode& episode) {
+  const torch::NoGradGuard no_grad;
+  const int64_t side = net->config().image_size, bytes = 3 * side * side;
+  std::vector<torch::Tensor> parts;
+  for (int64_t first = 0; first < episode.blocks; first += kBlocksAtOnce) {
+    const int64_t count = std::min(kBlocksAtOnce, episode.blocks - first);
+    std::vector<torch::Tensor> images;
+    for (const std::vector<uint8_t>& camera : episode.images) {
+      images.push_back(torch::from_blob(const_cast<uint8_t*>(camera.data()) + first * bytes,
+                                        {count, side, side, 3}, torch::kUInt8));
+    }
+    torch::Tensor proprio = torch::empty({count, kProprioDim});
+    for (int64_t i = 0; i < count; ++i) {
+      std::copy(episode.proprio[first + i].begin(), episode.proprio[first + i].end(),
+                proprio.data_ptr<float>() + i * kProprioDim);
+    }
+    parts.push_back(net->EncodeBlocks(images, proprio));
+  }
+  return torch::cat(parts);
+}
+
 std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
-                                        const DemoEpisode& episode,
+                                        const torch::Tensor& encoded, const DemoEpisode& episode,
                                         const GateTrainConfig& config) {
   const torch::NoGradGuard no_grad;
   const PolicyConfig& sizes = net->config();
@@ -103,13 +115,17 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instru
   for (size_t first = 0; first < cases.size(); first += kCounterfactualsAtOnce) {
     const size_t count = std::min<size_t>(kCounterfactualsAtOnce, cases.size() - first);
     std::vector<SubHistory> histories;
+    std::vector<torch::Tensor> tokens;
     for (size_t i = first; i < first + count; ++i) {
       histories.push_back(
           WithOneChunk(cases[i].first, cases[i].second, sizes.chunk_blocks, tail_begin, end));
+      const std::vector<int>& blocks = histories.back().blocks;
+      tokens.push_back(encoded.index_select(
+          0, torch::tensor(std::vector<int64_t>(blocks.begin(), blocks.end()))));
     }
-    const Batch batch =
-        MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories), sizes,
-                  instruction);
+    Batch batch = MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories),
+                            sizes, instruction);
+    batch.encoded = torch::cat(tokens);
     const torch::Tensor loss =
         DecisionLoss(net, batch, config.decision_blocks).to(torch::kFloat64).contiguous();
     losses.insert(losses.end(), loss.data_ptr<double>(), loss.data_ptr<double>() + count);
@@ -125,7 +141,8 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
   const c10::InferenceMode inference_mode;
   const PolicyConfig& sizes = net->config();
   LabelledChunks labelled;
-  labelled.drops = CounterfactualDrops(net, instruction, episode, config);
+  const torch::Tensor encoded = EncodeEpisode(net, episode);
+  labelled.drops = CounterfactualDrops(net, instruction, encoded, episode, config);
   std::set<int> useful;
   for (size_t chunk = 0; chunk < labelled.drops.size(); ++chunk) {
     if (labelled.drops[chunk] >= config.useful_drop) useful.insert(static_cast<int>(chunk));
@@ -138,7 +155,8 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
       KvCache::Create(GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
                       std::make_unique<FeatureRecorder>(useful, &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
-  if (Status status = RunThroughCache(net, instruction, episode, **cache); !status.ok()) return status;
+  if (Status status = RunThroughCache(net, instruction, encoded, **cache); !status.ok())
+    return status;
   if (features.empty()) return labelled;
   // Chunks still in the window at the end never met the gate.
   labelled.drops.resize(features.size(), 0.0);
@@ -146,6 +164,13 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
   labelled.useful = torch::zeros({static_cast<int64_t>(features.size())});
   for (const int chunk : useful) {
     if (chunk < static_cast<int>(features.size())) labelled.useful[chunk] = 1.0;
+  }
+  labelled.saw_cue.resize(features.size());
+  for (const auto& [begin, end] : episode.cue_blocks) {
+    for (int block = begin; block < end; ++block) {
+      const size_t chunk = static_cast<size_t>(block) / sizes.chunk_blocks;
+      if (chunk < features.size()) labelled.saw_cue[chunk] = true;
+    }
   }
   const int decision = FirstDecisionBlock(episode, sizes.replan_steps);
   if (decision >= 0) labelled.target = episode.target_class[decision * sizes.replan_steps];

@@ -2,11 +2,10 @@
 #ifndef KVLA_POLICY_COUNTERFACTUAL_H_
 #define KVLA_POLICY_COUNTERFACTUAL_H_
 
-#include <torch/torch.h>
-
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/torch.h"
 #include "policy/demo_source.h"
 #include "policy/gate_training.h"
 #include "policy/vla_net.h"
@@ -18,17 +17,22 @@ struct LabelledChunks {
   torch::Tensor features;     // [chunks, chunk tokens, gate features], see GateFeatures()
   torch::Tensor useful;       // [chunks], 1 where the chunk alone lowers the loss enough
   std::vector<double> drops;  // [chunks], by how much
-  int target = -1;            // the class the decision was about; for the report only
+  // For the report only:
+  int target = -1;            // the class the decision was about
+  std::vector<bool> saw_cue;  // [chunks]
 };
 
 // The drop in the policy's own loss (action, waypoint, target, goal) over the first
 // blocks of the decision when chunk c is given back, alone, in front of the bare recent history; 0
 // for chunks within that history. Later decision blocks do not count: the demonstrator's motion
 // betrays the target there. An episode without a decision yields an empty list.
-// `instruction`: the episode's, of InstructionReader.
+// `instruction`: the episode's, of InstructionReader. `encoded`: of EncodeEpisode().
 std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
-                                        const DemoEpisode& episode,
+                                        const torch::Tensor& encoded, const DemoEpisode& episode,
                                         const GateTrainConfig& config);
+
+// The frame blocks of an episode, [blocks, tokens_per_block, hidden].
+torch::Tensor EncodeEpisode(VlaNet& net, const DemoEpisode& episode);
 
 // Runs the policy over the episode through the cache, keeping just the useful chunks, and records
 // what a gate would read at each leaving chunk.

@@ -5,10 +5,10 @@
 #ifndef KVLA_POLICY_DECODER_H_
 #define KVLA_POLICY_DECODER_H_
 
-#include <torch/torch.h>
-
 #include <functional>
 #include <vector>
+
+#include "kv_efficient/torch.h"
 
 namespace kvla {
 

@@ -1,7 +1,6 @@
 #include "policy/gate_training.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +16,7 @@
 #include "base/files.h"
 #include "base/rng.h"
 #include "kv_efficient/chunk_gate.h"
+#include "kv_efficient/torch.h"
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
 #include "policy/instruction_reader.h"
@@ -41,6 +41,7 @@ class GateTrainer {
   double Loss(const std::vector<LabelledChunks>& set);
   void Calibrate();
   nlohmann::json Describe();
+  std::string LabelTable();
   bool Stopped() const { return hooks_.stop != nullptr && *hooks_.stop; }
 
   GateTrainConfig config_;
@@ -152,6 +153,7 @@ void GateTrainer::Calibrate() {
 nlohmann::json GateTrainer::Describe() {
   const torch::NoGradGuard no_grad;
   double kept = 0, useful = 0, both = 0, chunks = 0;
+  double useful_cue = 0, kept_cue = 0, cue = 0;
   std::map<int, std::pair<int, int>> by_target;  // target -> (episodes, episodes that kept a cue)
   for (const LabelledChunks& episode : validation_) {
     const torch::Tensor open = (gate_->Forward(episode.features) >= 0).to(torch::kFloat32);
@@ -160,6 +162,13 @@ nlohmann::json GateTrainer::Describe() {
     useful += episode.useful.sum().item<double>();
     both += hits;
     chunks += static_cast<double>(open.size(0));
+    for (size_t i = 0; i < episode.saw_cue.size(); ++i) {
+      if (!episode.saw_cue[i]) continue;
+      const auto chunk = static_cast<int64_t>(i);
+      ++cue;
+      useful_cue += episode.useful[chunk].item<double>();
+      kept_cue += open[chunk].item<double>();
+    }
     if (episode.target >= 0 && episode.useful.sum().item<double>() > 0) {
       auto& [count, held] = by_target[episode.target];
       ++count;
@@ -173,12 +182,30 @@ nlohmann::json GateTrainer::Describe() {
                         {"kept", kept},
                         {"precision", kept > 0 ? both / kept : 0.0},
                         {"recall", useful > 0 ? both / useful : 0.0},
+                        {"cue_chunks", {{"all", cue}, {"useful", useful_cue}, {"kept", kept_cue}}},
                         {"logit_shift", shift_}};
   for (const auto& [target, counts] : by_target) {
     out["kept_rate_by_target"][std::to_string(target)] = {
         {"episodes", counts.first}, {"kept", static_cast<double>(counts.second) / counts.first}};
   }
   return out;
+}
+
+// One row a chunk of the validation demonstrations.
+std::string GateTrainer::LabelTable() {
+  const torch::NoGradGuard no_grad;
+  std::string table = "episode,target,chunk,saw_cue,loss_drop,useful,logit\n";
+  for (size_t e = 0; e < validation_.size(); ++e) {
+    const LabelledChunks& episode = validation_[e];
+    const torch::Tensor logits = gate_->Forward(episode.features);
+    for (size_t i = 0; i < episode.drops.size(); ++i) {
+      const auto chunk = static_cast<int64_t>(i);
+      table += fmt::format("{},{},{},{},{:.4f},{},{:.3f}\n", e, episode.target, i,
+                           int{episode.saw_cue[i]}, episode.drops[i],
+                           episode.useful[chunk].item<float>(), logits[chunk].item<float>());
+    }
+  }
+  return table;
 }
 
 Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
@@ -188,8 +215,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   if (!policy.ok()) return policy.status();
   policy_ = *std::move(policy);
   policy_.net->eval();
-  Result<InstructionReader> reader =
-      InstructionReader::Create(policy_.config, hooks_.text_encoder);
+  Result<InstructionReader> reader = InstructionReader::Create(policy_.config, hooks_.text_encoder);
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
   // Before the long work: what cannot be written should be said now.
@@ -211,6 +237,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   Calibrate();
   const std::string report = Describe().dump(2) + "\n";
   if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
+  if (Status s = WriteFileAtomic(config_.out + ".labels.csv", LabelTable()); !s.ok()) return s;
   return SaveGate(gate_, config_.out, {{"gate_config", PrintConfig(config_)}});
 }
 

@@ -54,8 +54,9 @@ struct GateTrainConfig {
   }
 };
 
-// Writes config.out, and beside it <out>.csv (loss curve) and <out>.json (kept rate by cue value,
-// precision, recall, threshold).
+// Writes config.out, and beside it <out>.csv (loss curve), <out>.json (kept rate by cue value,
+// precision, recall, threshold) and <out>.labels.csv (every chunk of the validation demonstrations:
+// what it took off the loss, and what the gate says).
 Status TrainGate(const GateTrainConfig& config, DemoSource& demos, DemoSource& validation,
                  const TrainHooks& hooks);
 

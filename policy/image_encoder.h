@@ -2,8 +2,7 @@
 #ifndef KVLA_POLICY_IMAGE_ENCODER_H_
 #define KVLA_POLICY_IMAGE_ENCODER_H_
 
-#include <torch/torch.h>
-
+#include "kv_efficient/torch.h"
 namespace kvla {
 
 // Layer norm over the channels of every pixel: [frames, channels, h, w] in and out.

@@ -2,14 +2,13 @@
 #ifndef KVLA_POLICY_INSTRUCTION_READER_H_
 #define KVLA_POLICY_INSTRUCTION_READER_H_
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "base/status.h"
+#include "kv_efficient/torch.h"
 #include "policy/policy_config.h"
 #include "policy/text_encoder.h"
 #include "policy/tokenizer.h"

@@ -37,6 +37,14 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
                       .view_as(target) *
                   losses.target_valid;
   losses.places_valid = batch.places_valid.to(device);
+  // A decision whose cue is not in the history: a policy that is sure there is guessing, and what a
+  // chunk is worth could not be read off its loss.
+  losses.unsure_valid =
+      batch.decision.to(device) * (target >= 0).to(torch::kFloat32) * (1.0 - losses.target_valid);
+  const torch::Tensor options = losses.places_valid + kTiny;  // every class where none has a place
+  const torch::Tensor even = options / options.sum(-1, /*keepdim=*/true);
+  const torch::Tensor log_odds = torch::log_softmax(outputs.target.to(torch::kFloat32), -1);
+  losses.unsure = (even * (even.log() - log_odds)).sum(-1) * losses.unsure_valid;
   losses.places = (outputs.places.to(torch::kFloat32) - batch.places.to(device)).abs().mean(-1) *
                   losses.places_valid;
   const torch::Tensor right = torch::one_hot(target.clamp_min(0), classes).to(torch::kFloat32);

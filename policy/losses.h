@@ -2,8 +2,7 @@
 #ifndef KVLA_POLICY_LOSSES_H_
 #define KVLA_POLICY_LOSSES_H_
 
-#include <torch/torch.h>
-
+#include "kv_efficient/torch.h"
 #include "policy/batch.h"
 #include "policy/vla_net.h"
 
@@ -16,9 +15,10 @@ struct BlockLosses {
   torch::Tensor gripper;   // binary cross-entropy
   torch::Tensor waypoint;  // L1
   torch::Tensor target;    // cross-entropy where a target class is known
-  torch::Tensor goal;      // L1 there, of the place that was looked up
+  torch::Tensor unsure;    // divergence from all classes alike where the history cannot tell it
+  torch::Tensor goal;      // L1 where the class is known, of the place that was looked up
   torch::Tensor places;    // L1 where the episode has a target of the class
-  torch::Tensor action_valid, target_valid, goal_valid, places_valid;
+  torch::Tensor action_valid, target_valid, unsure_valid, goal_valid, places_valid;
 };
 
 BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch);

@@ -64,7 +64,8 @@ struct PolicyConfig {
     v("instruction_tokens", instruction_tokens, Range{1, 64},
       "tokens that a sentence's embedding is mapped to, under text: minilm");
     v("num_target_classes", num_target_classes, Range{1, 64}, "classes of the auxiliary head");
-    v("vocabulary", vocabulary, "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
+    v("vocabulary", vocabulary,
+      "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
   }
 };
 

@@ -1,7 +1,6 @@
 #include "policy/probe_net.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "kv_efficient/torch.h"
 #include "policy/image_encoder.h"
 
 namespace kvla {
@@ -60,8 +60,7 @@ class ImageNetImpl : public torch::nn::Module {
       encoders_.push_back(register_module(fmt::format("camera{}", c),
                                           ImageEncoder(image_size, kTokens, kTokenWidth)));
     }
-    head_ = register_module("head",
-                            torch::nn::Linear(cameras * kTokens * kTokenWidth, classes));
+    head_ = register_module("head", torch::nn::Linear(cameras * kTokens * kTokenWidth, classes));
   }
 
   torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {

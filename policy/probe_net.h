@@ -27,9 +27,9 @@ struct ProbeTraining {
   int threads = 1;
 };
 
-// Trains on `train` and returns its guess for each of `held_out`: the product of two networks' odds,
-// one that sees the images and one that feels the arm. A quarter of `train` says when each of them
-// knew most, so that one that finds nothing stays undecided and leaves the guess to the other.
+// Trains on `train` and returns its guess for each of `held_out`: the product of two networks'
+// odds, one that sees the images and one that feels the arm. A quarter of `train` says when each of
+// them knew most, so that one that finds nothing stays undecided and leaves the guess to the other.
 // Deterministic.
 // REQUIRES: `train` has 8 or more, `held_out` is not empty, all samples have the same cameras.
 Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,

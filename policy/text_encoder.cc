@@ -24,9 +24,9 @@ class Taker {
     const auto found = file_->tensors.find(name);
     if (found == file_->tensors.end() || found->second.sizes() != shape) {
       if (status_.ok()) {
-        status_ = BadInput(fmt::format("tensor '{}' is {}", name,
-                                       found == file_->tensors.end() ? "missing"
-                                                                     : "of another shape"));
+        status_ =
+            BadInput(fmt::format("tensor '{}' is {}", name,
+                                 found == file_->tensors.end() ? "missing" : "of another shape"));
       }
       return torch::zeros(shape);
     }
@@ -92,7 +92,9 @@ torch::Tensor TextEncoder::Hidden(const torch::Tensor& ids) const {
   const int64_t n = ids.size(0);
   torch::Tensor x = words_.index_select(0, ids) + types_[0] + positions_.narrow(0, 0, n);
   x = Norm(x, embedding_norm_);
-  const auto heads = [n](const torch::Tensor& t) { return t.view({n, kHeads, -1}).transpose(0, 1); };
+  const auto heads = [n](const torch::Tensor& t) {
+    return t.view({n, kHeads, -1}).transpose(0, 1);
+  };
   const double scale = 1.0 / std::sqrt(static_cast<double>(kSize) / kHeads);
   for (const Layer& layer : layers_) {
     const torch::Tensor q = heads(Linear(x, layer.query)), k = heads(Linear(x, layer.key)),

@@ -2,14 +2,13 @@
 #ifndef KVLA_POLICY_TEXT_ENCODER_H_
 #define KVLA_POLICY_TEXT_ENCODER_H_
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/torch.h"
 #include "policy/text_encoder_files.h"
 #include "policy/wordpiece.h"
 

@@ -33,9 +33,10 @@ Status CheckTextEncoderFiles(const std::filesystem::path& folder) {
     const Result<std::string> hash = HashFileHex(path);
     if (!hash.ok()) return hash.status();
     if (*hash != expected) {
-      return BadInput(fmt::format("{}: not the published {} (xxh64 {}, should be {}); delete its "
-                                  "folder in .deps/ and run scripts/setup.sh",
-                                  path.string(), kTextEncoderName, *hash, expected));
+      return BadInput(
+          fmt::format("{}: not the published {} (xxh64 {}, should be {}); delete its "
+                      "folder in .deps/ and run scripts/setup.sh",
+                      path.string(), kTextEncoderName, *hash, expected));
     }
   }
   return {};

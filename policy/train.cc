@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +12,8 @@
 #include <set>
 
 #include "base/config_io.h"
+#include "base/machine.h"
+#include "kv_efficient/torch.h"
 #include "policy/autocast.h"
 #include "policy/batch.h"
 #include "policy/checkpoint.h"
@@ -32,6 +33,12 @@ constexpr double kGradientNorm = 1.0;
 constexpr double kFinalRateShare = 0.02;
 // Encoder tokens that vary less than this over a batch mean that the encoder has died.
 constexpr double kLeastTokenSpread = 1e-3;
+
+bool HasBf16Instructions() {
+  const std::vector<std::string> features = ReadMachineFacts().cpu_features;
+  return std::ranges::any_of(
+      features, [](const std::string& f) { return f == "avx512_bf16" || f == "amx_bf16"; });
+}
 
 class Trainer {
  public:
@@ -55,6 +62,7 @@ class Trainer {
   TrainHooks hooks_;
   DemoCorpus train_, validation_;
   std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
+  bool bf16_ = false;
   std::vector<std::string> fresh_;  // tensors of heads that init_from did not have
   VlaNet net_{nullptr};
   std::unique_ptr<WeightAverage> average_;
@@ -93,6 +101,7 @@ Status Trainer::CheckTargets() const {
 Status Trainer::Prepare() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
+  bf16_ = config_.bf16 == "on" || (config_.bf16 == "auto" && HasBf16Instructions());
   if (!config_.init_from.empty()) {
     Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
     if (!start.ok()) return start.status();
@@ -162,6 +171,7 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid) +
+         config_.unsure_weight * Mean(losses.unsure, losses.unsure_valid) +
          config_.places_weight * Mean(losses.places, losses.places_valid);
 }
 
@@ -182,7 +192,7 @@ double Trainer::Step(int step) {
   optimizer_->zero_grad();
   torch::Tensor loss;
   {
-    const Autocast autocast(config_.bf16);
+    const Autocast autocast(bf16_);
     loss = Loss(TrainingForward(net_, batch, Told::kTarget), batch);
   }
   loss.backward();
@@ -258,6 +268,7 @@ Status Trainer::Loop() {
     if (!std::isfinite(loss)) return InternalError(fmt::format("step {}: loss is {}", step, loss));
     const int done = step + 1;
     std::string note;
+    if (step == *resumed) note = bf16_ ? "in bfloat16" : "in float32";
     if (done % config_.validate_every == 0 || done == config_.steps) {
       if (Status status = CheckEncoder(); !status.ok()) return status;
       note = Validate();

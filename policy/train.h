@@ -33,11 +33,12 @@ struct TrainConfig {
   double compression_share = 0.0;
   double waypoint_weight = 0.5;
   double target_weight = 0.5;
+  double unsure_weight = 0.5;
   double places_weight = 1.0;
   double decision_weight = 1.0;
   double end_share = 0.5;
   bool heads_only = false;
-  bool bf16 = true;
+  std::string bf16 = "auto";
   bool half_file = true;
   int threads = 2;
   int validate_every = 250;
@@ -65,6 +66,8 @@ struct TrainConfig {
       "share of steps on histories with chunks compressed or dropped");
     v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
     v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
+    v("unsure_weight", unsure_weight, Range{0.0, 100.0},
+      "weight of the loss that wants every class alike where the cue is not in the history");
     v("places_weight", places_weight, Range{0.0, 100.0},
       "weight of the loss on where every class's target is");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
@@ -72,7 +75,8 @@ struct TrainConfig {
     v("end_share", end_share, Range{0.0, 1.0},
       "share of sub-histories that end where the episode ends");
     v("heads_only", heads_only, "train the heads on the frozen trunk of init_from");
-    v("bf16", bf16, "bfloat16 autocast");
+    v("bf16", bf16, OneOf{"auto", "on", "off"},
+      "bfloat16 autocast; auto: where the CPU has instructions for it (emulated it is slower)");
     v("half_file", half_file, "write model.safetensors in float16");
     v("threads", threads, Range{1, 256}, "LibTorch threads");
     v("validate_every", validate_every, Range{1, 1000000}, "steps between validations");

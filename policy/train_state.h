@@ -2,12 +2,11 @@
 #ifndef KVLA_POLICY_TRAIN_STATE_H_
 #define KVLA_POLICY_TRAIN_STATE_H_
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/torch.h"
 #include "policy/vla_net.h"
 
 namespace kvla {

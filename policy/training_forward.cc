@@ -58,11 +58,14 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
   const TrainingPlan plan =
       PlanBatch(batch, config, net->InstructionTokens(batch.instruction), device);
   const std::vector<Qkv> instruction = net->InstructionKeys(batch.instruction.to(device));
-  std::vector<torch::Tensor> images;
-  for (const torch::Tensor& camera : batch.images) images.push_back(camera.to(device));
+  torch::Tensor encoded = batch.encoded;
+  if (!encoded.defined()) {
+    std::vector<torch::Tensor> images;
+    for (const torch::Tensor& camera : batch.images) images.push_back(camera.to(device));
+    encoded = net->EncodeBlocks(images, batch.proprio.to(device));
+  }
   const torch::Tensor blocks =
-      net->EncodeBlocks(images, batch.proprio.to(device))
-          .view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
+      encoded.view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
   const torch::Tensor hidden = net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
     return TrainingAttention(qkv.q, WithInstruction(instruction[layer].k, qkv.k),
                              WithInstruction(instruction[layer].v, qkv.v), plan);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <torch/cuda.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include "kv_efficient/cache_policy_list.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/kv_cache.h"
+#include "kv_efficient/torch.h"
 #include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
 #include "policy/instruction_reader.h"

@@ -56,7 +56,7 @@ struct Inference {
 class Vla {
  public:
   struct Options {
-    std::filesystem::path checkpoint;  // folder with config.yaml and model.safetensors
+    std::filesystem::path checkpoint;    // folder with config.yaml and model.safetensors
     std::filesystem::path text_encoder;  // folder of the sentence encoder, for text: minilm
     CacheConfig cache;
     std::string device = "cpu";  // "cpu" or "cuda"

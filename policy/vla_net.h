@@ -2,11 +2,10 @@
 #ifndef KVLA_POLICY_VLA_NET_H_
 #define KVLA_POLICY_VLA_NET_H_
 
-#include <torch/torch.h>
-
 #include <vector>
 
 #include "kv_efficient/cache_config.h"
+#include "kv_efficient/torch.h"
 #include "policy/decoder.h"
 #include "policy/image_encoder.h"
 #include "policy/policy_config.h"

@@ -117,8 +117,8 @@ Result<WordPiece> WordPiece::Load(const std::filesystem::path& vocabulary) {
                                    {"[SEP]", &tokenizer.end_}}) {
     const auto found = tokenizer.ids_.find(name);
     if (found == tokenizer.ids_.end()) {
-      return BadInput(fmt::format("{}: no piece {}: not a BERT vocabulary", vocabulary.string(),
-                                  name));
+      return BadInput(
+          fmt::format("{}: no piece {}: not a BERT vocabulary", vocabulary.string(), name));
     }
     *slot = found->second;
   }

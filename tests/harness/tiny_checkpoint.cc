@@ -1,7 +1,7 @@
 // The one file of these tests that needs torch.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "kv_efficient/torch.h"
 #include "policy/checkpoint.h"
 #include "tests/harness/test_worker.h"
 #include "tests/policy/tiny_policy.h"

@@ -4,7 +4,6 @@
 #define KVLA_TESTS_KV_EFFICIENT_EPISODES_H_
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <filesystem>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/safetensors.h"
+#include "kv_efficient/torch.h"
 #include "kv_efficient/visibility.h"
 #include "tests/scratch_dir.h"
 

@@ -1,7 +1,6 @@
-#include <torch/torch.h>
-
 #include <fstream>
 
+#include "kv_efficient/torch.h"
 #include "tests/kv_efficient/episodes.h"
 
 namespace kvla {

@@ -1,6 +1,5 @@
 // The training pass and cached inference agree within 1e-5 under every method.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <filesystem>
 #include <fstream>
@@ -8,6 +7,7 @@
 #include "kv_efficient/cache_policy_list.h"
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/kv_cache.h"
+#include "kv_efficient/torch.h"
 #include "kv_efficient/visibility.h"
 #include "policy/batch.h"
 #include "policy/cached_forward.h"
@@ -46,8 +46,8 @@ class TrainInference : public testing::TestWithParam<Case> {
     config_.text = GetParam().text;
     net_ = VlaNet(config_);
     net_->eval();
-    instruction_ = config_.reads_sentences() ? UnitVector()
-                                             : torch::tensor({0, 2, 3, 4}, torch::kInt64);
+    instruction_ =
+        config_.reads_sentences() ? UnitVector() : torch::tensor({0, 2, 3, 4}, torch::kInt64);
     ASSERT_EQ(net_->InstructionTokens(instruction_), 4);
     blocks_ = torch::randn({kBlocks, config_.tokens_per_block(), config_.hidden_size});
   }
@@ -168,8 +168,8 @@ TEST(TrainInferenceMixed, EachSampleReadsItsOwnInstruction) {
   for (const DemoEpisode& episode : episodes) {
     histories.push_back(DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng));
   }
-  const Batch batch = MakeBatch({&episodes[0], &episodes[1]}, histories, config,
-                                torch::stack(instructions));
+  const Batch batch =
+      MakeBatch({&episodes[0], &episodes[1]}, histories, config, torch::stack(instructions));
   const HeadOutputs together = TrainingForward(net, batch, Told::kNothing);
   for (size_t s = 0; s < episodes.size(); ++s) {
     const CacheGeometry geometry = GeometryOf(config, config.instruction_tokens, 20);
@@ -183,9 +183,9 @@ TEST(TrainInferenceMixed, EachSampleReadsItsOwnInstruction) {
     ASSERT_TRUE(cache.ok()) << cache.status().message();
     (*cache)->Reset({});
     ASSERT_TRUE(FeedInstruction(net, instructions[s], **cache).ok());
-    const torch::Tensor tokens = net->EncodeBlocks(batch.images, batch.proprio)
-                                     .view({batch.samples, batch.blocks, config.tokens_per_block(),
-                                            config.hidden_size});
+    const torch::Tensor tokens =
+        net->EncodeBlocks(batch.images, batch.proprio)
+            .view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size});
     for (int b = 0; b < episodes[s].blocks; ++b) {
       const Result<torch::Tensor> hidden =
           FeedBlock(net, tokens[static_cast<int64_t>(s)][b], **cache);

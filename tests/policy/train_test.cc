@@ -1,13 +1,13 @@
 #include "policy/train.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <atomic>
 #include <filesystem>
 
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
+#include "kv_efficient/torch.h"
 #include "policy/batch.h"
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
@@ -41,7 +41,7 @@ TrainConfig Config(const std::string& name) {
   config.checkpoint_every = 1;
   config.validate_every = 3;
   config.compression_share = 0.5;
-  config.bf16 = false;
+  config.bf16 = "off";
   config.half_file = false;
   config.threads = 1;
   return config;

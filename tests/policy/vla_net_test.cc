@@ -1,8 +1,8 @@
 #include "policy/vla_net.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "kv_efficient/torch.h"
 #include "tests/policy/tiny_policy.h"
 
 namespace kvla {
