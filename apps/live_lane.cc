@@ -26,6 +26,8 @@ const char* CommandName(ViewerCommandKind kind) {
       return "inference";
     case ViewerCommandKind::kPull:
       return "pull";
+    case ViewerCommandKind::kTurn:
+      return "turn";
     case ViewerCommandKind::kRelease:
       return "release";
     default:
@@ -145,6 +147,13 @@ void LiveLane::Obey(const ViewerCommand& command) {
         world->Pull({static_cast<int>(p[0]), {p[1], p[2], p[3]}, {p[4], p[5], p[6]}});
     if (!status.ok()) return;
     event.numbers.assign(p.begin(), p.end());
+  } else if (command.kind == ViewerCommandKind::kTurn && world != nullptr) {
+    const auto& p = command.pull;
+    World::Hand hand;
+    hand.body = static_cast<int>(p[0]);
+    hand.turn = {p[1], p[2], p[3], p[4]};
+    if (!world->Pull(hand).ok()) return;
+    event.numbers.assign(p.begin(), p.begin() + 5);
   } else if (command.kind == ViewerCommandKind::kRelease && world != nullptr) {
     world->Release();
   } else if (command.kind == ViewerCommandKind::kSetting) {
@@ -186,12 +195,21 @@ std::vector<CommandEvent> LiveLane::ChangesFrom(const LaneJob& wanted) const {
 StepVerdict LiveLane::BeforeStep(bool inference_due) {
   verdict_ = gate_.BeforeStep(inference_due);
   ++control_step_;
+  CountTime();
   return verdict_ == StepGate::Verdict::kGo ? StepVerdict::kGo : StepVerdict::kStop;
+}
+
+void LiveLane::CountTime() {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
+  const double own_s = episodes_s_ + took.count() - gate_.held_s();
+  const double waited_s = gate_.waited_s() - gate_.held_s() + sink_->spent_s();
+  if (own_s > 0) waited_share_ = waited_s / own_s;
 }
 
 void LiveLane::Run() {
   gate_.set_listener([this](const ViewerCommand& command) { Obey(command); });
   Sink sink(&out_, &gate_);
+  sink_ = &sink;
   while (true) {
     LaneJob wanted;
     {
@@ -209,16 +227,14 @@ void LiveLane::Run() {
       gate_.BeginEpisode();
       control_step_ = 0;
       verdict_ = StepGate::Verdict::kGo;
-      const auto start = std::chrono::steady_clock::now();
-      const double waited_s = gate_.waited_s();
+      began_ = std::chrono::steady_clock::now();
       status = runner_->Run(job, &sink);
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      episodes_s_ += took.count();
-      waited_s_ += gate_.waited_s() - waited_s;
+      CountTime();
+      episodes_s_ +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
       if (store_ != nullptr && status.ok() && recorder_.complete()) {
         status = store_->Write(recorder_.Take());
       }
-      waited_share_ = (waited_s_ + sink.spent_s()) / episodes_s_;
     }
     if (!status.ok()) {
       const std::lock_guard<std::mutex> lock(mutex_);

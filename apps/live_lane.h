@@ -4,6 +4,7 @@
 #define KVLA_APPS_LIVE_LANE_H_
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,9 +51,12 @@ class LiveLane {
   }
   // Ends the thread at its next control step and waits for it.
   void Quit();
+  // The episode goes on to its end, then alive() turns false. Does not wait.
+  void Finish() { commands_.Push({ViewerCommandKind::kFinish}); }
   bool alive() const { return alive_; }
   Status status() const;
-  // Share of the time of the episodes so far that went into commands, the pace and the ring.
+  // Share of the time of the episodes so far that went into commands and the ring; what a person
+  // asked for, pauses and the pace, is in neither.
   double waited_share() const { return waited_share_; }
 
  private:
@@ -69,6 +73,7 @@ class LiveLane {
   // Settings of `cache` that are not those of the config, as commands of the first step.
   std::vector<CommandEvent> ChangesFrom(const LaneJob& wanted) const;
   StepVerdict BeforeStep(bool inference_due);
+  void CountTime();
 
   const RunPlan plan_;
   BoundedTraceRing ring_;
@@ -88,7 +93,9 @@ class LiveLane {
   TeeSink out_;
   std::optional<LaneJob> loaded_;
   int control_step_ = 0;
-  double episodes_s_ = 0, waited_s_ = 0;  // of all episodes, by the wall clock
+  Sink* sink_ = nullptr;                         // of Run()
+  std::chrono::steady_clock::time_point began_;  // the episode in progress
+  double episodes_s_ = 0;                        // those before it, by the wall clock
 
   std::atomic<bool> alive_{true};
   std::atomic<double> waited_share_{0};

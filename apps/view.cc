@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
 
 #include "apps/commands.h"
 #include "apps/view_flags.h"
+#include "base/text.h"
+#include "viewer/panels/panels.h"
 
 namespace kvla {
 namespace {
@@ -14,6 +17,12 @@ namespace {
 int RunView(const AppContext& context, const ViewFlags& flags) {
   if (flags.arms.size() > 2) {
     return ReportStatus(BadInput("--arms: two arms stand side by side, not more"));
+  }
+  const std::vector<std::string> panels(std::begin(kPanelWindows), std::end(kPanelWindows));
+  for (const std::string& name : {flags.panel, flags.front}) {
+    if (name.empty() || std::find(panels.begin(), panels.end(), name) != panels.end()) continue;
+    return ReportStatus(BadInput(fmt::format("no panel is called '{}', only {}{}", name,
+                                             Join(panels, ", "), DidYouMean(name, panels))));
   }
   const bool run = std::filesystem::is_directory(flags.what);
   return ReportStatus(run ? ViewReplay(context, flags) : ViewLive(context, flags));
@@ -29,12 +38,21 @@ void AddPictureFlags(CLI::App* command, ViewFlags* flags) {
       ->check(CLI::Range(1, 1000000))
       ->needs(screenshot)
       ->excludes(after);
-  command->add_option("--panel", flags->panel, "Only this panel, by its title")->needs(screenshot);
+  CLI::Option* panel =
+      command->add_option("--panel", flags->panel, "Only this panel, by its title");
+  panel->needs(screenshot);
+  command->add_option("--front", flags->front, "With this panel's tab in front")
+      ->needs(screenshot)
+      ->excludes(panel);
+  CLI::Option* measure = command->add_option(
+      "--measure", flags->measure_s,
+      "Play in a loop for so many seconds, say how fast it was drawn, and exit");
+  measure->check(CLI::Range(0.1, 100000.0))->excludes(screenshot);
   command
-      ->add_option("--measure", flags->measure_s,
-                   "Play in a loop for so many seconds, say how fast it was drawn, and exit")
+      ->add_option("--block", flags->block_s,
+                   "Leave the window alone for so many seconds in the middle, as a drag may do")
       ->check(CLI::Range(0.1, 100000.0))
-      ->excludes(screenshot);
+      ->needs(measure);
 }
 
 void AddWindowFlags(CLI::App* command, ViewFlags* flags) {
@@ -47,6 +65,8 @@ void AddWindowFlags(CLI::App* command, ViewFlags* flags) {
   command->add_option("--height", flags->height, "Of the window, pixels")
       ->check(CLI::Range(400, 4320))
       ->capture_default_str();
+  command->add_option("--scale", flags->scale, "Of texts and controls; else the monitor's")
+      ->check(CLI::Range(0.5, 4.0));
   command->add_flag("--light", flags->light, "Light theme");
 }
 

@@ -15,10 +15,11 @@ namespace kvla {
 
 struct ViewFlags {
   std::string what;  // a run's folder, or a config
-  std::string task, delay, arm, screenshot, panel, out, export_folder = ".";
+  std::string task, delay, arm, screenshot, panel, front, out, export_folder = ".";
   std::vector<std::string> arms, overrides;
   std::optional<int> seed, frames;
-  std::optional<double> after_s, speed, measure_s;
+  std::optional<double> after_s, speed, measure_s, block_s;
+  double scale = 0;
   int width = 1280, height = 720;
   bool light = false, follow = false, loop = false;
 

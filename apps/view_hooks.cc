@@ -1,12 +1,16 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "apps/view_flags.h"
 #include "base/split.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/plan.h"
+#include "tasks/disturbance.h"
 #include "tasks/task_list.h"
 #include "viewer/viewer.h"
 
@@ -18,7 +22,8 @@ std::shared_ptr<const SceneScript> ScriptOf(const EpisodeBegin& begin,
                                             const std::filesystem::path& asset_root) {
   Result<std::unique_ptr<Task>> made = MakeTask(begin.id.task, asset_root);
   const Result<Split> split = ParseSplit(begin.split);
-  if (!made.ok() || !split.ok()) return nullptr;
+  const Result<DisturbanceLevel> level = ParseDisturbance(begin.disturbance);
+  if (!made.ok() || !split.ok() || !level.ok()) return nullptr;
   std::shared_ptr<const Task> task = *std::move(made);
   // The key points into the id, which the closures own.
   const auto id = std::make_shared<const EpisodeId>(begin.id);
@@ -27,6 +32,9 @@ std::shared_ptr<const SceneScript> ScriptOf(const EpisodeBegin& begin,
   const Result<Scenario> scenario = task->Draw(key);
   if (!scenario.ok()) return nullptr;
   auto script = std::make_shared<SceneScript>();
+  script->shift = [id, scenario = *scenario, level = *level](World& world) {
+    return std::make_shared<Disturbance>(level, scenario, &world);
+  };
   script->place = [task, id, key](World& world) { (void)task->Place(world, key).ok(); };
   script->dress = [task, scenario = *scenario](World& world) { task->Update(world, scenario); };
   return script;
@@ -51,8 +59,28 @@ double ResidentMb() {
   return resident * kPageBytes / 1e6;
 }
 
+// How far the episodes on display are, as the window knows it.
+double NewestSeconds(const Viewer& viewer) {
+  double newest = 0;
+  for (const Lane& lane : viewer.lanes()) newest = std::max(newest, lane.model.time_s());
+  return newest;
+}
+
+// The window is not served: no event is taken, no frame is drawn.
+void Block(Feed* feed, Viewer* viewer, double seconds) {
+  const double before = NewestSeconds(*viewer);
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  viewer->Frame();
+  const BoundedTraceRing::Counts counts = feed->counts();
+  fmt::print(
+      "blocked for {:.1f} s: the episode went on from {:.2f} s to {:.2f} s; {} display frames "
+      "dropped\n",
+      seconds, before, NewestSeconds(*viewer),
+      counts.dropped_steps + counts.dropped_images + counts.merged_inferences);
+}
+
 // Plays in a loop for a while and says how fast the window was drawn.
-void Measure(Feed* feed, Viewer* viewer, double seconds) {
+void Measure(Feed* feed, Viewer* viewer, double seconds, double block_s) {
   using Clock = std::chrono::steady_clock;
   viewer->state().loop = true;
   viewer->state().paused = false;
@@ -68,7 +96,9 @@ void Measure(Feed* feed, Viewer* viewer, double seconds) {
   run(kWarmUp);
   const int64_t frames = viewer->frames(), scenes = viewer->scenes_drawn();
   const double memory = ResidentMb();
-  const double took = run(seconds);
+  double took = run(seconds / 2);
+  if (block_s > 0) Block(feed, viewer, block_s);
+  took += run(seconds / 2);
   fmt::print(
       "{:.1f} frames/s, {:.1f} scene pictures/s over {:.1f} s on {}; resident {:.1f} MB, "
       "{:+.1f} MB\n",
@@ -77,6 +107,12 @@ void Measure(Feed* feed, Viewer* viewer, double seconds) {
       ResidentMb(), ResidentMb() - memory);
   const double waited = feed->waited_share();
   if (waited >= 0) fmt::print("the runner spent {:.3f}% of its time on the viewer\n", 100 * waited);
+  for (const Lane& lane : viewer->lanes()) {
+    const auto& end = lane.model.end();
+    if (feed->live() && end.has_value()) {
+      fmt::print("{} ended in state {}\n", ToString(end->id), end->state_hash);
+    }
+  }
 }
 
 }  // namespace
@@ -106,6 +142,7 @@ ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
     const PolicyConfig& policy = plan.policy;
     hooks.cameras = policy.cameras;
     hooks.image_size = policy.image_size;
+    hooks.layers = policy.num_layers;
     CacheGeometry geometry;
     geometry.layers = policy.num_layers;
     geometry.heads = policy.num_heads;
@@ -125,6 +162,7 @@ Status ShowFeed(Feed* feed, ViewerHooks hooks, const ViewFlags& flags) {
   window.width = flags.width;
   window.height = flags.height;
   window.light = flags.light;
+  window.scale = static_cast<float>(flags.scale);
   const bool batch = flags.picture() || flags.measure_s.has_value();
   window.vsync = !batch;
   if (!batch) window.layout = LayoutFile();
@@ -138,10 +176,10 @@ Status ShowFeed(Feed* feed, ViewerHooks hooks, const ViewFlags& flags) {
   const auto alive = [&] { return feed->alive() && !*interrupted; };
   Status status;
   if (flags.picture()) {
-    status =
-        (*viewer)->Screenshot({flags.screenshot, flags.after_s, flags.frames, flags.panel}, alive);
+    status = (*viewer)->Screenshot(
+        {flags.screenshot, flags.after_s, flags.frames, flags.panel, flags.front}, alive);
   } else if (flags.measure_s.has_value()) {
-    Measure(feed, viewer->get(), *flags.measure_s);
+    Measure(feed, viewer->get(), *flags.measure_s, flags.block_s.value_or(0));
   } else {
     (*viewer)->Run(alive);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -173,6 +174,14 @@ class LiveFeed : public Feed {
   void Quit() {
     for (const auto& lane : lanes_) lane->Quit();
   }
+  // Nobody watches any more: the episodes go on to their ends.
+  void Finish() {
+    for (const auto& lane : lanes_) lane->Finish();
+  }
+  bool any_alive() const {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& lane) { return lane->alive(); });
+  }
 
  private:
   CacheConfig Configured(size_t lane) const {
@@ -212,6 +221,24 @@ class LiveFeed : public Feed {
   std::vector<std::unique_ptr<LiveLane>> lanes_;
 };
 
+// With --out, an episode whose window was closed is worth its end.
+void FinishUnwatched(LiveFeed* feed) {
+  feed->Finish();
+  const std::atomic<bool>* interrupted = CatchInterrupts();
+  constexpr std::chrono::milliseconds kNap{20};
+  constexpr auto kSayAfter = std::chrono::seconds(1);
+  const auto start = std::chrono::steady_clock::now();
+  bool said = false;
+  while (feed->any_alive() && !*interrupted) {
+    if (!said && std::chrono::steady_clock::now() - start > kSayAfter) {
+      fmt::print(stderr,
+                 "kvla: the window is closed, the episode goes on to its end; Ctrl+C stops it\n");
+      said = true;
+    }
+    std::this_thread::sleep_for(kNap);
+  }
+}
+
 }  // namespace
 
 Status ViewLive(const AppContext& context, const ViewFlags& flags) {
@@ -242,6 +269,7 @@ Status ViewLive(const AppContext& context, const ViewFlags& flags) {
   LiveFeed feed(*plan, flags.speed.value_or(flags.picture() ? 0 : 1), store.get());
   if (Status status = feed.Choose(pick); !status.ok()) return status;
   const Status status = ShowFeed(&feed, HooksOf(*plan, flags), flags);
+  if (store != nullptr && status.ok()) FinishUnwatched(&feed);
   feed.Quit();
   if (Status run = feed.status(); !run.ok()) return run;
   return status;

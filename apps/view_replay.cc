@@ -1,7 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include "apps/view_flags.h"
 #include "base/config_io.h"
+#include "harness/episode_states.h"
+#include "tasks/task_list.h"
 #include "viewer/replay_feed.h"
 
 namespace kvla {
@@ -32,6 +38,40 @@ RunPlan PlanOf(const RunMeta& meta, const AppContext& context) {
   return plan;
 }
 
+// States that a run did not store follow from its actions, a person's pulls included.
+class StateMaker {
+ public:
+  explicit StateMaker(std::filesystem::path asset_root) : asset_root_(std::move(asset_root)) {}
+
+  Status operator()(EpisodeRecord* record) {
+    const auto& steps = record->steps;
+    const bool stored = std::all_of(steps.begin(), steps.end(),
+                                    [](const StepEvent& step) { return !step.state.empty(); });
+    if (stored && !steps.empty()) return {};
+    if (task_ == nullptr || task_->info().name != record->begin.id.task) {
+      world_.reset();
+      Result<std::unique_ptr<Task>> task = MakeTask(record->begin.id.task, asset_root_);
+      if (!task.ok()) return task.status();
+      Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
+      if (!world.ok()) return world.status();
+      task_ = *std::move(task);
+      world_ = *std::move(world);
+    }
+    const Result<std::unique_ptr<EpisodeStates>> states =
+        EpisodeStates::Make(*record, *task_, world_.get());
+    if (!states.ok()) return states.status();
+    for (size_t i = 0; i < steps.size() && static_cast<int>(i) + 1 < (*states)->count(); ++i) {
+      record->steps[i].state = (*states)->state(static_cast<int>(i) + 1);
+    }
+    return {};
+  }
+
+ private:
+  std::filesystem::path asset_root_;
+  std::unique_ptr<Task> task_;
+  std::unique_ptr<World> world_;
+};
+
 }  // namespace
 
 Status ViewReplay(const AppContext& context, const ViewFlags& flags) {
@@ -41,7 +81,9 @@ Status ViewReplay(const AppContext& context, const ViewFlags& flags) {
   if (!flags.out.empty()) return BadInput("--out keeps live episodes; this is a run already");
   ReplayWish wish{flags.WantedArms(), flags.task, flags.delay, std::nullopt, flags.follow};
   if (flags.seed.has_value()) wish.seed = *flags.seed;
-  Result<std::unique_ptr<ReplayFeed>> feed = ReplayFeed::Open(flags.what, wish);
+  const auto maker = std::make_shared<StateMaker>(context.asset_root);
+  Result<std::unique_ptr<ReplayFeed>> feed = ReplayFeed::Open(
+      flags.what, wish, [maker](EpisodeRecord* record) { return (*maker)(record); });
   if (!feed.ok()) return feed.status();
   return ShowFeed(feed->get(), HooksOf(PlanOf((*feed)->meta(), context), flags), flags);
 }

@@ -36,16 +36,37 @@ Result<std::unique_ptr<EpisodeStates>> EpisodeStates::Make(const EpisodeRecord& 
     for (const StepEvent& step : record.steps) out->states_.push_back(step.state);
     return out;
   }
-  if (!record.commands.empty() || !record.end.comparable) {
-    return BadInput(
-        fmt::format("{}: a person intervened, and its states were not stored", ToString(begin.id)));
-  }
   if (Status status = out->Simulate(record); !status.ok()) return status;
   return out;
 }
 
+// What a person did to the bodies; whatever else a command changes is in the actions already.
+Status EpisodeStates::Obey(const CommandEvent& command) {
+  if (command.name == "release") world_->Release();
+  if (command.name != "pull" && command.name != "turn") return {};
+  const std::vector<double>& n = command.numbers;
+  const bool turn = command.name == "turn";
+  if (n.size() != (turn ? 5 : 7)) {
+    return BadInput(fmt::format("{}: a {} without its numbers", ToString(id_), command.name));
+  }
+  World::Hand hand;
+  hand.body = static_cast<int>(n[0]);
+  if (turn) {
+    hand.turn = {n[1], n[2], n[3], n[4]};
+  } else {
+    hand.point = {n[1], n[2], n[3]};
+    hand.target = {n[4], n[5], n[6]};
+  }
+  return world_->Pull(hand);
+}
+
 Status EpisodeStates::Simulate(const EpisodeRecord& record) {
+  auto command = record.commands.begin();
   for (const StepEvent& step : record.steps) {
+    for (; command != record.commands.end() && command->control_step <= step.control_step;
+         ++command) {
+      if (Status status = Obey(*command); !status.ok()) return status;
+    }
     disturbance_->Push();
     if (Status status = world_->Step(Action{step.action}); !status.ok()) {
       if (record.end.outcome == "error") break;  // that is how it ended

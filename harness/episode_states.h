@@ -17,8 +17,8 @@ namespace kvla {
 // A stored episode in a world, for drawing it. Not thread-safe.
 class EpisodeStates {
  public:
-  // Places `world`, made from the task's scene, as the episode began, and finds its states.
-  // BadInput: its trace holds no actions, or a person intervened and no states were stored.
+  // Places `world`, made from the task's scene, as the episode began, and finds its states. What a
+  // person did to a live episode's bodies is done again. BadInput: its trace holds no actions.
   // InternalError: the actions lead to another end than the one on record (another machine, build
   // or MuJoCo). `task` and `world` must outlive it.
   static Result<std::unique_ptr<EpisodeStates>> Make(const EpisodeRecord& record, const Task& task,
@@ -36,6 +36,7 @@ class EpisodeStates {
  private:
   EpisodeStates(const Task& task, World* world) : task_(task), world_(world) {}
   Status Simulate(const EpisodeRecord& record);
+  Status Obey(const CommandEvent& command);
 
   const Task& task_;
   World* world_;

@@ -72,7 +72,13 @@ StepGate::Verdict StepGate::Obey(const ViewerCommand& command) {
       return Verdict::kOpen;
     case ViewerCommandKind::kQuit:
       return Verdict::kQuit;
+    case ViewerCommandKind::kFinish:
+      finish_ = true;
+      paused_ = false;
+      speed_ = 0;
+      return Verdict::kGo;
     case ViewerCommandKind::kPull:
+    case ViewerCommandKind::kTurn:
     case ViewerCommandKind::kRelease:
     case ViewerCommandKind::kSetting:
       break;  // the listener's business
@@ -86,6 +92,7 @@ StepGate::Verdict StepGate::BeforeStep(bool inference_due) {
   Verdict verdict = Verdict::kGo;
   ViewerCommand command;
   while (verdict == Verdict::kGo && queue_->TryPop(&command)) verdict = Obey(command);
+  const Clock::time_point obeyed = Clock::now();
   while (verdict == Verdict::kGo && paused_) {
     if (steps_left_ > 0) {
       --steps_left_;
@@ -101,7 +108,9 @@ StepGate::Verdict StepGate::BeforeStep(bool inference_due) {
     if (queue_->WaitPop(&command, kNap)) verdict = Obey(command);
   }
   if (verdict == Verdict::kGo && !paused_) Pace();
-  waited_s_ += std::chrono::duration<double>(Clock::now() - start).count();
+  const Clock::time_point end = Clock::now();
+  waited_s_ += std::chrono::duration<double>(end - start).count();
+  held_s_ += std::chrono::duration<double>(end - obeyed).count();
   return verdict;
 }
 
@@ -109,6 +118,7 @@ StepGate::Verdict StepGate::AfterEpisode() {
   Verdict verdict = Verdict::kGo;
   ViewerCommand command;
   while (verdict == Verdict::kGo) {
+    if (finish_) return Verdict::kQuit;
     if (queue_->WaitPop(&command, kNap)) verdict = Obey(command);
   }
   steps_left_ = 0;

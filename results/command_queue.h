@@ -26,14 +26,18 @@ enum class ViewerCommandKind : uint8_t {
   kQuit,
   kOpen,     // another episode, which the owner of the queue holds
   kPull,     // a hand on a body: see ViewerCommand::pull; holds until kRelease
+  kTurn,     // the same hand turns a body: see ViewerCommand::pull
   kRelease,  // lets go
   kSetting,  // a setting of the cache was changed: the owner of the queue holds it
+  kFinish,   // the episode goes on unwatched, as fast as it goes; then as kQuit
 };
 
 struct ViewerCommand {
   ViewerCommandKind kind = ViewerCommandKind::kPause;
   double value = 0;
-  std::array<double, 7> pull{};  // kPull: body, point in its frame [m], target in the world [m]
+  // kPull: body, point in its frame [m], target in the world [m]; kTurn: body, quaternion in the
+  // world.
+  std::array<double, 7> pull{};
   bool operator==(const ViewerCommand&) const = default;
 };
 
@@ -79,8 +83,10 @@ class StepGate {
   Verdict AfterEpisode();
 
   bool paused() const { return paused_; }
-  // Seconds spent in BeforeStep() and AfterEpisode(): no part of any latency.
+  // Seconds spent in BeforeStep(): no part of any latency.
   double waited_s() const { return waited_s_; }
+  // How much of that a person asked for: pauses and the pace.
+  double held_s() const { return held_s_; }
   // A person intervened: the episode is not comparable with others.
   bool touched() const { return touched_; }
 
@@ -99,7 +105,8 @@ class StepGate {
   int steps_left_ = 0;             // single steps still to do while paused
   bool inference_wanted_ = false;  // ... or up to the end of an action chunk
   bool inference_seen_ = false;
-  double waited_s_ = 0;
+  bool finish_ = false;
+  double waited_s_ = 0, held_s_ = 0;
   Clock::time_point due_{};  // of the next step under a pace
 };
 

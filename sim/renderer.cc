@@ -153,6 +153,7 @@ Result<std::unique_ptr<Renderer>> Renderer::Create(const mjModel* model, int max
   visual.global.offwidth = max_width;
   visual.global.offheight = max_height;
   visual.quality.offsamples = quality.samples;
+  visual.quality.shadowsize = quality.shadow_size;
   mjr_makeContext(model, &gl.render, mjFONTSCALE_100);
   visual = saved;
   gl.has_scene = true;

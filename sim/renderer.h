@@ -19,7 +19,8 @@ namespace kvla {
 struct RenderQuality {
   bool shadows = false;
   bool reflections = false;
-  int samples = 0;  // multisampling of the offscreen buffer
+  int samples = 0;         // multisampling of the offscreen buffer
+  int shadow_size = 4096;  // texels a side of the shadow map
 };
 
 // One GL context. Create, use and destroy it on one thread; several threads may each have one.

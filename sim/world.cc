@@ -85,6 +85,20 @@ void World::Release() {
 // As MuJoCo's simulate pulls: critically damped, with the body's mass.
 void World::ApplyHand() {
   const int body = hand_->body;
+  if (hand_->turn.has_value()) {
+    mjtNum back[4], rest[4], axis[3], spin[6];
+    mju_negQuat(back, data_->xquat + 4 * body);
+    mju_mulQuat(rest, hand_->turn->data(), back);
+    mju_quat2Vel(axis, rest, 1);  // radians still to turn, in the world
+    mj_objectVelocity(model_, data_, mjOBJ_BODY, body, spin, 0);
+    const double stiffness = model_->vis.map.stiffnessrot;
+    const double inertia = 1 / std::max(model_->body_invweight0[2 * body + 1], mjMINVAL);
+    mjtNum* torque = data_->xfrc_applied + 6 * body + 3;
+    for (int i = 0; i < 3; ++i) {
+      torque[i] = inertia * (stiffness * axis[i] - 2 * std::sqrt(stiffness) * spin[i]);
+    }
+    return;
+  }
   mjtNum offset[3], point[3], velocity[6], lever[3];
   mju_mulMatVec3(offset, data_->xmat + 9 * body, hand_->point.data());
   mju_add3(point, data_->xpos + 3 * body, offset);

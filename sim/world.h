@@ -38,12 +38,14 @@ class World {
   // RestoreState().
   Status Step(const Action& action);
 
-  // A hand that pulls a body: a damped spring from a point of it to a place, until Release() or
-  // Reset(). BadInput for a body that is not there or cannot move.
+  // A hand that pulls a body: a damped spring from a point of it to a place, or a turn of it, until
+  // Release() or Reset(). BadInput for a body that is not there or cannot move.
   struct Hand {
     int body = 0;
     std::array<double, 3> point{};   // in the body's frame, metres
     std::array<double, 3> target{};  // in the world, metres
+    // Where to turn the body, as a quaternion of the world: then the point is left alone.
+    std::optional<std::array<double, 4>> turn = std::nullopt;
   };
   Status Pull(const Hand& hand);
   void Release();

@@ -165,6 +165,17 @@ const CommandEvent* EpisodeModel::SettingAt(const std::string& name, double time
   return found;
 }
 
+const CommandEvent* EpisodeModel::HandAt(double time_s) const {
+  const CommandEvent* hand = nullptr;
+  for (const CommandEvent& command : commands_) {
+    if (command.control_step * control_period_s() > time_s + 1e-9) break;
+    const size_t numbers = command.name == "pull" ? 7 : command.name == "turn" ? 5 : 0;
+    if (numbers > 0 && command.numbers.size() == numbers) hand = &command;
+    if (command.name == "release") hand = nullptr;
+  }
+  return hand;
+}
+
 int EpisodeModel::AttentionLayers(const InferencePoint& point) const {
   const auto row = static_cast<size_t>(2 + point.index / begin_.chunk_blocks);
   return point.attention.size() % row == 0 ? static_cast<int>(point.attention.size() / row) : 0;

@@ -109,6 +109,8 @@ class EpisodeModel {
   bool CueAt(double time_s) const;
   // The last value that a person set for a setting up to a moment; null: none.
   const CommandEvent* SettingAt(const std::string& name, double time_s) const;
+  // The pull or turn of a person's hand that holds at a moment; null: none.
+  const CommandEvent* HandAt(double time_s) const;
 
   // The share of an inference's attention that a chunk received: in one layer, or (-1) the mean
   // over all. `chunk` -1: the instruction. Negative: not known.

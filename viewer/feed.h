@@ -53,6 +53,8 @@ class Feed {
   virtual Status Choose(const Pick& pick) = 0;
   // REQUIRES: lane < pick().arms.size(). Valid until the next Choose().
   virtual TraceSource* source(size_t lane) = 0;
+  // What is missing of a lane's episode and why, for people; empty: nothing.
+  virtual std::string missing(size_t /*lane*/) const { return ""; }
 
   // Called about once a second: looks for new episodes. True if episodes() changed.
   virtual bool Refresh() { return false; }

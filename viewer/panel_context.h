@@ -31,6 +31,7 @@ struct ViewerHooks {
   std::function<double(const EpisodeBegin&, double tokens)> attention_flops;
   std::vector<std::string> cameras;  // of the policy, to render stored states again
   int image_size = 0;
+  int layers = 0;  // of the policy; 0: not known
   std::filesystem::path export_folder = ".";
 };
 

@@ -10,10 +10,12 @@
 namespace kvla {
 
 Result<std::unique_ptr<ReplayFeed>> ReplayFeed::Open(const std::filesystem::path& run,
-                                                     const ReplayWish& wish) {
+                                                     const ReplayWish& wish,
+                                                     CompleteRecord complete) {
   Result<RunStore> store = RunStore::Open(run, RunStore::Mode::kReadOnly);
   if (!store.ok()) return store.status();
-  std::unique_ptr<ReplayFeed> self(new ReplayFeed(*std::move(store), run, wish.follow));
+  std::unique_ptr<ReplayFeed> self(
+      new ReplayFeed(*std::move(store), run, wish.follow, std::move(complete)));
   Result<RunMeta> meta = self->store_.Meta();
   if (!meta.ok()) return meta.status();
   self->meta_ = *std::move(meta);
@@ -86,12 +88,16 @@ Result<Pick> ReplayFeed::FirstPick(const ReplayWish& wish) const {
 
 Status ReplayFeed::Choose(const Pick& pick) {
   std::vector<std::unique_ptr<ReplaySource>> sources;
+  std::vector<std::string> missing;
   for (const std::string& arm : pick.arms) {
-    const Result<EpisodeRecord> record = store_.Episode({arm, pick.task, pick.delay, pick.seed});
+    Result<EpisodeRecord> record = store_.Episode({arm, pick.task, pick.delay, pick.seed});
     if (!record.ok()) return record.status();
+    // What cannot be added is missed and no more: the rest is worth a look.
+    missing.push_back(complete_ ? complete_(&*record).message() : "");
     sources.push_back(std::make_unique<ReplaySource>(*record));
   }
   sources_ = std::move(sources);
+  missing_ = std::move(missing);
   pick_ = pick;
   return {};
 }

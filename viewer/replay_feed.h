@@ -3,6 +3,7 @@
 #define KVLA_VIEWER_REPLAY_FEED_H_
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,12 +23,16 @@ struct ReplayWish {
   bool follow = false;  // whatever ended last, also later on
 };
 
+// Adds what a run's file leaves out, such as states that follow from the actions.
+using CompleteRecord = std::function<Status(EpisodeRecord*)>;
+
 class ReplayFeed : public Feed {
  public:
   // Opens an episode that fits the wish: of those the first that a cache method made fail, because
   // it has most to tell. BadInput says what the run holds when nothing fits.
   static Result<std::unique_ptr<ReplayFeed>> Open(const std::filesystem::path& run,
-                                                  const ReplayWish& wish);
+                                                  const ReplayWish& wish,
+                                                  CompleteRecord complete = {});
 
   bool live() const override { return false; }
   std::string title() const override;
@@ -36,14 +41,18 @@ class ReplayFeed : public Feed {
   const Pick& pick() const override { return pick_; }
   Status Choose(const Pick& pick) override;
   TraceSource* source(size_t lane) override { return sources_[lane].get(); }
+  std::string missing(size_t lane) const override { return missing_[lane]; }
   // With `follow`: shows the newest episode when there is a new one.
   bool Refresh() override;
 
   const RunMeta& meta() const { return meta_; }
 
  private:
-  ReplayFeed(RunStore store, std::filesystem::path run, bool follow)
-      : store_(std::move(store)), run_(std::move(run)), follow_(follow) {}
+  ReplayFeed(RunStore store, std::filesystem::path run, bool follow, CompleteRecord complete)
+      : store_(std::move(store)),
+        run_(std::move(run)),
+        follow_(follow),
+        complete_(std::move(complete)) {}
   Status List();
   Result<Pick> FirstPick(const ReplayWish& wish) const;
   bool Has(const EpisodeId& id) const;
@@ -51,11 +60,13 @@ class ReplayFeed : public Feed {
   RunStore store_;
   std::filesystem::path run_;
   bool follow_;
+  CompleteRecord complete_;  // may be empty
   RunMeta meta_;
   std::vector<std::string> arms_;
   std::vector<EpisodeEntry> episodes_;
   Pick pick_;
   std::vector<std::unique_ptr<ReplaySource>> sources_;
+  std::vector<std::string> missing_;
 };
 
 }  // namespace kvla

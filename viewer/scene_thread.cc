@@ -10,6 +10,7 @@ namespace kvla {
 namespace {
 
 constexpr double kRadians = 3.14159265358979323846 / 180;
+constexpr int kShadowSize = 1024;     // MuJoCo's 4096 cost more than all the rest in software
 constexpr int kMaxPolicyImage = 256;  // pixels a side, as PolicyConfig allows
 
 // The world and renderers of the scene drawn last; lives on the scene's thread.
@@ -18,10 +19,12 @@ struct Stage {
   std::unique_ptr<World> world;
   std::unique_ptr<Renderer> renderer;  // after `world`: it borrows its model
   std::unique_ptr<Renderer> policy;    // made when first needed
+  std::shared_ptr<void> shifted;       // after `world`: it holds changes of its model
   SceneRequest at;                     // whose state the world is in
 
   Status Open(const std::filesystem::path& path) {
     if (world != nullptr && scene == path) return {};
+    shifted.reset();
     policy.reset();
     renderer.reset();
     world.reset();
@@ -30,8 +33,8 @@ struct Stage {
     if (!loaded.ok()) return loaded.status();
     world = std::move(*loaded);
     scene = path;
-    auto made =
-        Renderer::Create(world->model(), kMaxSceneWidth, kMaxSceneHeight, {.shadows = true});
+    auto made = Renderer::Create(world->model(), kMaxSceneWidth, kMaxSceneHeight,
+                                 {.shadows = true, .shadow_size = kShadowSize});
     if (!made.ok()) {
       world.reset();
       return made.status();
@@ -46,6 +49,10 @@ struct Stage {
     const SceneScript* script = request.script.get();
     if (at.scene == request.scene && at.state == request.state && at.script == request.script) {
       return {};
+    }
+    if (at.script != request.script) {
+      shifted.reset();
+      if (script != nullptr && script->shift) shifted = script->shift(*world);
     }
     at = {};
     if (request.state != nullptr) {
@@ -104,6 +111,15 @@ struct Stage {
                                 marks);
   }
 
+  void Locate(const SceneRequest& request, ScenePick* pick) {
+    if (!Restore(request).ok() || pick->body >= world->model()->nbody) return;
+    const mjData* data = world->data();
+    mjtNum offset[3];
+    mju_mulMatVec3(offset, data->xmat + 9 * pick->body, pick->local.data());
+    mju_add3(pick->world.data(), data->xpos + 3 * pick->body, offset);
+    std::copy_n(data->xquat + 4 * pick->body, 4, pick->turn.begin());
+  }
+
   ScenePick Pick(const SceneRequest& request, double x, double y) {
     ScenePick pick;
     if (!Restore(request).ok()) return pick;
@@ -118,6 +134,7 @@ struct Stage {
     mju_sub3(offset, pick.world.data(), data->xpos + 3 * pick.body);
     mju_mulMatTVec3(local, data->xmat + 9 * pick.body, offset);
     std::copy(local, local + 3, pick.local.begin());
+    std::copy_n(data->xquat + 4 * pick.body, 4, pick.turn.begin());
     return pick;
   }
 };
@@ -129,24 +146,31 @@ void FreeCamera::Orbit(double dx, double dy) {
   elevation = std::clamp(elevation - 180 * dy, -89.0, 10.0);
 }
 
-void FreeCamera::Pan(double dx, double dy) {
+void FreeCamera::Pan(double dx, double dy, bool level) {
   const double right[2] = {std::sin(azimuth * kRadians), -std::cos(azimuth * kRadians)};
   look_at[0] -= right[0] * dx * distance;
   look_at[1] -= right[1] * dx * distance;
-  look_at[2] = std::clamp(look_at[2] + dy * distance, -0.5, 1.5);
+  if (level) {
+    look_at[0] += std::cos(azimuth * kRadians) * dy * distance;
+    look_at[1] += std::sin(azimuth * kRadians) * dy * distance;
+  } else {
+    look_at[2] = std::clamp(look_at[2] + dy * distance, -0.5, 1.5);
+  }
 }
 
 void FreeCamera::Zoom(double steps) {
   distance = std::clamp(distance * std::exp(-0.1 * steps), 0.2, 6.0);
 }
 
-std::array<double, 3> FreeCamera::Drag(const std::array<double, 3>& point, double dx,
-                                       double dy) const {
+std::array<double, 3> FreeCamera::Drag(const std::array<double, 3>& point, double dx, double dy,
+                                       bool level) const {
   const double a = azimuth * kRadians, e = elevation * kRadians;
   const std::array<double, 3> forward = {std::cos(e) * std::cos(a), std::cos(e) * std::sin(a),
                                          std::sin(e)};
   const std::array<double, 3> right = {std::sin(a), -std::cos(a), 0};
-  const std::array<double, 3> up = {-std::sin(e) * std::cos(a), -std::sin(e) * std::sin(a),
+  const std::array<double, 3> up =
+      level ? std::array<double, 3>{std::cos(a), std::sin(a), 0}
+            : std::array<double, 3>{-std::sin(e) * std::cos(a), -std::sin(e) * std::sin(a),
                                     std::cos(e)};
   double depth = 0;
   for (int i = 0; i < 3; ++i) {
@@ -157,6 +181,21 @@ std::array<double, 3> FreeCamera::Drag(const std::array<double, 3>& point, doubl
   std::array<double, 3> moved{};
   for (int i = 0; i < 3; ++i) moved[i] = height * (right[i] * dx - up[i] * dy);
   return moved;
+}
+
+std::array<double, 4> FreeCamera::Turn(const std::array<double, 4>& body, double dx,
+                                       double dy) const {
+  // The near side follows the mouse: about the vertical, and about what points to the right.
+  const mjtNum axis[3] = {std::sin(azimuth * kRadians) * dy, -std::cos(azimuth * kRadians) * dy,
+                          dx};
+  mjtNum unit[3], by[4];
+  mju_copy3(unit, axis);
+  const double angle = 2 * 180 * kRadians * mju_normalize3(unit);
+  mju_axisAngle2Quat(by, unit, angle);
+  std::array<double, 4> turned;
+  mju_mulQuat(turned.data(), by, body.data());
+  mju_normalize4(turned.data());
+  return turned;
 }
 
 SceneThread::SceneThread() : thread_([this] { Run(); }) {}
@@ -197,7 +236,15 @@ bool SceneThread::Take(int slot, Image* image) {
 void SceneThread::RequestPick(SceneRequest request, double x, double y) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    pick_wanted_ = PickRequest{std::move(request), x, y};
+    pick_wanted_ = PickRequest{std::move(request), x, y, std::nullopt};
+  }
+  wake_.notify_one();
+}
+
+void SceneThread::RequestWhereabouts(SceneRequest request, const ScenePick& pick) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    pick_wanted_ = PickRequest{std::move(request), 0, 0, pick};
   }
   wake_.notify_one();
 }
@@ -246,7 +293,13 @@ void SceneThread::Run() {
     if (pick_wanted_.has_value()) {
       const PickRequest wanted = *std::exchange(pick_wanted_, std::nullopt);
       lock.unlock();
-      ScenePick pick = stage.Pick(wanted.request, wanted.x, wanted.y);
+      ScenePick pick;
+      if (wanted.known.has_value()) {
+        pick = *wanted.known;
+        stage.Locate(wanted.request, &pick);
+      } else {
+        pick = stage.Pick(wanted.request, wanted.x, wanted.y);
+      }
       lock.lock();
       picked_ = std::move(pick);
       busy_ = false;

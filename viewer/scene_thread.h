@@ -21,6 +21,8 @@ namespace kvla {
 
 // What a state of the physics does not hold. Called on the scene's thread; each may be empty.
 struct SceneScript {
+  // Changes of the model for the whole episode; what it returns undoes them when it goes.
+  std::function<std::shared_ptr<void>(World&)> shift;
   std::function<void(World&)> place;  // puts the world at the episode's start
   std::function<void(World&)> dress;  // after each restore: colours that follow from the state
 };
@@ -34,10 +36,14 @@ struct FreeCamera {
 
   // Moves of the mouse, as shares of the picture's height.
   void Orbit(double dx, double dy);
-  void Pan(double dx, double dy);
-  void Zoom(double steps);  // positive: closer
-  // A move of the mouse in the camera's plane at the depth of `point`, as metres of the world.
-  std::array<double, 3> Drag(const std::array<double, 3>& point, double dx, double dy) const;
+  void Pan(double dx, double dy, bool level);  // level: over the ground instead of upright
+  void Zoom(double steps);                     // positive: closer
+  // A move of the mouse at the depth of `point`, as metres of the world: in the camera's plane, or
+  // level with the ground.
+  std::array<double, 3> Drag(const std::array<double, 3>& point, double dx, double dy,
+                             bool level) const;
+  // A body's quaternion, turned as a ball under the mouse.
+  std::array<double, 4> Turn(const std::array<double, 4>& body, double dx, double dy) const;
 
   bool operator==(const FreeCamera&) const = default;
 };
@@ -75,6 +81,7 @@ struct ScenePick {
   bool movable = false;
   std::array<double, 3> world{};  // metres
   std::array<double, 3> local{};  // in the body's frame
+  std::array<double, 4> turn{};   // the body's quaternion in the world
 };
 
 // All members are for one caller's thread. Pictures go by slot: a new request of a slot replaces
@@ -92,6 +99,8 @@ class SceneThread {
   bool Take(int slot, Image* image);
   // Asks what lies at (x, y) of the picture, in [0, 1] from the lower left; TakePick answers once.
   void RequestPick(SceneRequest request, double x, double y);
+  // Asks where a picked point is in this state; TakePick answers.
+  void RequestWhereabouts(SceneRequest request, const ScenePick& pick);
   std::optional<ScenePick> TakePick();
   // Nothing waits, nothing is being drawn.
   bool idle() const;
@@ -111,6 +120,7 @@ class SceneThread {
   struct PickRequest {
     SceneRequest request;
     double x = 0, y = 0;
+    std::optional<ScenePick> known;  // then its whereabouts are wanted
   };
 
   void Run();

@@ -32,6 +32,15 @@ const char* StateName(ChunkState state) {
   return "unknown";
 }
 
+ImVec4 AsText(ImU32 c) {
+  constexpr float kDarker = 0.62f;
+  ImVec4 text = AsVec4(c);
+  if (ImGui::GetStyleColorVec4(ImGuiCol_WindowBg).x > 0.5f) {
+    text = ImVec4(kDarker * text.x, kDarker * text.y, kDarker * text.z, text.w);
+  }
+  return text;
+}
+
 void ApplyTheme(bool light, float scale) {
   ImGuiStyle& style = ImGui::GetStyle();
   style = ImGuiStyle();
@@ -56,7 +65,7 @@ void ApplyTheme(bool light, float scale) {
   plot.LegendPadding = ImVec2(4, 4);
   plot.LegendInnerPadding = ImVec2(4, 2);
   plot.Colors[ImPlotCol_FrameBg] = ImVec4(0, 0, 0, 0);
-  plot.Colors[ImPlotCol_PlotBg] = light ? ImVec4(1, 1, 1, 1) : ImVec4(0.05f, 0.05f, 0.06f, 1);
+  plot.Colors[ImPlotCol_PlotBg] = ImVec4(0, 0, 0, 0);
   plot.Colors[ImPlotCol_LegendBg] =
       light ? ImVec4(1, 1, 1, 0.85f) : ImVec4(0.1f, 0.1f, 0.12f, 0.85f);
 

@@ -40,6 +40,8 @@ inline constexpr const char* kLatencyNames[kLatencyParts] = {
 void ApplyTheme(bool light, float scale);
 
 inline ImVec4 AsVec4(ImU32 c) { return ImGui::ColorConvertU32ToFloat4(c); }
+// As the colour of a text: darker on a light ground, where these colours are faint.
+ImVec4 AsText(ImU32 c);
 inline ImU32 WithAlpha(ImU32 c, int alpha) {
   return (c & ~IM_COL32_A_MASK) | (static_cast<ImU32>(alpha) << IM_COL32_A_SHIFT);
 }

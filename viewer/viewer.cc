@@ -18,6 +18,9 @@ namespace {
 constexpr int kEventsPerFrame = 2048;
 constexpr std::chrono::milliseconds kFramePeriod{33};
 constexpr std::chrono::milliseconds kNap{5};
+// After the last change frames go on for a while: tooltips come late.
+constexpr int kAwakeFrames = 45;
+constexpr double kStillPeriod = 0.25;  // seconds between frames when nothing happens
 // One tab comes forward every other frame: its dock node must have been drawn.
 constexpr const char* kFrontTabs[] = {kCacheWindow, kOutcomeWindow, kMemoryWindow};
 constexpr int kFrontFrames = 2 * std::size(kFrontTabs) + 2;
@@ -104,7 +107,10 @@ void Viewer::PlaceWindows() {
   const ImGuiViewport* view = ImGui::GetMainViewport();
   const ImGuiID id = ImGui::GetID("dock");
   const bool kept = ImGui::DockBuilderGetNode(id) != nullptr;
+  // The dock space draws no ground either, see BeginPanel().
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, ImVec4(0, 0, 0, 0));
   const ImGuiID root = ImGui::DockSpaceOverViewport(id, view);
+  ImGui::PopStyleColor();
   if (kept && !state_.reset_layout) return;
   state_.reset_layout = false;
   ImGui::DockBuilderRemoveNode(root);
@@ -161,7 +167,7 @@ void Viewer::Frame() {
   DrawStaleness(context);
   DrawActions(context);
   cache_.Draw(context);
-  layers_.Draw(context);
+  DrawLayers(context);
   DrawHelp(context);
   ++frames_;
   if (front_in_ > 0 && --front_in_ % 2 == 0 &&
@@ -215,12 +221,24 @@ void Viewer::Export() {
 }
 
 void Viewer::Run(const std::function<bool()>& keep_going) {
+  int awake = kAwakeFrames;
   while (!done() && keep_going()) {
     const auto start = Clock::now();
     Frame();
-    // A software renderer knows no vertical sync, and the policy needs the cores more.
-    std::this_thread::sleep_until(start + kFramePeriod);
+    awake = Still() ? awake - 1 : kAwakeFrames;
+    if (awake > 0) {
+      // A software renderer knows no vertical sync, and the policy needs the cores more.
+      std::this_thread::sleep_until(start + kFramePeriod);
+    } else if (window_->WaitForEvent(kStillPeriod)) {
+      awake = kAwakeFrames;
+    }
   }
+}
+
+bool Viewer::Still() const {
+  const bool plays = !feed_->live() && !state_.paused;
+  const bool says = ImGui::GetTime() < state_.message_until_s;
+  return taken_ == 0 && !plays && !says && film_ == nullptr && settled();
 }
 
 Pixels Viewer::Grab() {
@@ -258,7 +276,7 @@ Status Viewer::Screenshot(const ScreenshotPlan& plan, const std::function<bool()
     state_.playhead_s = *plan.after_s;
   }
   state_.paused = true;
-  forward_ = plan.panel;
+  forward_ = plan.panel.empty() ? plan.front : plan.panel;
   ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_NoMouse;  // wherever it happens to be
   for (size_t i = 0; i < lanes_.size(); ++i) {
     if (!lanes_[i].model.end().has_value()) feed_->Send(i, {ViewerCommandKind::kPause});

@@ -26,6 +26,7 @@ struct ScreenshotPlan {
   std::optional<double> after_s;  // episode time; the episode's end if it comes first
   std::optional<int> frames;      // frames drawn by the viewer
   std::string panel;              // only this one; empty: the window
+  std::string front;              // this one's tab in front; empty: as laid out
 };
 
 // For one thread. REQUIRES: `feed` outlives it.
@@ -67,6 +68,8 @@ class Viewer {
   // Lanes follow the feed's pick; a new pick starts afresh.
   void SyncLanes();
   void Advance();  // plays a replay
+  // Another frame would show the same, unless the person does something.
+  bool Still() const;
   void PlaceWindows();
   void Export();
   void GoOnFilming();
@@ -83,7 +86,6 @@ class Viewer {
   ScenePanel scene_;
   ImagesPanel images_;
   CachePanel cache_;
-  LayersPanel layers_;
   ControlsPanel controls_;
   std::unique_ptr<Film> film_;  // being made
   int64_t frames_ = 0;

@@ -29,6 +29,12 @@ std::string LastGlfwError() {
   return text != nullptr ? text : "no reason given";
 }
 
+float MonitorScale(GLFWwindow* window) {
+  float x = 1, y = 1;
+  glfwGetWindowContentScale(window, &x, &y);
+  return std::clamp(std::max(x, y), 1.0f, 4.0f);
+}
+
 }  // namespace
 
 Status WritePng(const std::filesystem::path& file, const Pixels& pixels) {
@@ -71,9 +77,8 @@ Result<std::unique_ptr<Window>> Window::Create(const WindowOptions& options) {
   if (const auto* name = glGetString(GL_RENDERER)) {
     self->gl_renderer_ = reinterpret_cast<const char*>(name);
   }
-  float x_scale = 1, y_scale = 1;
-  glfwGetWindowContentScale(self->window_, &x_scale, &y_scale);
-  self->scale_ = std::clamp(std::max(x_scale, y_scale), 1.0f, 4.0f);
+  self->scale_given_ = options.scale > 0;
+  self->scale_ = self->scale_given_ ? options.scale : MonitorScale(self->window_);
 
   IMGUI_CHECKVERSION();
   ImGui::CreateContext();
@@ -139,8 +144,24 @@ Window::~Window() {
   if (glfw_ready_) glfwTerminate();
 }
 
+// The window may have been moved to a monitor of another scale.
+void Window::FollowMonitor() {
+  if (scale_given_) return;
+  const float scale = MonitorScale(window_);
+  if (scale == scale_) return;
+  scale_ = scale;
+  ApplyTheme(light_, scale_);
+}
+
+bool Window::WaitForEvent(double seconds) {
+  const double start = glfwGetTime();
+  glfwWaitEventsTimeout(seconds);
+  return glfwGetTime() - start < 0.9 * seconds;
+}
+
 void Window::BeginFrame() {
   glfwPollEvents();
+  FollowMonitor();
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
   ImGui::NewFrame();

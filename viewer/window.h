@@ -21,6 +21,7 @@ struct WindowOptions {
   int height = 720;
   bool light = false;  // light theme instead of the dark one
   bool vsync = true;
+  float scale = 0;               // of texts and controls; 0: the monitor's
   std::filesystem::path layout;  // where the layout is kept; empty: it is not
 };
 
@@ -48,6 +49,8 @@ class Window {
   // The theme that the layout file names, if it does.
   std::optional<bool> stored_light() const { return stored_light_; }
 
+  // Waits for an event of the person's, at most so many seconds; true if there was one.
+  bool WaitForEvent(double seconds);
   void BeginFrame();  // takes the events and starts an ImGui frame
   void EndFrame();    // draws it; keeps the pixels if `capture` was asked for; swaps
 
@@ -62,6 +65,7 @@ class Window {
 
  private:
   Window() = default;
+  void FollowMonitor();
   void KeepLayout(const std::filesystem::path& file);
 
   GLFWwindow* window_ = nullptr;
@@ -74,6 +78,7 @@ class Window {
   std::string layout_;  // ImGui keeps a pointer to it
   std::optional<bool> stored_light_;
   float scale_ = 1.0f;
+  bool scale_given_ = false;
 };
 
 }  // namespace kvla

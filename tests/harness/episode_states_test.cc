@@ -72,6 +72,42 @@ TEST_F(EpisodeStatesTest, ActionsLeadToTheStatesThatWere) {
   }
 }
 
+TEST_F(EpisodeStatesTest, APersonsPullIsDoneAgain) {
+  EpisodeRecord record = Act(*task_, world_.get(), DisturbanceLevel::kNone, false);
+  const std::string untouched = record.end.state_hash;
+  // The same actions, with a hand on the last body from step 10 to step 30.
+  const EpisodeKey key{Split::kEvaluation, 0, record.begin.id.task, record.begin.id.delay, 3};
+  const Result<Scenario> scenario = task_->Place(*world_, key);
+  ASSERT_TRUE(scenario.ok());
+  task_->Update(*world_, *scenario);
+  int body = world_->model()->nbody - 1;
+  while (body > 0 && world_->model()->body_dofnum[body] != 6) --body;
+  ASSERT_GT(body, 0);
+  record.commands = {
+      {10, "pull", "", {1.0 * body, 0.01, 0, 0, 0.4, 0.1, 0.3}},
+      {20, "threshold", "0.7", {}},
+      {30, "release", "", {}},
+  };
+  std::vector<std::vector<double>> were;
+  for (int step = 0; step < 60; ++step) {
+    if (step == 10) {
+      ASSERT_TRUE(world_->Pull({body, {0.01, 0, 0}, {0.4, 0.1, 0.3}}).ok());
+    }
+    if (step == 30) world_->Release();
+    ASSERT_TRUE(world_->Step(Action{record.steps[static_cast<size_t>(step)].action}).ok());
+    task_->Update(*world_, *scenario);
+    were.push_back(world_->SaveState());
+  }
+  record.end.comparable = false;
+  record.end.state_hash = Hex64(world_->StateHash());
+  ASSERT_NE(record.end.state_hash, untouched);
+  const auto again = EpisodeStates::Make(record, *task_, world_.get());
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_EQ((*again)->state(i + 1), were[static_cast<size_t>(i)]) << i;
+  }
+}
+
 TEST_F(EpisodeStatesTest, AnotherEndIsSaid) {
   EpisodeRecord record = Act(*task_, world_.get(), DisturbanceLevel::kNone, false);
   record.steps[20].action[0] += 0.01f;

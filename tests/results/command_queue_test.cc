@@ -107,6 +107,21 @@ TEST(StepGate, KeepsThePace) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   EXPECT_GE(took.count(), 8 * kPeriod / 2 - 0.005);  // the first step comes at once
   EXPECT_GT(gate.waited_s(), 0.15);
+  EXPECT_GT(gate.held_s(), 0.15);  // and it was asked for
+  EXPECT_LE(gate.held_s(), gate.waited_s());
+}
+
+TEST(StepGate, AnEpisodeThatNobodyWatchesAnyMoreGoesOnToItsEnd) {
+  CommandQueue queue;
+  StepGate gate(&queue, kPeriod, 0);
+  queue.Push({ViewerCommandKind::kFinish});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(gate.BeforeStep(false), Verdict::kGo);
+  EXPECT_FALSE(gate.touched());  // leaving changes nothing
+  EXPECT_EQ(gate.AfterEpisode(), Verdict::kQuit);
+  StepGate held(&queue, kPeriod, 0, /*paused=*/true);
+  queue.Push({ViewerCommandKind::kFinish});
+  EXPECT_EQ(held.BeforeStep(false), Verdict::kGo);
+  EXPECT_FALSE(held.paused());
 }
 
 TEST(StepGate, TellsItsListenerAndForgetsTouchesWithTheEpisode) {

@@ -366,6 +366,31 @@ TEST(World, AHandPullsABodyUntilItLetsGo) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(world->data()->xfrc_applied[6 * hand + i], 0);
 }
 
+TEST(World, AHandTurnsABody) {
+  auto world = LoadScene(), left_alone = LoadScene();
+  const int hand = *world->BodyId("hand");
+  World::Hand turning;
+  turning.body = hand;
+  const mjtNum up[3] = {0, 0, 1};
+  mjtNum quarter[4];
+  mju_axisAngle2Quat(quarter, up, 1.5);
+  turning.turn.emplace();
+  mju_mulQuat(turning.turn->data(), quarter, world->data()->xquat + 4 * hand);
+  ASSERT_TRUE(world->Pull(turning).ok());
+  StepN(*world, Hold(), 10);
+  StepN(*left_alone, Hold(), 10);
+  const auto left_to_turn = [&](World& w) {
+    mjtNum back[4], rest[4], axis[3];
+    mju_negQuat(back, w.data()->xquat + 4 * hand);
+    mju_mulQuat(rest, turning.turn->data(), back);
+    mju_quat2Vel(axis, rest, 1);
+    return mju_norm3(axis);
+  };
+  EXPECT_LT(left_to_turn(*world), left_to_turn(*left_alone) - 0.01);
+  world->Release();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(world->data()->xfrc_applied[6 * hand + i], 0);
+}
+
 TEST(Renderer, SaysWhatLiesUnderAPoint) {
   auto world = LoadScene();
   auto renderer = Renderer::Create(world->model(), 320, 240);

@@ -14,6 +14,13 @@ Robot::Robot(Viewer* viewer) : viewer_(viewer), engine_(ImGuiTestEngine_CreateCo
   io.ConfigSavedSettings = false;
   io.ConfigNoThrottle = true;
   ImGuiTestEngine_Start(engine_, ImGui::GetCurrentContext());
+  // The engine refuses tests until it has counted the frames of the context.
+  for (int i = 0; i < 3; ++i) Draw();
+}
+
+void Robot::Draw() {
+  viewer_->Frame();
+  ImGuiTestEngine_PostSwap(engine_);
 }
 
 Robot::~Robot() {
@@ -28,8 +35,7 @@ bool Robot::Do(const std::function<void(ImGuiTestContext*)>& steps) {
   ImGuiTestEngine_QueueTest(engine_, test);
   constexpr int kMostFrames = 3000;
   for (int i = 0; i < kMostFrames && !ImGuiTestEngine_IsTestQueueEmpty(engine_); ++i) {
-    viewer_->Frame();
-    ImGuiTestEngine_PostSwap(engine_);
+    Draw();
   }
   const bool passed = test->Output.Status == ImGuiTestStatus_Success;
   EXPECT_TRUE(passed) << "the interface did not do what it was asked: see the log above";

@@ -24,6 +24,8 @@ class Robot {
   bool Do(const std::function<void(ImGuiTestContext*)>& steps);
 
  private:
+  void Draw();
+
   Viewer* viewer_;
   ImGuiTestEngine* engine_;
 };

@@ -116,31 +116,58 @@ void DrawStages(const PanelContext& context, const EpisodeModel& model) {
   }
 }
 
-// From a cue's cell to the moment when it was decided on.
-void DrawFate(const PanelContext& context, const Lane& lane, const ChunkTrack& chunk,
-              ImVec2 cell_low, ImVec2 cell_high) {
-  const EpisodeModel& model = lane.model;
-  const std::optional<double> threshold = context.threshold(lane);
-  const ChunkEvent* decision = chunk.DecisionAt(context.inference(model));
-  if (decision == nullptr) return;
-  ImDrawList* draw = ImPlot::GetPlotDrawList();
-  const float x = ImPlot::PlotToPixels(decision->inference * model.replan_period_s(), 0).x;
-  const float y = ImPlot::PlotToPixels(0, 0.06).y;
-  const float from = (cell_low.x + cell_high.x) / 2;
-  draw->AddLine(ImVec2(from, cell_high.y + 3), ImVec2(from, y), kCueColour, 2);
-  draw->AddLine(ImVec2(from, y), ImVec2(x, y), kCueColour, 2);
-  draw->AddTriangleFilled(ImVec2(x, y), ImVec2(x - 6, y - 4), ImVec2(x - 6, y + 4), kCueColour);
-  // Methods without a threshold give scores that only mean yes or no.
-  const bool scored = threshold.has_value() && decision->score != 0;
-  const std::string text =
-      scored ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
-             : StateName(decision->state);
-  const ImVec2 size = ImGui::CalcTextSize(text.c_str());
-  const ImVec2 at(x + 3, y - size.y + 3);
-  draw->AddRectFilled(ImVec2(at.x - 1, at.y), ImVec2(at.x + size.x + 2, at.y + size.y),
-                      ImGui::GetColorU32(ImGuiCol_WindowBg, 0.85f), 2);
-  draw->AddText(at, ImGui::GetColorU32(ImGuiCol_Text), text.c_str());
-}
+// From the cells of cues to the moments when they were decided on.
+class Fates {
+ public:
+  explicit Fates(const PanelContext& context) : context_(context) {}
+
+  void Draw(const Lane& lane, const ChunkTrack& chunk, ImVec2 cell_low, ImVec2 cell_high) {
+    const EpisodeModel& model = lane.model;
+    const ChunkEvent* decision = chunk.DecisionAt(context_.inference(model));
+    if (decision == nullptr) return;
+    ImDrawList* draw = ImPlot::GetPlotDrawList();
+    const float x = ImPlot::PlotToPixels(decision->inference * model.replan_period_s(), 0).x;
+    const float y = ImPlot::PlotToPixels(0, 0.06).y;
+    const float from = (cell_low.x + cell_high.x) / 2;
+    draw->AddLine(ImVec2(from, cell_high.y + 3), ImVec2(from, y), kCueColour, 2);
+    draw->AddLine(ImVec2(from, y), ImVec2(x, y), kCueColour, 2);
+    draw->AddTriangleFilled(ImVec2(x, y), ImVec2(x - 6, y - 4), ImVec2(x - 6, y + 4), kCueColour);
+    // Methods without a threshold give scores that only mean yes or no.
+    const bool scored = context_.threshold(lane).has_value() && decision->score != 0;
+    const std::string text =
+        scored ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
+               : StateName(decision->state);
+    // Labels that would lie over each other become one.
+    if (!labels_.empty() && x < labels_.back().x + ImGui::CalcTextSize(text.c_str()).x + 12) {
+      Label& last = labels_.back();
+      last.x = x;
+      if (!last.text.ends_with(text)) last.text += "; " + text;
+    } else {
+      labels_.push_back({x, text});
+    }
+    y_ = y;
+  }
+
+  void DrawLabels() const {
+    ImDrawList* draw = ImPlot::GetPlotDrawList();
+    for (const Label& label : labels_) {
+      const ImVec2 size = ImGui::CalcTextSize(label.text.c_str());
+      const ImVec2 at(label.x + 3, y_ - size.y + 3);
+      draw->AddRectFilled(ImVec2(at.x - 1, at.y), ImVec2(at.x + size.x + 2, at.y + size.y),
+                          ImGui::GetColorU32(ImGuiCol_WindowBg, 0.85f), 2);
+      draw->AddText(at, ImGui::GetColorU32(ImGuiCol_Text), label.text.c_str());
+    }
+  }
+
+ private:
+  struct Label {
+    float x;
+    std::string text;
+  };
+  const PanelContext& context_;
+  std::vector<Label> labels_;
+  float y_ = 0;
+};
 
 }  // namespace
 
@@ -186,17 +213,19 @@ void CachePanel::DrawTooltip(PanelContext& context, const Lane& lane, const Chun
   if (!thumbnail_.empty()) {
     ImGui::Image(thumbnail_.ref(),
                  FitInto(ImVec2(160, 160), thumbnail_.width(), thumbnail_.height()));
+    context.Mark("thumbnail");
   }
   ImGui::EndTooltip();
 }
 
-void CachePanel::DrawStrip(PanelContext& context, size_t index, float height) {
+void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bool ticks) {
   const Lane& lane = context.lanes[index];
   const EpisodeModel& model = lane.model;
   const std::string name = fmt::format("##strip{}", index);
   if (!ImPlot::BeginPlot(name.c_str(), ImVec2(-1, height), kPlotFlags)) return;
   const double lead = LeadSeconds(context);
-  SetupTimeAxis(context, nullptr, ImPlotAxisFlags_NoTickLabels | ImPlotAxisFlags_NoGridLines, lead);
+  SetupTimeAxis(context, ticks ? "episode time of the chunk's frames [s]" : nullptr,
+                ImPlotAxisFlags_NoGridLines | (ticks ? 0 : ImPlotAxisFlags_NoTickLabels), lead);
   ImPlot::SetupAxis(
       ImAxis_Y1, "chunks",
       ImPlotAxisFlags_NoTickLabels | ImPlotAxisFlags_NoTickMarks | ImPlotAxisFlags_NoGridLines);
@@ -232,13 +261,15 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height) {
     DrawCell(draw, low, high, chunk.StateAt(now), chunk.first_block > now ? kFaint : 255);
     if (mouse_s >= chunk.begin_s && mouse_s < chunk.end_s) under_mouse = &chunk;
   }
+  Fates fates(context);
   for (const ChunkTrack& chunk : model.chunks()) {
     if (chunk.first_block > now || !chunk.cue) continue;
     cell_of(chunk, &low, &high);
     DrawCueFrame(draw, low, high);
-    DrawFate(context, lane, chunk, low, high);
+    fates.Draw(lane, chunk, low, high);
     context.rects[index == 0 ? "cue cell" : "cue cell 2"] = ImVec4(low.x, low.y, high.x, high.y);
   }
+  fates.DrawLabels();
   DrawStages(context, model);
   ImPlot::PopPlotClipRect();
   if (under_mouse != nullptr) {
@@ -254,13 +285,24 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height) {
 
 namespace {
 
+bool IsGated(const Lane& lane) { return lane.model.begin().cache_policy == "gated"; }
+
+// The method scores chunks, or has yet to.
+bool HasScores(const Lane& lane) {
+  const auto scored = [](const ChunkTrack& chunk) {
+    return std::any_of(chunk.events.begin(), chunk.events.end(),
+                       [](const ChunkEvent& event) { return event.score != 0; });
+  };
+  const auto& chunks = lane.model.chunks();
+  return IsGated(lane) || std::any_of(chunks.begin(), chunks.end(), scored);
+}
+
 void DrawScores(PanelContext& context) {
   if (!ImPlot::BeginPlot("##scores", ImVec2(-1, -1), kPlotFlags)) return;
   const Lane& lane = context.lane();
   const EpisodeModel& model = lane.model;
   SetupTimeAxis(context, "episode time of the chunk's frames [s]", 0, LeadSeconds(context));
-  const bool gated = model.begin().cache_policy == "gated";
-  ImPlot::SetupAxis(ImAxis_Y1, gated ? "gate score" : "score");
+  ImPlot::SetupAxis(ImAxis_Y1, IsGated(lane) ? "gate score" : "score");
   ImPlot::SetupAxisLimits(ImAxis_Y1, -0.05, 1.05, ImPlotCond_Always);
   const double ticks[] = {0, 0.5, 1};
   ImPlot::SetupAxisTicks(ImAxis_Y1, ticks, 3);
@@ -299,11 +341,9 @@ void DrawScores(PanelContext& context) {
                         spec);
   }
   if (!any) {
-    ImPlot::PlotText(fmt::format("{}: no scores{}", model.begin().id.arm,
-                                 gated ? " yet: no chunk has left the window"
-                                       : ", this method decides without any")
-                         .c_str(),
-                     context.axis_end_s() / 2, 0.75);
+    ImPlot::PlotText(
+        (model.begin().id.arm + ": no scores yet: no chunk has left the window").c_str(),
+        context.axis_end_s() / 2, 0.75);
   }
   SeekByClick(context);
   ImPlot::EndPlot();
@@ -319,11 +359,22 @@ void CachePanel::Draw(PanelContext& context) {
     } else {
       DrawLegend(context);
       const float line = ImGui::GetTextLineHeight();
-      const float height = (context.lanes.size() > 1 ? 4.2f : 4.9f) * line;
+      const bool scores = HasScores(context.lane());
+      const auto lanes = static_cast<float>(context.lanes.size());
+      const float height =
+          scores ? (lanes > 1 ? 4.2f : 4.9f) * line
+                 : std::min(7.5f * line,
+                            (ImGui::GetContentRegionAvail().y - 2 * lanes * line) / lanes);
       if (ImPlot::BeginAlignedPlots("cache")) {
-        for (size_t i = 0; i < context.lanes.size(); ++i) DrawStrip(context, i, height);
-        if (ImGui::GetContentRegionAvail().y > 3 * line) DrawScores(context);
+        for (size_t i = 0; i < context.lanes.size(); ++i) {
+          DrawStrip(context, i, height, !scores && i + 1 == context.lanes.size());
+        }
+        if (scores && ImGui::GetContentRegionAvail().y > 3 * line) DrawScores(context);
         ImPlot::EndAlignedPlots();
+      }
+      if (!scores) {
+        ImGui::TextDisabled("%s decides without scores: no plot of them.",
+                            context.model().begin().id.arm.c_str());
       }
     }
   }

@@ -53,7 +53,7 @@ void ControlsPanel::DrawSetting(PanelContext& context, const LiveSetting& settin
   ImGui::EndDisabled();
   if (setting.value != setting.configured) {
     ImGui::SameLine(0, 4);
-    ImGui::TextColored(AsVec4(colour::kYellow), "*");
+    ImGui::TextColored(AsText(colour::kYellow), "*");
   }
 }
 

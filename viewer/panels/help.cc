@@ -48,9 +48,11 @@ void DrawHelp(PanelContext& context) {
           "saw "
           "the cue. Hover it for its frame, its score and when it was decided on; press U to go "
           "there.\n\n"
-          "Scene: drag turns, right drag shifts, the wheel zooms. A double click selects an "
-          "object; "
-          "Ctrl and a drag then pulls it (a live episode, which is marked as not comparable).\n\n"
+          "Scene: drag turns, right drag shifts (Shift: level with the ground), wheel or middle "
+          "drag "
+          "zooms; a right double click looks at that point. A double click selects an object; "
+          "Ctrl and a right drag then pulls it (with Shift level), Ctrl and a drag turns it: a "
+          "live episode, which is marked as not comparable.\n\n"
           "Plots and strips: click or drag to look at that moment.\n\n"
           "Drag a window's title to dock it elsewhere; the layout is kept (View: reset it).");
       ImGui::PopTextWrapPos();

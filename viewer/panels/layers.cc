@@ -27,7 +27,8 @@ LayerMap AttentionMap(const EpisodeModel& model, const InferencePoint& point) {
   map.top = 1e-3;
   for (int l = 0; l < map.layers; ++l) {
     for (int c = 0; c < map.chunks; ++c) {
-      map.values.push_back(model.AttentionOf(point, c, l));
+      const bool there = model.chunks()[c].StateAt(point.index) != ChunkState::kDropped;
+      map.values.push_back(there ? model.AttentionOf(point, c, l) : -1);
       map.top = std::max(map.top, map.values.back());
     }
   }
@@ -35,9 +36,9 @@ LayerMap AttentionMap(const EpisodeModel& model, const InferencePoint& point) {
 }
 
 // The methods there are decide for all layers at once, so that every row says the same.
-LayerMap ScoreMap(const EpisodeModel& model, const InferencePoint& point) {
+LayerMap ScoreMap(const EpisodeModel& model, const InferencePoint& point, int layers) {
   LayerMap map;
-  map.layers = std::max(1, model.AttentionLayers(point));
+  map.layers = std::max({1, layers, model.AttentionLayers(point)});
   map.chunks = point.index / model.begin().chunk_blocks + 1;
   for (int l = 0; l < map.layers; ++l) {
     for (int c = 0; c < map.chunks; ++c) {
@@ -55,14 +56,41 @@ ImU32 ShadeOf(double value, double top) {
   return ImGui::ColorConvertFloat4ToU32(c);
 }
 
+// The colours' scale, right of a map.
+void DrawScale(const LayerMap& map, bool scores, std::optional<double> threshold) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float height = std::max(20.0f, ImGui::GetContentRegionAvail().y - 20);
+  constexpr float kWidth = 14;
+  constexpr int kBands = 24;
+  for (int i = 0; i < kBands; ++i) {
+    const float y0 = at.y + 10 + height * static_cast<float>(i) / kBands;
+    const double value = 1 - (i + 0.5) / kBands;
+    draw->AddRectFilled(ImVec2(at.x, y0), ImVec2(at.x + kWidth, y0 + height / kBands + 1),
+                        ShadeOf(value, 1));
+  }
+  const float line = ImGui::GetTextLineHeight();
+  const auto label = [&](double share, const std::string& text, ImU32 colour) {
+    const float y = at.y + 10 + height * static_cast<float>(1 - share);
+    draw->AddText(ImVec2(at.x + kWidth + 4, y - line / 2), colour, text.c_str());
+    return y;
+  };
+  const ImU32 plain = ImGui::GetColorU32(ImGuiCol_Text);
+  label(0, "0", plain);
+  label(1, scores ? "1" : fmt::format("{:.1f}%", 100 * map.top), plain);
+  if (scores && threshold.has_value()) {
+    const float y = label(*threshold, fmt::format("{:.2f}", *threshold), colour::kOrange);
+    draw->AddLine(ImVec2(at.x - 2, y), ImVec2(at.x + kWidth + 2, y), colour::kOrange, 2.5f);
+  }
+}
+
 void DrawMap(PanelContext& context, const Lane& lane, const LayerMap& map, bool scores) {
   const EpisodeModel& model = lane.model;
   const float bar = ImGui::CalcTextSize("000.0%___").x;
   const float width = ImGui::GetContentRegionAvail().x - bar;
-  if (!ImPlot::BeginPlot("##layers", ImVec2(width, -1), kTimePlotFlags | ImPlotFlags_NoLegend)) {
-    return;
-  }
-  SetupTimeAxis(context, "episode time of the chunk's frames [s]", 0);
+  const char* name = scores ? "##score map" : "##attention map";
+  if (!ImPlot::BeginPlot(name, ImVec2(width, -1), kTimePlotFlags | ImPlotFlags_NoLegend)) return;
+  SetupTimeAxis(context, "time of the chunk's frames [s]", 0);
   ImPlot::SetupAxis(ImAxis_Y1, "layer", ImPlotAxisFlags_NoGridLines | ImPlotAxisFlags_Invert);
   ImPlot::SetupAxisLimits(ImAxis_Y1, -0.5, map.layers - 0.5, ImPlotCond_Always);
   ImPlot::SetupAxisTicks(ImAxis_Y1, 0, std::max(1, map.layers) - 1, std::max(2, map.layers));
@@ -105,31 +133,49 @@ void DrawMap(PanelContext& context, const Lane& lane, const LayerMap& map, bool 
   ImPlot::PopPlotClipRect();
   SeekByClick(context);
   ImPlot::EndPlot();
-  context.Mark("layers");
+  context.Mark(scores ? "score map" : "attention map");
   if (!tip.empty()) ImGui::SetTooltip("%s", tip.c_str());
-  // The scale.
   ImGui::SameLine(0, 6);
-  const ImVec2 at = ImGui::GetCursorScreenPos();
-  const float height = std::max(20.0f, ImGui::GetContentRegionAvail().y - 20);
-  constexpr int kBands = 24;
-  for (int i = 0; i < kBands; ++i) {
-    const float y0 = at.y + 10 + height * static_cast<float>(i) / kBands;
-    const double value = 1 - (i + 0.5) / kBands;
-    ImGui::GetWindowDrawList()->AddRectFilled(
-        ImVec2(at.x, y0), ImVec2(at.x + 14, y0 + height / kBands + 1), ShadeOf(value, 1));
+  DrawScale(map, scores, threshold);
+}
+
+void DrawScoreMap(PanelContext& context, const Lane& lane, const InferencePoint& point) {
+  const LayerMap map = ScoreMap(lane.model, point, context.hooks.layers);
+  const std::string& arm = lane.model.begin().id.arm;
+  const bool any =
+      std::any_of(map.values.begin(), map.values.end(), [](double v) { return v >= 0; });
+  if (!any) {
+    const bool gated = lane.model.begin().cache_policy == "gated";
+    ImGui::TextDisabled(
+        "%s: %s", arm.c_str(),
+        gated ? "no chunk has been scored yet" : "this method decides without scores");
+    return;
   }
-  const auto label = [&](double share, const std::string& text) {
-    ImGui::GetWindowDrawList()->AddText(
-        ImVec2(at.x + 18, at.y + 3 + height * static_cast<float>(1 - share)),
-        ImGui::GetColorU32(ImGuiCol_Text), text.c_str());
-  };
-  label(0, "0");
-  label(1, scores ? "1.0" : fmt::format("{:.1f}%", 100 * map.top));
+  ImGui::TextUnformatted(
+      fmt::format("{}: gate scores, one for all layers; framed: at the threshold or above", arm)
+          .c_str());
+  DrawMap(context, lane, map, true);
+}
+
+void DrawAttentionMap(PanelContext& context, const Lane& lane, const InferencePoint& point) {
+  const LayerMap map = AttentionMap(lane.model, point);
+  const std::string& arm = lane.model.begin().id.arm;
+  if (map.layers == 0) {
+    ImGui::TextWrapped(
+        "Attention received: measured in live episodes only (kvla view CONFIG), since "
+        "measuring it takes time that a run's latencies must not hold.");
+    return;
+  }
+  ImGui::TextUnformatted(fmt::format("{}: attention received at inference {}; {:.1f}% goes to the "
+                                     "instruction",
+                                     arm, point.index, 100 * lane.model.AttentionOf(point, -1))
+                             .c_str());
+  DrawMap(context, lane, map, false);
 }
 
 }  // namespace
 
-void LayersPanel::Draw(PanelContext& context) {
+void DrawLayers(PanelContext& context) {
   if (!BeginPanel(context, kLayersWindow)) {
     ImGui::End();
     return;
@@ -141,26 +187,12 @@ void LayersPanel::Draw(PanelContext& context) {
     ImGui::End();
     return;
   }
-  ImGui::RadioButton("Attention received", &shown_, 0);
+  const float half = (ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ItemSpacing.x) / 2;
+  if (ImGui::BeginChild("scores", ImVec2(half, 0))) DrawScoreMap(context, lane, *point);
+  ImGui::EndChild();
   ImGui::SameLine();
-  ImGui::RadioButton("Scores", &shown_, 1);
-  ImGui::SameLine(0, 20);
-  const bool scores = shown_ == 1;
-  const LayerMap map = scores ? ScoreMap(lane.model, *point) : AttentionMap(lane.model, *point);
-  const std::string& arm = lane.model.begin().id.arm;
-  if (map.layers == 0) {
-    ImGui::TextDisabled("%s: attention is measured in live episodes (kvla view CONFIG)",
-                        arm.c_str());
-    ImGui::End();
-    return;
-  }
-  ImGui::TextUnformatted(
-      scores ? fmt::format("{}: one score for all layers; framed: at the threshold or above", arm)
-                   .c_str()
-             : fmt::format("{} at inference {}; {:.1f}% goes to the instruction", arm, point->index,
-                           100 * lane.model.AttentionOf(*point, -1))
-                   .c_str());
-  DrawMap(context, lane, map, scores);
+  if (ImGui::BeginChild("attention")) DrawAttentionMap(context, lane, *point);
+  ImGui::EndChild();
   ImGui::End();
 }
 

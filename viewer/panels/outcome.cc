@@ -18,24 +18,41 @@ void Row(const char* name, const std::string& value) {
   ImGui::TextWrapped("%s", value.c_str());
 }
 
+// What a person did to the episode, a drag of the mouse as one line.
+void DrawInterventions(const EpisodeModel& model) {
+  const CommandEvent* before = nullptr;
+  for (const CommandEvent& command : model.commands()) {
+    const bool hand = command.name == "pull" || command.name == "turn";
+    const bool goes_on = hand && before != nullptr && before->name == command.name;
+    before = &command;
+    if (goes_on || command.name == "resume" || command.name == "release") continue;
+    const std::string what =
+        command.text.empty() ? command.name : command.name + " = " + command.text;
+    ImGui::BulletText(
+        "%s", fmt::format("{} at {:.2f} s", what, command.control_step * model.control_period_s())
+                  .c_str());
+  }
+}
+
 void DrawVerdict(const EpisodeModel& model) {
   if (!model.end().has_value()) {
-    ImGui::TextColored(AsVec4(colour::kSkyBlue), "RUNNING");
+    ImGui::TextColored(AsText(colour::kSkyBlue), "RUNNING");
     return;
   }
   const EpisodeEnd& end = *model.end();
   if (end.outcome == "error") {
-    ImGui::TextColored(AsVec4(colour::kYellow), "ERROR");
+    ImGui::TextColored(AsText(colour::kYellow), "ERROR");
     ImGui::TextWrapped("%s", end.error.c_str());
     return;
   }
-  ImGui::TextColored(AsVec4(end.success ? colour::kGreen : colour::kVermilion), "%s",
+  ImGui::TextColored(AsText(end.success ? colour::kGreen : colour::kVermilion), "%s",
                      end.success ? "SUCCESS" : "FAILURE");
   ImGui::SameLine();
   ImGui::TextWrapped(
       "%s", fmt::format("{} steps, {:.0f}% of the stages", end.steps, 100 * end.progress).c_str());
   if (!end.comparable) {
-    ImGui::TextColored(AsVec4(colour::kYellow), "not comparable: a person intervened");
+    ImGui::TextColored(AsText(colour::kYellow), "not comparable: a person intervened");
+    DrawInterventions(model);
   }
 }
 
@@ -81,7 +98,7 @@ void DrawStages(const PanelContext& context) {
       if (!reached) {
         ImGui::TextDisabled("not yet");
       } else if (context.lanes.size() > 1) {
-        ImGui::TextColored(AsVec4(LaneColour(i)), "%.2f s", *marks[s].reached_s);
+        ImGui::TextColored(AsText(LaneColour(i)), "%.2f s", *marks[s].reached_s);
       } else {
         ImGui::Text("%.2f s", *marks[s].reached_s);
       }
@@ -129,14 +146,14 @@ void DrawOutcome(PanelContext& context) {
     const Lane& lane = context.lanes[i];
     ImGui::Separator();
     if (context.lanes.size() > 1) {
-      ImGui::TextColored(AsVec4(LaneColour(i)), "%s", lane.model.begin().id.arm.c_str());
+      ImGui::TextColored(AsText(LaneColour(i)), "%s", lane.model.begin().id.arm.c_str());
       ImGui::SameLine();
     }
     DrawVerdict(lane.model);
     DrawStory(context, lane, i);
     for (const std::string& warning : lane.model.begin().warnings) {
       ImGui::PushTextWrapPos();
-      ImGui::TextColored(AsVec4(colour::kYellow), "Warning: %s", warning.c_str());
+      ImGui::TextColored(AsText(colour::kYellow), "Warning: %s", warning.c_str());
       ImGui::PopTextWrapPos();
     }
   }

@@ -85,8 +85,16 @@ class ScenePanel {
 
   std::vector<Texture> textures_;
   Image image_;
+  // With Ctrl the mouse is a hand on the selected body.
+  void Grip(PanelContext& context, size_t lane, const SceneRequest& request, bool hand,
+            ImVec2 size);
+  void TakePick(PanelContext& context);
+
   std::optional<ScenePick> pick_;  // the selected body
-  bool pulling_ = false;
+  // What the pick under way is for.
+  enum class PickFor { kSelection, kCamera, kGrip } pick_for_ = PickFor::kSelection;
+  enum class Hand { kOff, kReaching, kHolding, kPulling } hand_ = Hand::kOff;
+  size_t hand_lane_ = 0;  // whose body it holds
 };
 
 // What the policy's cameras showed it: from the live trace, or rendered again from stored states.
@@ -112,21 +120,15 @@ class CachePanel {
   void Draw(PanelContext& context);
 
  private:
-  void DrawStrip(PanelContext& context, size_t lane, float height);
+  void DrawStrip(PanelContext& context, size_t lane, float height, bool ticks);
   void DrawTooltip(PanelContext& context, const Lane& lane, const ChunkTrack& chunk);
 
   Texture thumbnail_{Texture::Filter::kNearest};
   Image image_;
 };
 
-// Layer x chunk: gate scores and the attention that each chunk receives.
-class LayersPanel {
- public:
-  void Draw(PanelContext& context);
-
- private:
-  int shown_ = 0;  // 0: attention, 1: scores
-};
+// Layer x chunk: gate scores, and beside them the attention that each chunk receives.
+void DrawLayers(PanelContext& context);
 
 }  // namespace kvla
 

@@ -23,6 +23,19 @@ ImU32 OutcomeColour(const EpisodeModel& model) {
   return model.end()->success ? IM_COL32(0x40, 0xD0, 0xA0, 255) : IM_COL32(0xFF, 0x90, 0x40, 255);
 }
 
+// In a replay: where a person's hand pulled.
+SceneOverlay OverlayOf(const PanelContext& context, const EpisodeModel& model) {
+  SceneOverlay overlay = context.state.overlay;
+  const CommandEvent* hand = context.feed.live() ? nullptr : model.HandAt(context.playhead_s());
+  if (hand == nullptr) return overlay;
+  const std::vector<double>& n = hand->numbers;
+  overlay.selected = static_cast<int>(n[0]);
+  if (hand->name == "turn") return overlay;
+  overlay.pull_at = {n[1], n[2], n[3]};
+  overlay.pull_to = {n[4], n[5], n[6]};
+  return overlay;
+}
+
 std::string Title(const EpisodeModel& model) {
   const std::string& arm = model.begin().id.arm;
   return model.end().has_value() ? arm + ": " + model.end()->outcome : arm;
@@ -30,49 +43,92 @@ std::string Title(const EpisodeModel& model) {
 
 }  // namespace
 
-// As in MuJoCo's simulate: drag turns, right drag shifts, the wheel zooms, a double click selects,
-// Ctrl and a drag pulls what is selected.
-void ScenePanel::Steer(PanelContext& context, size_t lane, const SceneRequest& request, ImVec2 low,
-                       ImVec2 size) {
+void ScenePanel::Grip(PanelContext& context, size_t lane, const SceneRequest& request, bool hand,
+                      ImVec2 size) {
   const ImGuiIO& io = ImGui::GetIO();
-  ViewState& state = context.state;
-  const bool hovered = ImGui::IsItemHovered();
-  if (hovered && io.MouseWheel != 0) state.free.Zoom(io.MouseWheel);
-  if (hovered && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left)) {
-    context.scenes.RequestPick(request, (io.MousePos.x - low.x) / size.x,
-                               1 - (io.MousePos.y - low.y) / size.y);
+  SceneOverlay& overlay = context.state.overlay;
+  if (!hand) {
+    if (hand_ == Hand::kPulling) {
+      overlay.pull_to.reset();
+      context.feed.Send(lane, {ViewerCommandKind::kRelease});
+    }
+    hand_ = Hand::kOff;
+    return;
   }
-  const bool active = ImGui::IsItemActive();
-  const bool pull = active && io.KeyCtrl && pick_.has_value() && pick_->movable &&
-                    context.feed.live() && !context.model().end().has_value();
-  SceneOverlay& overlay = state.overlay;
-  if (pull && (io.MouseDelta.x != 0 || io.MouseDelta.y != 0 || !overlay.pull_to.has_value())) {
-    std::array<double, 3> to = overlay.pull_to.value_or(pick_->world);
-    const std::array<double, 3> moved =
-        state.free.Drag(to, io.MouseDelta.x / size.y, io.MouseDelta.y / size.y);
+  if (hand_ == Hand::kOff) {  // the body may have moved since it was selected
+    hand_ = Hand::kReaching;
+    pick_for_ = PickFor::kGrip;
+    context.scenes.RequestWhereabouts(request, *pick_);
+  }
+  const double dx = io.MouseDelta.x / size.y, dy = io.MouseDelta.y / size.y;
+  if (hand_ == Hand::kReaching || (dx == 0 && dy == 0)) return;
+  hand_ = Hand::kPulling;
+  const auto body = static_cast<double>(pick_->body);
+  ViewerCommand command;
+  if (ImGui::IsMouseDown(ImGuiMouseButton_Left)) {
+    pick_->turn = context.state.free.Turn(pick_->turn, dx, dy);
+    command.kind = ViewerCommandKind::kTurn;
+    command.pull = {body, pick_->turn[0], pick_->turn[1], pick_->turn[2], pick_->turn[3]};
+  } else {
+    std::array<double, 3>& to = pick_->world;
+    const std::array<double, 3> moved = context.state.free.Drag(to, dx, dy, io.KeyShift);
     for (int i = 0; i < 3; ++i) to[i] += moved[i];
     overlay.pull_to = to;
     overlay.pull_at = pick_->local;
-    ViewerCommand command{ViewerCommandKind::kPull};
-    command.pull = {static_cast<double>(pick_->body),
-                    pick_->local[0],
-                    pick_->local[1],
-                    pick_->local[2],
-                    to[0],
-                    to[1],
-                    to[2]};
-    context.feed.Send(lane, command);
-    pulling_ = true;
+    command.kind = ViewerCommandKind::kPull;
+    command.pull = {body, pick_->local[0], pick_->local[1], pick_->local[2], to[0], to[1], to[2]};
   }
-  if (pulling_ && !active) {
-    pulling_ = false;
-    overlay.pull_to.reset();
-    context.feed.Send(lane, {ViewerCommandKind::kRelease});
+  context.feed.Send(lane, command);
+}
+
+void ScenePanel::TakePick(PanelContext& context) {
+  const std::optional<ScenePick> pick = context.scenes.TakePick();
+  if (!pick.has_value()) return;
+  SceneOverlay& overlay = context.state.overlay;
+  switch (pick_for_) {
+    case PickFor::kCamera:
+      if (pick->body >= 0) context.state.free.look_at = pick->world;
+      break;
+    case PickFor::kGrip:
+      if (hand_ != Hand::kReaching || !pick_.has_value()) break;
+      pick_ = pick;
+      hand_ = Hand::kHolding;
+      break;
+    case PickFor::kSelection:
+      pick_ = pick->body > 0 ? pick : std::nullopt;
+      overlay.selected = pick_.has_value() ? pick_->body : -1;
+      overlay.pull_at = pick_.has_value() ? pick_->local : std::array<double, 3>{};
+      break;
   }
-  if (!active || io.KeyCtrl || pulling_) return;
+}
+
+// As in MuJoCo's simulate: drag turns, right drag shifts (Shift: level), wheel or middle drag
+// zooms, a double click selects, a right one looks there; with Ctrl, right drag pulls what is
+// selected and left drag turns it.
+void ScenePanel::Steer(PanelContext& context, size_t lane, const SceneRequest& request, ImVec2 low,
+                       ImVec2 size) {
+  const ImGuiIO& io = ImGui::GetIO();
+  FreeCamera& camera = context.state.free;
+  const bool hovered = ImGui::IsItemHovered(), active = ImGui::IsItemActive();
+  if (hovered && io.MouseWheel != 0) camera.Zoom(io.MouseWheel);
+  const bool select = ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left);
+  if (hovered && !io.KeyCtrl && (select || ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Right))) {
+    pick_for_ = select ? PickFor::kSelection : PickFor::kCamera;
+    context.scenes.RequestPick(request, (io.MousePos.x - low.x) / size.x,
+                               1 - (io.MousePos.y - low.y) / size.y);
+  }
+  const bool hand = active && io.KeyCtrl && pick_.has_value() && pick_->movable &&
+                    context.feed.live() && !context.model().end().has_value();
+  if (active || lane == hand_lane_) {
+    if (hand) hand_lane_ = lane;
+    Grip(context, lane, request, hand, size);
+  }
+  if (!active || io.KeyCtrl || hand) return;
   const double dx = io.MouseDelta.x / size.y, dy = io.MouseDelta.y / size.y;
-  if (ImGui::IsMouseDragging(ImGuiMouseButton_Left)) state.free.Orbit(dx, dy);
-  if (ImGui::IsMouseDragging(ImGuiMouseButton_Right)) state.free.Pan(dx, dy);
+  if (ImGui::IsMouseDragging(ImGuiMouseButton_Left)) camera.Orbit(dx, dy);
+  if (ImGui::IsMouseDragging(ImGuiMouseButton_Right)) camera.Pan(dx, dy, io.KeyShift);
+  constexpr double kStepsPerHeight = 10;
+  if (ImGui::IsMouseDragging(ImGuiMouseButton_Middle)) camera.Zoom(-kStepsPerHeight * dy);
 }
 
 void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
@@ -81,7 +137,8 @@ void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
   const ImVec2 origin = ImGui::GetCursorScreenPos();
   const std::string id = fmt::format("scene {}", index);
   ImGui::InvisibleButton(id.c_str(), space,
-                         ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonRight);
+                         ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonRight |
+                             ImGuiButtonFlags_MouseButtonMiddle);
   context.Mark(index == 0 ? "scene" : id);
   ImDrawList* draw = ImGui::GetWindowDrawList();
   const StepPoint* step = model.StepAt(context.playhead_s());
@@ -91,17 +148,21 @@ void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
   const bool start = step == nullptr && lane.script != nullptr && lane.script->place;
   if (step != nullptr) request.state = step->state;
   if (!model.started() || (!start && request.state == nullptr)) {
-    const bool stored = !model.end().has_value() || context.feed.live();
-    Caption(draw, ImVec2(origin.x + 8, origin.y + 8),
-            stored ? "waiting for the first state of the episode"
-                   : "no states in this run: evaluate it with --set trace=full to see the scene",
-            IM_COL32_WHITE);
+    const bool coming = !model.end().has_value() || context.feed.live();
+    const std::string missing = context.feed.missing(index);
+    const std::string text =
+        coming ? "waiting for the first state of the episode"
+               : "No scene: " + (missing.empty() ? "the run holds no states" : missing);
+    ImGui::SetCursorScreenPos(ImVec2(origin.x + 8, origin.y + 8));
+    ImGui::PushTextWrapPos(ImGui::GetCursorPosX() + space.x - 16);
+    ImGui::TextUnformatted(text.c_str());
+    ImGui::PopTextWrapPos();
     return;
   }
   const ViewState& state = context.state;
   if (state.camera > 0) request.camera = context.hooks.cameras[state.camera - 1];
   request.free = state.free;
-  request.overlay = state.overlay;
+  request.overlay = OverlayOf(context, model);
   request.width = static_cast<int>(space.x);
   request.height = static_cast<int>(space.y);
   context.scenes.Request(kSceneSlot + static_cast<int>(index), request);
@@ -116,12 +177,13 @@ void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
     draw->AddImage(texture.ref(), low, ImVec2(low.x + size.x, low.y + size.y));
   }
   Caption(draw, ImVec2(origin.x + 8, origin.y + 6), Title(model), OutcomeColour(model));
-  const std::string hint = pick_.has_value() && pick_->body > 0
-                               ? fmt::format("selected: {}{}", pick_->name,
-                                             !pick_->movable       ? " (fixed)"
-                                             : context.feed.live() ? ", Ctrl+drag pulls it"
-                                                                   : "")
-                               : "drag: turn  right drag: shift  wheel: zoom  double click: select";
+  const std::string hint =
+      pick_.has_value() && pick_->body > 0
+          ? fmt::format("selected: {}{}", pick_->name,
+                        !pick_->movable       ? " (fixed)"
+                        : context.feed.live() ? ", Ctrl+right drag pulls, Ctrl+drag turns"
+                                              : "")
+          : "drag: turn  right drag: shift  wheel: zoom  double click: select";
   if (ImGui::IsWindowHovered() || pick_.has_value()) {
     Caption(draw, ImVec2(origin.x + 8, origin.y + space.y - ImGui::GetTextLineHeight() - 6), hint,
             IM_COL32_WHITE);
@@ -137,11 +199,7 @@ void ScenePanel::Draw(PanelContext& context) {
     ImGui::End();
     return;
   }
-  if (const auto pick = context.scenes.TakePick()) {
-    pick_ = pick->body > 0 ? pick : std::nullopt;
-    context.state.overlay.selected = pick_.has_value() ? pick_->body : -1;
-    context.state.overlay.pull_at = pick_.has_value() ? pick_->local : std::array<double, 3>{};
-  }
+  TakePick(context);
   if (context.state.overlay.selected < 0) pick_.reset();
   const auto count = static_cast<float>(context.lanes.size());
   while (textures_.size() < context.lanes.size()) textures_.emplace_back();
@@ -155,7 +213,7 @@ void ScenePanel::Draw(PanelContext& context) {
     ImGui::SetCursorScreenPos(
         ImVec2(ImGui::GetWindowPos().x + 8, ImGui::GetCursorScreenPos().y - 0.6f * space.y));
     ImGui::PushTextWrapPos(space.x - 8);
-    ImGui::TextColored(AsVec4(colour::kVermilion), "The scene cannot be drawn: %s", error.c_str());
+    ImGui::TextColored(AsText(colour::kVermilion), "The scene cannot be drawn: %s", error.c_str());
     ImGui::PopTextWrapPos();
   }
   ImGui::End();
