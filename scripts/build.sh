@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Sets up, configures and builds one preset (release unless another is named):
-#   scripts/build.sh [release|debug|asan|tsan|headless|cuda]
+# Sets up, configures and builds one preset (release unless another is named), or just some targets of it:
+#   scripts/build.sh [release|debug|asan|tsan|headless|cuda] [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset="${1:-release}"
+targets=()
+(($# > 1)) && targets=(--target "${@:2}")
 if [[ "$preset" == cuda ]]; then
   bash scripts/setup.sh --cuda
 else
@@ -15,4 +17,4 @@ by_memory="$(awk '/^MemAvailable/ { print int($2 / 2000000) }' /proc/meminfo)"
 jobs=$((by_memory < cores ? by_memory : cores))
 cmake --preset "$preset" >"/tmp/kvla_configure.$$" 2>&1 || { cat "/tmp/kvla_configure.$$"; exit 1; }
 rm -f "/tmp/kvla_configure.$$"
-cmake --build --preset "$preset" --parallel "$((jobs > 0 ? jobs : 1))"
+cmake --build --preset "$preset" --parallel "$((jobs > 0 ? jobs : 1))" "${targets[@]}"

@@ -3,5 +3,5 @@
 # Arguments are passed on:  scripts/eval.sh --workers 2 --set episodes=50
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash scripts/build.sh release
+bash scripts/build.sh release kvla  # the tests build the rest
 exec build/release/kvla eval configs/quickstart.yaml --out runs/quickstart "$@"

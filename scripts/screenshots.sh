@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 docs="${1:-docs}"
 kvla=build/release/kvla
-work="$(mktemp -d)"
+work=runs/screenshots
+rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 
 "$kvla" eval configs/quickstart.yaml --out "$work/quick" --workers 1 --set episodes=4

@@ -44,14 +44,14 @@ void DrawParts(const InferencePoint& point) {
 }
 
 // Dashed lines across a plot, with their names at the right.
-void Level(const char* name, double value, ImU32 colour) {
+void Level(const char* name, double value, ImU32 colour, bool named_left = false) {
   ImPlotSpec spec = LineSpec(colour, 1.5f);
   spec.Flags = ImPlotInfLinesFlags_Horizontal;
   ImPlot::PlotInfLines(name, &value, 1, spec);
   const ImVec2 corner = ImPlot::GetPlotPos();
   const ImVec2 text = ImGui::CalcTextSize(name);
-  ImPlot::GetPlotDrawList()->AddText(ImVec2(corner.x + ImPlot::GetPlotSize().x - text.x - 4,
-                                            ImPlot::PlotToPixels(0, value).y - text.y),
+  const float x = corner.x + (named_left ? 4 : ImPlot::GetPlotSize().x - text.x - 4);
+  ImPlot::GetPlotDrawList()->AddText(ImVec2(x, ImPlot::PlotToPixels(0, value).y - text.y),
                                      ImGui::GetColorU32(ImGuiCol_Text), name);
 }
 
@@ -162,7 +162,7 @@ void DrawLatency(PanelContext& context) {
       if (p95 - p50 > 0.08 * high) Level("p95", p95, text);
       if (p99 - p95 > 0.08 * high && p99 < high) Level("p99", p99, text);
     }
-    if (period_ms <= high) Level("control period", period_ms, colour::kOrange);
+    if (period_ms <= high) Level("control period", period_ms, colour::kOrange, /*named_left=*/true);
     PlayheadLine(context);
     SeekByClick(context);
     ImPlot::EndPlot();
