@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
@@ -167,6 +168,44 @@ TEST(Losses, PlacesThatAnEpisodeLacksDoNotCount) {
   EXPECT_EQ(before.places_valid.sum().item<double>(), 8 * 2);
 }
 
+TEST(Losses, BeingSureCostsWhereTheCueIsNotInTheHistoryAndThereAlone) {
+  torch::manual_seed(2);
+  VlaNet net(TinyConfig());
+  const torch::NoGradGuard no_grad;
+  const DemoEpisode episode = TinyEpisode(TinyConfig(), 8, 3, 1);
+  Rng rng(1);
+  SubHistory knows = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
+  SubHistory guesses = knows;
+  guesses.holds_cue = false;
+  const Batch batch = MakeBatch({&episode, &episode}, {knows, guesses}, TinyConfig(),
+                                torch::tensor({0, 2, 3, 4}, torch::kInt64));
+  HeadOutputs outputs = TrainingForward(net, batch, Told::kNothing);
+  outputs.target.zero_();
+  EXPECT_NEAR(ComputeLosses(outputs, batch).unsure.abs().max().item<double>(), 0.0, 1e-6);
+  outputs.target.select(-1, 1).add_(10.0);  // sure, and of the right class
+  const BlockLosses losses = ComputeLosses(outputs, batch);
+  EXPECT_EQ(losses.unsure_valid[0].sum().item<double>(), 0.0);
+  EXPECT_EQ(losses.unsure_valid[1].sum().item<double>(), 3.0);  // the blocks of the decision
+  EXPECT_EQ(losses.unsure[0].abs().sum().item<double>(), 0.0);
+  EXPECT_GT(losses.unsure[1].sum().item<double>(), 3.0);
+}
+
+TEST(Batch, BlocksEncodedBeforehandChangeNothing) {
+  torch::manual_seed(2);
+  VlaNet net(TinyConfig());
+  const torch::NoGradGuard no_grad;
+  const DemoEpisode episode = TinyEpisode(TinyConfig(), 12, 3, 1);
+  Rng rng(1);
+  const SubHistory history = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
+  Batch batch =
+      MakeBatch({&episode}, {history}, TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
+  const torch::Tensor expected = TrainingForward(net, batch, Told::kNothing).motion;
+  batch.encoded = EncodeEpisode(net, episode);
+  for (torch::Tensor& camera : batch.images) camera.zero_();  // not looked at
+  const torch::Tensor got = TrainingForward(net, batch, Told::kNothing).motion;
+  EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
+}
+
 TEST(Train, NoDemonstrationsIsBadInput) {
   TinySource none({}), validation = Source(1);
   EXPECT_EQ(Train(Config("none"), none, validation, {}).code(), StatusCode::kBadInput);
@@ -231,6 +270,17 @@ TEST(GateTraining, WritesAGateThatKeepsWhatHelps) {
   EXPECT_TRUE(LoadGate(config.out).ok());
   EXPECT_TRUE(fs::exists(config.out + ".csv"));
   EXPECT_TRUE(fs::exists(config.out + ".json"));
+  std::ifstream table(config.out + ".labels.csv");
+  std::string line;
+  ASSERT_TRUE(std::getline(table, line));
+  EXPECT_EQ(line, "episode,target,chunk,saw_cue,loss_drop,useful,logit");
+  int rows = 0, cues = 0;
+  for (; std::getline(table, line); ++rows) {
+    EXPECT_EQ(std::count(line.begin(), line.end(), ','), 6) << line;
+    cues += line.find(",1,1,") != std::string::npos ? 1 : 0;  // chunk 1 holds block 3, the cue
+  }
+  EXPECT_GT(rows, 10);
+  EXPECT_EQ(cues, 3);  // one an episode
 }
 
 }  // namespace
