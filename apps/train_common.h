@@ -55,8 +55,7 @@ struct Trainer {
 
 // Checks everything before anything is written, then trains. Returns the exit status.
 template <class Config>
-int RunTrainer(const AppContext& context, const TrainFlags& flags,
-               const Trainer<Config>& trainer) {
+int RunTrainer(const AppContext& context, const TrainFlags& flags, const Trainer<Config>& trainer) {
   Config config;
   if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
     return ReportStatus(s);

@@ -106,8 +106,8 @@ Result<DoJob> PrepareEvalWorker(const Message& setup) {
     const EpisodeRecord record = recorder.Take();
     Message answer = EvalAnswer(record, runner->gl_renderer());
     const RunConfig& config = runner->plan().config;
-    if (job.max_inferences == 0 && WantsVideo(config.videos, config.videos_n,
-                                              job.seed - config.first_episode, record.end)) {
+    if (job.max_inferences == 0 &&
+        WantsVideo(config.videos, config.videos_n, job.seed - config.first_episode, record.end)) {
       Result<std::string> video = filmer->Film(record);
       if (!video.ok()) return video.status();
       answer["video"] = Message::binary({video->begin(), video->end()});

@@ -39,9 +39,10 @@ class Observer {
         task_.MakeExpert(*scenario, /*blind=*/false, Rng(key, "probe/expert"));
     Observed observed;
     observed.cued = scenario->target;
-    const double cue_s = scenario->cues.empty() ? -1.0
-                                                : 0.5 * (scenario->cues.front().begin_s +
-                                                         scenario->cues.front().end_s);
+    const double cue_s =
+        scenario->cues.empty()
+            ? -1.0
+            : 0.5 * (scenario->cues.front().begin_s + scenario->cues.front().end_s);
     for (int step = 0; step < scenario->horizon_steps; ++step) {
       const Action action = expert->Act(world_);
       const ExpertLabel label = expert->Label();
@@ -106,7 +107,7 @@ void Label(std::vector<Observed>* episodes) {
 }
 
 std::vector<ProbeSample> Samples(const std::vector<Observed>& episodes, size_t begin, size_t end,
-                                 std::optional<ProbeSample> Observed::* which) {
+                                 std::optional<ProbeSample> Observed::*which) {
   std::vector<ProbeSample> samples;
   for (size_t i = begin; i < end; ++i) {
     if (episodes[i].*which) samples.push_back(*(episodes[i].*which));
@@ -164,7 +165,8 @@ Result<ProbeResult> RunProbe(const Task& task, const std::string& delay,
     ++labelled;
   }
   if (counts.size() < 2) {
-    return BadInput(fmt::format("task '{}': no decision between classes to probe", task.info().name));
+    return BadInput(
+        fmt::format("task '{}': no decision between classes to probe", task.info().name));
   }
   result.classes = static_cast<int>(counts.size());
   for (const auto& [label, count] : counts) {

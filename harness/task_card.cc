@@ -144,13 +144,13 @@ Result<std::string> DelayTable(const Task& task) {
       cue.Add(s->cues.front().begin_s);
       if (s->decision_s >= 0) wait.Add(s->decision_s - LastCueEnd(s->cues, s->decision_s));
     }
-    text += fmt::format(
-        "| {} | {} | {} | {} | {} |\n", delay.empty() ? "-" : delay,
-        steps.low == steps.high ? fmt::format("{:.0f}", steps.low)
-                                : fmt::format("{:.0f} to {:.0f}", steps.low, steps.high),
-        Seconds(steps.low / kControlRateHz, steps.high / kControlRateHz),
-        cue.empty() ? "-" : Seconds(cue.low, cue.high),
-        wait.empty() ? "-" : Seconds(wait.low, wait.high));
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", delay.empty() ? "-" : delay,
+                        steps.low == steps.high
+                            ? fmt::format("{:.0f}", steps.low)
+                            : fmt::format("{:.0f} to {:.0f}", steps.low, steps.high),
+                        Seconds(steps.low / kControlRateHz, steps.high / kControlRateHz),
+                        cue.empty() ? "-" : Seconds(cue.low, cue.high),
+                        wait.empty() ? "-" : Seconds(wait.low, wait.high));
   }
   return text;
 }
@@ -166,8 +166,9 @@ std::string RateText(const json& row, const char* key) {
 
 Result<std::string> CertificateTable(const std::string& name, const std::string& certificates) {
   if (certificates.empty()) {
-    return std::string("Not certified here: `kvla certify --probe --json` makes the certificate, "
-                       "`--certify FILE` puts it on this card.\n");
+    return std::string(
+        "Not certified here: `kvla certify --probe --json` makes the certificate, "
+        "`--certify FILE` puts it on this card.\n");
   }
   const json all = json::parse(certificates, nullptr, /*allow_exceptions=*/false);
   if (!all.is_object() || !all.contains("tasks") || !all["tasks"].is_array()) {
@@ -183,8 +184,9 @@ Result<std::string> CertificateTable(const std::string& name, const std::string&
                         RateText(row, "expert"), RateText(row, "blind"), row.value("chance", 0.0),
                         RateText(row, "probe"), row.value("passed", false) ? "passed" : "FAILED");
   }
-  return text + "\nRates with 95% Wilson intervals. Probe: a classifier on what is seen when the "
-                "decision opens.\n";
+  return text +
+         "\nRates with 95% Wilson intervals. Probe: a classifier on what is seen when the "
+         "decision opens.\n";
 }
 
 }  // namespace

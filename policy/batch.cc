@@ -79,7 +79,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   const int64_t samples = batch.samples, blocks = batch.blocks, rows = samples * blocks;
   const int64_t side = config.image_size, steps = config.replan_steps;
   batch.instruction = instruction;
-  for (size_t c = 0; c < config.cameras.size(); ++c) {
+  for (size_t c = 0; c < episodes.front()->images.size(); ++c) {
     batch.images.push_back(torch::zeros({rows, side, side, 3}, torch::kUInt8));
   }
   batch.proprio = torch::zeros({rows, kProprioDim});
@@ -104,6 +104,20 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   }
   batch.histories = std::move(histories);
   return batch;
+}
+
+torch::Tensor GatherEncoded(const Batch& batch, const std::vector<torch::Tensor>& episodes) {
+  torch::Tensor out = torch::zeros(
+      {batch.samples, batch.blocks, episodes.front().size(1), episodes.front().size(2)});
+  for (int64_t s = 0; s < batch.samples; ++s) {
+    const std::vector<int>& blocks = batch.histories[s].blocks;
+    const auto count = static_cast<int64_t>(blocks.size());
+    out[s]
+        .narrow(0, 0, count)
+        .copy_(episodes[s].index_select(
+            0, torch::tensor(std::vector<int64_t>(blocks.begin(), blocks.end()))));
+  }
+  return out.flatten(0, 1);
 }
 
 }  // namespace kvla

@@ -15,7 +15,8 @@ namespace kvla {
 struct Batch {
   int samples = 0, blocks = 0;
   torch::Tensor instruction;          // as read: one for all samples, or [samples, 384]
-  std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8
+  std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8; none
+                                      // where the episodes have none left
   torch::Tensor proprio;              // [samples * blocks, 7]
   torch::Tensor encoded;       // [samples * blocks, tokens, hidden], of EncodeBlocks(), where known
   torch::Tensor motion;        // [samples, blocks, replan_steps, 6], head units
@@ -37,6 +38,10 @@ struct Batch {
 // REQUIRES: episodes and histories of equal length, none empty.
 Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<SubHistory> histories,
                 const PolicyConfig& config, const torch::Tensor& instruction);
+
+// `episodes`: per sample, the blocks of its whole episode, [blocks, tokens, hidden].
+// -> Batch::encoded, float32; zeros in the padding.
+torch::Tensor GatherEncoded(const Batch& batch, const std::vector<torch::Tensor>& episodes);
 
 }  // namespace kvla
 

@@ -24,6 +24,11 @@ bool IsHead(const std::string& parameter) {
   return parameter.substr(0, parameter.find('.')).ends_with("_head");
 }
 
+bool IsEncoder(const std::string& parameter) {
+  const std::string module = parameter.substr(0, parameter.find('.'));
+  return module == "image_encoders" || module == "state_encoder" || module == "slot_embedding";
+}
+
 Status CheckPolicyConfig(const PolicyConfig& c) {
   if (c.cameras.empty() || c.cameras.size() != c.camera_tokens.size()) {
     return BadInput(fmt::format("cameras lists {} names and camera_tokens {} numbers: one a camera",

@@ -32,6 +32,8 @@ Status SaveCheckpoint(const std::filesystem::path& folder, VlaNet& net,
 
 // Whether a parameter of VlaNet belongs to a head: those may be trained anew on a given trunk.
 bool IsHead(const std::string& parameter);
+// Whether it is one that VlaNet::EncodeBlocks() reads.
+bool IsEncoder(const std::string& parameter);
 
 // BadInput when sizes contradict each other.
 Status CheckPolicyConfig(const PolicyConfig& config);

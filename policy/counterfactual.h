@@ -31,9 +31,6 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instru
                                         const torch::Tensor& encoded, const DemoEpisode& episode,
                                         const GateTrainConfig& config);
 
-// The frame blocks of an episode, [blocks, tokens_per_block, hidden].
-torch::Tensor EncodeEpisode(VlaNet& net, const DemoEpisode& episode);
-
 // Runs the policy over the episode through the cache, keeping just the useful chunks, and records
 // what a gate would read at each leaving chunk.
 Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction,

@@ -6,12 +6,14 @@
 
 namespace kvla {
 
-Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const std::atomic<bool>* stop) {
+Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const std::atomic<bool>* stop,
+                                    const OnRead& on_read) {
   DemoCorpus corpus;
   for (int i = 0; i < source.size(); ++i) {
     if (stop != nullptr && *stop) return Status(StatusCode::kCancelled, "stopped while reading");
     Result<DemoEpisode> episode = source.Read(i);
     if (!episode.ok()) return episode.status();
+    if (on_read) on_read(*episode);
     corpus.episodes_.push_back(std::move(*episode));
   }
   if (corpus.episodes_.empty()) return BadInput("there are no demonstrations to train on");

@@ -3,6 +3,7 @@
 #define KVLA_POLICY_DEMO_CORPUS_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,8 +20,12 @@ class DemoCorpus {
   // the tasks.
   enum class Mix { kOneInstruction, kTasks };
 
+  // May change an episode before it is kept.
+  using OnRead = std::function<void(DemoEpisode&)>;
+
   // BadInput when there are none; kCancelled once `stop` is set.
-  static Result<DemoCorpus> Read(DemoSource& source, const std::atomic<bool>* stop);
+  static Result<DemoCorpus> Read(DemoSource& source, const std::atomic<bool>* stop,
+                                 const OnRead& on_read = {});
 
   // To be called before drawing.
   void GroupBy(Mix mix);

@@ -18,6 +18,7 @@
 #include "policy/batch.h"
 #include "policy/checkpoint.h"
 #include "policy/demo_corpus.h"
+#include "policy/encode_episode.h"
 #include "policy/instruction_reader.h"
 #include "policy/losses.h"
 #include "policy/tokenizer.h"
@@ -47,11 +48,20 @@ class Trainer {
   Status Run(DemoSource& demos, DemoSource& validation);
 
  private:
+  // Demonstrations, and their frame blocks where the encoders are frozen.
+  struct Demos {
+    DemoCorpus corpus;
+    std::vector<torch::Tensor> encoded;  // per episode, of EncodeEpisode(), float16; or empty
+  };
+
+  Status Start();
+  Result<Demos> ReadDemos(DemoSource& source);
   Status ReadInstructions();
   Status CheckTargets() const;
   Status Prepare();
   Status Loop();
-  Batch DrawBatch(const DemoCorpus& corpus, int samples, bool full, bool compress, Rng& rng) const;
+  bool Learns(const std::string& parameter) const;
+  Batch DrawBatch(const Demos& demos, int samples, bool full, bool compress, Rng& rng) const;
   torch::Tensor Loss(const HeadOutputs& outputs, const Batch& batch) const;
   double Step(int step);
   std::string Validate();
@@ -60,7 +70,7 @@ class Trainer {
 
   TrainConfig config_;
   TrainHooks hooks_;
-  DemoCorpus train_, validation_;
+  Demos train_, validation_;
   std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
   bool bf16_ = false;
   std::vector<std::string> fresh_;  // tensors of heads that init_from did not have
@@ -72,8 +82,8 @@ class Trainer {
 Status Trainer::ReadInstructions() {
   Result<InstructionReader> reader = InstructionReader::Create(config_.policy, hooks_.text_encoder);
   if (!reader.ok()) return reader.status();
-  for (const DemoCorpus* corpus : {&train_, &validation_}) {
-    for (const DemoEpisode& episode : corpus->episodes()) {
+  for (const Demos* demos : {&train_, &validation_}) {
+    for (const DemoEpisode& episode : demos->corpus.episodes()) {
       if (instructions_.contains(episode.instruction)) continue;
       Result<torch::Tensor> read = reader->Read(episode.instruction);
       if (!read.ok()) return read.status();
@@ -85,8 +95,8 @@ Status Trainer::ReadInstructions() {
 
 // Every class that a demonstration names must have its logit.
 Status Trainer::CheckTargets() const {
-  for (const DemoCorpus* corpus : {&train_, &validation_}) {
-    for (const DemoEpisode& episode : corpus->episodes()) {
+  for (const Demos* demos : {&train_, &validation_}) {
+    for (const DemoEpisode& episode : demos->corpus.episodes()) {
       const int last = std::max<int>(
           static_cast<int>(episode.target_places.size()) - 1,
           episode.target_class.empty() ? -1 : *std::ranges::max_element(episode.target_class));
@@ -98,19 +108,54 @@ Status Trainer::CheckTargets() const {
   return {};
 }
 
-Status Trainer::Prepare() {
+// What there is before the first demonstration is read.
+Status Trainer::Start() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   bf16_ = config_.bf16 == "on" || (config_.bf16 == "auto" && HasBf16Instructions());
-  if (!config_.init_from.empty()) {
-    Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
-    if (!start.ok()) return start.status();
-    config_.policy = start->config;
-    net_ = start->net;
-  } else {
+  if (config_.init_from.empty()) {
+    if (config_.learns == "everything") return {};
+    return BadInput(fmt::format(
+        "learns: {}: what stays as it is comes from init_from, which is empty", config_.learns));
+  }
+  Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
+  if (!start.ok()) return start.status();
+  config_.policy = start->config;
+  net_ = start->net;
+  return {};
+}
+
+Result<Trainer::Demos> Trainer::ReadDemos(DemoSource& source) {
+  Demos demos;
+  DemoCorpus::OnRead encode;
+  if (config_.learns != "everything") {
+    // Frozen encoders see each image once; the images need not stay in memory.
+    encode = [&](DemoEpisode& episode) {
+      demos.encoded.push_back(EncodeEpisode(net_, episode).to(torch::kFloat16));
+      episode.images.clear();
+      episode.images.shrink_to_fit();
+      if (hooks_.on_progress) {
+        const int done = static_cast<int>(demos.encoded.size());
+        hooks_.on_progress({"encode demonstrations", done, source.size(), 0, 0, ""});
+      }
+    };
+  }
+  Result<DemoCorpus> corpus = DemoCorpus::Read(source, hooks_.stop, encode);
+  if (!corpus.ok()) return corpus.status();
+  demos.corpus = *std::move(corpus);
+  return demos;
+}
+
+bool Trainer::Learns(const std::string& parameter) const {
+  if (config_.learns == "heads") return IsHead(parameter);
+  return config_.learns == "everything" || !IsEncoder(parameter);
+}
+
+Status Trainer::Prepare() {
+  if (config_.init_from.empty()) {
     if (config_.policy.vocabulary.empty() && !config_.policy.reads_sentences()) {
       std::set<std::string> words;
-      for (const DemoEpisode& episode : train_.episodes()) {
+      for (const DemoEpisode& episode : train_.corpus.episodes()) {
         for (const std::string& word : Tokenizer::Words(episode.instruction)) words.insert(word);
       }
       config_.policy.vocabulary.assign(words.begin(), words.end());
@@ -123,12 +168,12 @@ Status Trainer::Prepare() {
   // Only embeddings of one length can stand side by side in a step.
   const auto mix =
       config_.policy.reads_sentences() ? DemoCorpus::Mix::kTasks : DemoCorpus::Mix::kOneInstruction;
-  train_.GroupBy(mix);
-  validation_.GroupBy(mix);
+  train_.corpus.GroupBy(mix);
+  validation_.corpus.GroupBy(mix);
   std::vector<torch::Tensor> matrices, vectors;
   for (const auto& item : net_->named_parameters()) {
     torch::Tensor p = item.value();
-    p.set_requires_grad(!config_.heads_only || IsHead(item.key()));
+    p.set_requires_grad(Learns(item.key()));
     if (p.requires_grad()) (p.dim() > 1 ? matrices : vectors).push_back(p);
   }
   const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
@@ -143,7 +188,7 @@ Status Trainer::Prepare() {
   return {};
 }
 
-Batch Trainer::DrawBatch(const DemoCorpus& corpus, int samples, bool full, bool compress,
+Batch Trainer::DrawBatch(const Demos& demos, int samples, bool full, bool compress,
                          Rng& rng) const {
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
@@ -153,14 +198,21 @@ Batch Trainer::DrawBatch(const DemoCorpus& corpus, int samples, bool full, bool 
   std::vector<const DemoEpisode*> episodes;
   std::vector<SubHistory> histories;
   std::vector<torch::Tensor> instructions;
-  for (const std::string& group : corpus.DrawGroups(samples, rng)) {
-    episodes.push_back(&corpus.DrawEpisode(group, rng));
+  for (const std::string& group : demos.corpus.DrawGroups(samples, rng)) {
+    episodes.push_back(&demos.corpus.DrawEpisode(group, rng));
     histories.push_back(DrawSubHistory(*episodes.back(), options, rng));
     instructions.push_back(instructions_.at(episodes.back()->instruction));
   }
-  return MakeBatch(
+  Batch batch = MakeBatch(
       episodes, std::move(histories), config_.policy,
       config_.policy.reads_sentences() ? torch::stack(instructions) : instructions.front());
+  if (demos.encoded.empty()) return batch;
+  std::vector<torch::Tensor> samples_encoded;
+  for (const DemoEpisode* episode : episodes) {
+    samples_encoded.push_back(demos.encoded[episode - demos.corpus.episodes().data()]);
+  }
+  batch.encoded = GatherEncoded(batch, samples_encoded);
+  return batch;
 }
 
 torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
@@ -236,7 +288,8 @@ Status Trainer::CheckEncoder() {
   const torch::NoGradGuard no_grad;
   Rng rng(StableHash("encoder"));
   const Batch batch = DrawBatch(train_, 2, false, false, rng);
-  const torch::Tensor tokens = net_->EncodeBlocks(batch.images, batch.proprio);
+  const torch::Tensor tokens =
+      batch.encoded.defined() ? batch.encoded : net_->EncodeBlocks(batch.images, batch.proprio);
   const torch::Tensor spread = tokens.std(0).mean(-1);  // [tokens_per_block]
   const double least = spread.min().item<double>();
   if (least > kLeastTokenSpread) return {};
@@ -287,12 +340,13 @@ Status Trainer::Loop() {
 }
 
 Status Trainer::Run(DemoSource& demos, DemoSource& validation) {
-  Result<DemoCorpus> train = DemoCorpus::Read(demos, hooks_.stop);
+  if (Status status = Start(); !status.ok()) return status;
+  Result<Demos> train = ReadDemos(demos);
   if (!train.ok()) return train.status();
-  Result<DemoCorpus> held_out = DemoCorpus::Read(validation, hooks_.stop);
+  Result<Demos> held_out = ReadDemos(validation);
   if (!held_out.ok()) return held_out.status();
-  train_ = std::move(*train);
-  validation_ = std::move(*held_out);
+  train_ = *std::move(train);
+  validation_ = *std::move(held_out);
   std::error_code error;
   fs::create_directories(config_.out, error);
   if (error) return IoError(fmt::format("{}: {}", config_.out, error.message()));

@@ -37,7 +37,7 @@ struct TrainConfig {
   double places_weight = 1.0;
   double decision_weight = 1.0;
   double end_share = 0.5;
-  bool heads_only = false;
+  std::string learns = "everything";
   std::string bf16 = "auto";
   bool half_file = true;
   int threads = 2;
@@ -74,7 +74,10 @@ struct TrainConfig {
       "weight of blocks with an open decision in the action and waypoint losses");
     v("end_share", end_share, Range{0.0, 1.0},
       "share of sub-histories that end where the episode ends");
-    v("heads_only", heads_only, "train the heads on the frozen trunk of init_from");
+    v("learns", learns, OneOf{"everything", "decoder", "heads"},
+      "what is trained; decoder: heads and decoder behind the encoders of init_from, which see "
+      "each "
+      "demonstration once, beforehand; heads: on the rest of init_from");
     v("bf16", bf16, OneOf{"auto", "on", "off"},
       "bfloat16 autocast; auto: where the CPU has instructions for it (emulated it is slower)");
     v("half_file", half_file, "write model.safetensors in float16");

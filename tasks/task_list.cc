@@ -31,16 +31,11 @@ struct Entry {
 
 // Tasks that need their history, then the controls.
 constexpr Entry kTasks[] = {
-    {"shell_game", Make<ShellGame>},
-    {"put_back", Make<PutBack>},
-    {"recall_color", Make<RecallColor>},
-    {"match_sample", Make<MatchSample>},
-    {"repeat_sequence", Make<RepeatSequence>},
-    {"count_presses", Make<CountPresses>},
-    {"sort_by_cue", Make<SortByCue>},
-    {"search_drawers", Make<SearchDrawers>},
-    {"pick_place", Make<PickPlace>},
-    {"press_named", Make<PressNamed>},
+    {"shell_game", Make<ShellGame>},           {"put_back", Make<PutBack>},
+    {"recall_color", Make<RecallColor>},       {"match_sample", Make<MatchSample>},
+    {"repeat_sequence", Make<RepeatSequence>}, {"count_presses", Make<CountPresses>},
+    {"sort_by_cue", Make<SortByCue>},          {"search_drawers", Make<SearchDrawers>},
+    {"pick_place", Make<PickPlace>},           {"press_named", Make<PressNamed>},
 };
 
 }  // namespace

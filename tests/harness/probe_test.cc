@@ -49,8 +49,7 @@ TEST(Probe, ATaskWithoutADecisionIsBadInput) {
   ASSERT_TRUE(task.ok());
   ProbeOptions options = Few();
   options.train_episodes = options.held_out_episodes = 1;
-  const Result<ProbeResult> result =
-      RunProbe(**task, (*task)->info().delays.front(), options);
+  const Result<ProbeResult> result = RunProbe(**task, (*task)->info().delays.front(), options);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().code(), StatusCode::kBadInput);
 }

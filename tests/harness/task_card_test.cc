@@ -48,10 +48,10 @@ TEST(TaskCard, SaysWhatTheTaskIs) {
   std::ifstream file(scratch / "recall_color.md");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const TaskInfo& info = task->info();
-  for (const std::string& part : {info.instruction, info.held_out_instructions.back(), info.success_rule, info.family,
-                                  info.stages.back().name, info.delays.back(),
-                                  std::string("0.99 (0.95 to 1.00)"),
-                                  std::string("0.24 (0.17 to 0.33)"), std::string("passed")}) {
+  for (const std::string& part :
+       {info.instruction, info.held_out_instructions.back(), info.success_rule, info.family,
+        info.stages.back().name, info.delays.back(), std::string("0.99 (0.95 to 1.00)"),
+        std::string("0.24 (0.17 to 0.33)"), std::string("passed")}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
   }
   EXPECT_EQ(text.find("nowhere"), std::string::npos);
@@ -60,7 +60,8 @@ TEST(TaskCard, SaysWhatTheTaskIs) {
 
 TEST(TaskCard, AnotherFileThanACertificateIsBadInput) {
   const std::unique_ptr<Task> task = Make("pick_place");
-  for (const char* text : {"nonsense", "{}", "[1]", R"({"tasks": [1]})", R"({"tasks": [{"task": 1}]})"}) {
+  for (const char* text :
+       {"nonsense", "{}", "[1]", R"({"tasks": [1]})", R"({"tasks": [{"task": 1}]})"}) {
     EXPECT_EQ(CardText(*task, {}, text).status().code(), StatusCode::kBadInput) << text;
   }
 }

@@ -20,9 +20,9 @@ DemoEpisode Episode(const std::string& task, const std::string& instruction, int
 
 // Task "a": 3 episodes of 100 blocks in one phrasing, 1 in another; "b": 1 of 100; "c": 1 of 16.
 DemoCorpus Corpus(DemoCorpus::Mix mix) {
-  TinySource source({Episode("a", "do a", 100), Episode("b", "do b", 100), Episode("a", "do a", 100),
-                     Episode("a", "a, please", 100), Episode("a", "do a", 100),
-                     Episode("c", "do c", 16)});
+  TinySource source({Episode("a", "do a", 100), Episode("b", "do b", 100),
+                     Episode("a", "do a", 100), Episode("a", "a, please", 100),
+                     Episode("a", "do a", 100), Episode("c", "do c", 16)});
   Result<DemoCorpus> corpus = DemoCorpus::Read(source, nullptr);
   EXPECT_TRUE(corpus.ok()) << corpus.status().message();
   corpus->GroupBy(mix);

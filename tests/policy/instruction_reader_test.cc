@@ -51,8 +51,7 @@ TEST(SentenceNet, MapsEachEmbeddingToItsOwnTokens) {
   const PolicyConfig& config = net->config();
   const torch::Tensor both = torch::randn({2, kTextEmbeddingSize});
   const torch::Tensor tokens = net->EmbedInstruction(both);
-  EXPECT_EQ(tokens.sizes(),
-            at::IntArrayRef({2, config.instruction_tokens, config.hidden_size}));
+  EXPECT_EQ(tokens.sizes(), at::IntArrayRef({2, config.instruction_tokens, config.hidden_size}));
   EXPECT_LT((tokens[1] - net->EmbedInstruction(both[1])).abs().max().item<double>(), 1e-5);
   EXPECT_GT((tokens[1] - tokens[0]).abs().mean().item<double>(), 0.1);
   EXPECT_EQ(net->InstructionTokens(both), config.instruction_tokens);

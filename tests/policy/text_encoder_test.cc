@@ -47,7 +47,9 @@ TEST(WordPiece, BasicTokensSplitAndFold) {
 }
 
 TEST(WordPiece, BytesThatAreNoTextAreLeftOut) {
-  EXPECT_EQ(WordPiece::BasicTokens("re\xff\xfe" "d \xc3"), (std::vector<std::string>{"red"}));
+  EXPECT_EQ(WordPiece::BasicTokens("re\xff\xfe"
+                                   "d \xc3"),
+            (std::vector<std::string>{"red"}));
 }
 
 TEST(WordPiece, AnotherVocabularyIsBadInput) {

@@ -11,7 +11,7 @@
 #include "kv_efficient/torch.h"
 #include "policy/batch.h"
 #include "policy/checkpoint.h"
-#include "policy/counterfactual.h"
+#include "policy/encode_episode.h"
 #include "policy/gate_training.h"
 #include "policy/losses.h"
 #include "policy/text_encoder_files.h"
@@ -204,6 +204,26 @@ TEST(Batch, BlocksEncodedBeforehandChangeNothing) {
   for (torch::Tensor& camera : batch.images) camera.zero_();  // not looked at
   const torch::Tensor got = TrainingForward(net, batch, Told::kNothing).motion;
   EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Train, WhatIsNotLearntStaysAsItWas) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig first = Config("learns_everything");
+  ASSERT_TRUE(Train(first, demos, validation, {}).ok());
+  const auto before = Weights(first.out);
+  for (const std::string learns : {"decoder", "heads"}) {
+    TrainConfig config = Config("learns_" + learns);
+    config.learns = learns;
+    ASSERT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);
+    config.init_from = first.out;
+    const Status status = Train(config, demos, validation, {});
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (const auto& [name, tensor] : Weights(config.out)) {
+      const bool learnt = IsHead(name) || (learns == "decoder" && !IsEncoder(name));
+      // The embedding of unknown words has no gradient, and decays.
+      EXPECT_EQ(!torch::equal(tensor, before.at(name)), learnt) << learns << ": " << name;
+    }
+  }
 }
 
 TEST(Train, NoDemonstrationsIsBadInput) {
