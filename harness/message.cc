@@ -9,12 +9,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "results/cbor.h"
+
 namespace kvla {
 namespace {
 
 Result<Message> Decode(const uint8_t* bytes, size_t size) {
-  Message message = Message::from_cbor(bytes, bytes + size, /*strict=*/true,
-                                       /*allow_exceptions=*/false);
+  Message message = ParseCbor({bytes, size});
   if (message.is_discarded()) return InternalError("a message between processes is not CBOR");
   return message;
 }

@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "results/cbor.h"
 #include "results/packing.h"
 
 namespace kvla {
@@ -355,7 +356,8 @@ std::vector<uint8_t> RecordToCbor(const EpisodeRecord& record) {
 
 Result<EpisodeRecord> RecordFromCbor(std::span<const uint8_t> bytes) {
   return Guard<EpisodeRecord>("an episode", [&]() -> Result<EpisodeRecord> {
-    const json j = json::from_cbor(bytes.begin(), bytes.end());
+    const json j = ParseCbor(bytes);
+    if (j.is_discarded()) return Malformed("an episode");
     Result<EpisodeBegin> begin = BeginFromJson(j.at("begin"));
     if (!begin.ok()) return begin.status();
     Result<EpisodeEnd> end = EndFromJson(j.at("end"));

@@ -172,5 +172,13 @@ TEST(RecordCodec, DamageIsAnError) {
   EXPECT_FALSE(EndFromJson(nlohmann::json::object()).ok());
 }
 
+TEST(RecordCodec, DeeplyNestedBytesAreRefusedBeforeTheStackRunsOut) {
+  const std::vector<uint8_t> arrays(200000, 0x81);  // an array of one element, each
+  const std::vector<uint8_t> objects(200000, 0xbf);
+  for (const std::vector<uint8_t>& bytes : {arrays, objects}) {
+    EXPECT_EQ(RecordFromCbor(bytes).status().code(), StatusCode::kBadInput);
+  }
+}
+
 }  // namespace
 }  // namespace kvla
