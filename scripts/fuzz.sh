@@ -20,6 +20,8 @@ export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 failed=0
 for name in "${names[@]}"; do
   mkdir -p "build/fuzz/corpus/$name" "build/fuzz/findings/$name"
+  # What earlier runs found, minimised (the target itself with -merge=1).
+  [[ -n "$(ls -A "build/fuzz/corpus/$name")" ]] || tar -C build/fuzz/corpus -xJf "tests/fuzz/corpus/$name.tar.xz"
   log="build/fuzz/$name.log"
   "build/fuzz/tests/fuzz/kvla_${name}_fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4000 \
     -max_len=65536 -artifact_prefix="build/fuzz/findings/$name/" -print_final_stats=1 \

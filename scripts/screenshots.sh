@@ -20,7 +20,7 @@ shoot() {
 # Why did it fail? A run opens at the first episode that forgot.
 shoot viewer "$work/quick"
 # Two settings on one playhead.
-shoot viewer_two_arms "$work/quick" --task recall_color --arms window,gated
+shoot viewer_two_arms "$work/quick" --task recall_color --episode 1 --arms window,gated
 # Scores and attention by layer, while an episode runs.
 shoot viewer_layers configs/quickstart.yaml --task recall_color --arm gated --after 15 --front Layers
 shoot viewer_light "$work/quick" --task recall_color --arm gated --episode 0 --after 14 --light
