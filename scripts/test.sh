@@ -15,6 +15,7 @@ if ! bash scripts/build.sh "$preset"; then
   exit 1
 fi
 
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 passed=0
 failed=0
 log="$(mktemp)"
