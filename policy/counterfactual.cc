@@ -94,17 +94,13 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instru
   for (size_t first = 0; first < cases.size(); first += kCounterfactualsAtOnce) {
     const size_t count = std::min<size_t>(kCounterfactualsAtOnce, cases.size() - first);
     std::vector<SubHistory> histories;
-    std::vector<torch::Tensor> tokens;
     for (size_t i = first; i < first + count; ++i) {
       histories.push_back(
           WithOneChunk(cases[i].first, cases[i].second, sizes.chunk_blocks, tail_begin, end));
-      const std::vector<int>& blocks = histories.back().blocks;
-      tokens.push_back(encoded.index_select(
-          0, torch::tensor(std::vector<int64_t>(blocks.begin(), blocks.end()))));
     }
     Batch batch = MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories),
                             sizes, instruction);
-    batch.encoded = torch::cat(tokens);
+    batch.encoded = GatherEncoded(batch, std::vector<torch::Tensor>(count, encoded));
     const torch::Tensor loss =
         DecisionLoss(net, batch, config.decision_blocks).to(torch::kFloat64).contiguous();
     losses.insert(losses.end(), loss.data_ptr<double>(), loss.data_ptr<double>() + count);

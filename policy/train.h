@@ -75,9 +75,8 @@ struct TrainConfig {
     v("end_share", end_share, Range{0.0, 1.0},
       "share of sub-histories that end where the episode ends");
     v("learns", learns, OneOf{"everything", "decoder", "heads"},
-      "what is trained; decoder: heads and decoder behind the encoders of init_from, which see "
-      "each "
-      "demonstration once, beforehand; heads: on the rest of init_from");
+      "what is trained; decoder: decoder and heads behind the encoders of init_from, which see "
+      "each demonstration once, beforehand; heads: on the rest of init_from");
     v("bf16", bf16, OneOf{"auto", "on", "off"},
       "bfloat16 autocast; auto: where the CPU has instructions for it (emulated it is slower)");
     v("half_file", half_file, "write model.safetensors in float16");
