@@ -10,6 +10,15 @@ namespace {
 
 constexpr int kMotionDim = kTargetDim - 1;
 
+// Which of the episode's cues an inference saw; -1 none.
+int CueOrder(const DemoEpisode& episode, int block) {
+  for (size_t i = 0; i < episode.cue_blocks.size(); ++i) {
+    const auto& [begin, end] = episode.cue_blocks[i];
+    if (block >= begin && block < end) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 // Writes one frame block's row of every tensor.
 class BlockWriter {
  public:
@@ -58,6 +67,7 @@ class BlockWriter {
     batch_.target_class.data_ptr<int64_t>()[row] = target;
     // Without the cue in sight the class is a guess: nothing to learn.
     batch_.target_known.data_ptr<float>()[row] = know_target && target >= 0 ? 1.0F : 0.0F;
+    batch_.cue_order.data_ptr<int64_t>()[row] = know_target ? CueOrder(episode, block) : -1;
     batch_.decision.data_ptr<float>()[row] = episode.decision[step] != 0 ? 1.0F : 0.0F;
     batch_.valid.data_ptr<float>()[row] = 1.0F;
   }
@@ -79,6 +89,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   const int64_t samples = batch.samples, blocks = batch.blocks, rows = samples * blocks;
   const int64_t side = config.image_size, steps = config.replan_steps;
   batch.instruction = instruction;
+  for (const DemoEpisode* episode : episodes) batch.tasks.push_back(episode->task);
   for (size_t c = 0; c < episodes.front()->images.size(); ++c) {
     batch.images.push_back(torch::zeros({rows, side, side, 3}, torch::kUInt8));
   }
@@ -89,6 +100,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   batch.waypoint = torch::zeros({samples, blocks, 3});
   batch.target_class = torch::full({samples, blocks}, -1, torch::kInt64);
   batch.target_known = torch::zeros({samples, blocks});
+  batch.cue_order = torch::full({samples, blocks}, -1, torch::kInt64);
   batch.places = torch::zeros({samples, blocks, config.num_target_classes, 3});
   batch.places_valid = torch::zeros({samples, blocks, config.num_target_classes});
   batch.decision = torch::zeros({samples, blocks});

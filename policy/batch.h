@@ -2,6 +2,7 @@
 #ifndef KVLA_POLICY_BATCH_H_
 #define KVLA_POLICY_BATCH_H_
 
+#include <string>
 #include <vector>
 
 #include "kv_efficient/torch.h"
@@ -14,6 +15,7 @@ namespace kvla {
 // `samples` sub-histories of `blocks` frame blocks; shorter ones are padded at the end.
 struct Batch {
   int samples = 0, blocks = 0;
+  std::vector<std::string> tasks;     // [samples]
   torch::Tensor instruction;          // as read: one for all samples, or [samples, 384]
   std::vector<torch::Tensor> images;  // per camera [samples * blocks, size, size, 3] uint8; none
                                       // where the episodes have none left
@@ -25,6 +27,8 @@ struct Batch {
   torch::Tensor waypoint;      // [samples, blocks, 3], head units
   torch::Tensor target_class;  // [samples, blocks] int64, -1 none
   torch::Tensor target_known;  // [samples, blocks], 1 where the history tells the class
+  torch::Tensor cue_order;     // [samples, blocks] int64, which cue the block sees, -1 none or not
+                               // to be told from the history
   torch::Tensor places;        // [samples, blocks, classes, 3], head units
   torch::Tensor places_valid;  // [samples, blocks, classes], 1 where the episode has one
   torch::Tensor decision;      // [samples, blocks], 1 where the decision is open

@@ -97,6 +97,22 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
   return checkpoint;
 }
 
+Status TakeOverTensors(const fs::path& folder, VlaNet& net) {
+  Result<TensorFile> file = ReadSafetensors(folder / kWeightsFile);
+  if (!file.ok()) return file.status();
+  const torch::NoGradGuard no_grad;
+  int taken = 0;
+  for (auto& item : net->named_parameters()) {
+    const auto found = file->tensors.find(item.key());
+    if (found == file->tensors.end() || found->second.sizes() != item.value().sizes()) continue;
+    item.value().copy_(found->second);
+    ++taken;
+  }
+  if (taken > 0) return {};
+  return BadInput(fmt::format("{}: no tensor has a name and shape of this policy's",
+                              (folder / kWeightsFile).string()));
+}
+
 Status SaveCheckpoint(const fs::path& folder, VlaNet& net,
                       const std::map<std::string, std::string>& notes, torch::Dtype type) {
   std::error_code error;

@@ -24,6 +24,10 @@ struct Checkpoint {
 Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
                                   std::vector<std::string>* fresh_heads = nullptr);
 
+// Copies the tensors of another policy that have a name and shape of this one's. BadInput where the
+// file can't be read or no tensor fits.
+Status TakeOverTensors(const std::filesystem::path& folder, VlaNet& net);
+
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.
 Status SaveCheckpoint(const std::filesystem::path& folder, VlaNet& net,

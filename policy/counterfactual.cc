@@ -1,6 +1,7 @@
 #include "policy/counterfactual.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "policy/cached_forward.h"
 #include "policy/encode_episode.h"
 #include "policy/losses.h"
+#include "policy/needed_chunks.h"
 #include "policy/training_forward.h"
 
 namespace kvla {
@@ -17,31 +19,107 @@ namespace {
 
 constexpr int kCounterfactualsAtOnce = 12;
 
-int FirstDecisionBlock(const DemoEpisode& episode, int replan_steps) {
+// Where something remembered is to be used: the decision opens, or goes on to its next target.
+std::vector<int> DecisionBlocks(const DemoEpisode& episode, int replan_steps) {
+  std::vector<int> blocks;
+  int before = -1;
   for (int block = 0; block < episode.blocks; ++block) {
-    if (episode.decision[block * replan_steps] != 0) return block;
+    const size_t step = static_cast<size_t>(block) * replan_steps;
+    const int target = episode.decision[step] != 0 ? episode.target_class[step] : -1;
+    if (target >= 0 && target != before) blocks.push_back(block);
+    before = target;
   }
-  return -1;
+  return blocks;
 }
 
-// The recent run [tail_begin, end) behind one old chunk, which is given back or dropped.
-SubHistory WithOneChunk(int chunk, ChunkAction action, int chunk_blocks, int tail_begin, int end) {
+// A recent run of blocks, [begin, end), the last of which are the decision's first ones.
+struct Tail {
+  int begin, end;
+};
+Tail TailAt(int decision_block, int chunk_blocks, const GateTrainConfig& config) {
+  const int end = decision_block + config.decision_blocks;
+  return {std::max(0, end - config.tail_blocks) / chunk_blocks * chunk_blocks, end};
+}
+
+// The tail behind some old chunks.
+SubHistory Behind(const std::set<int>& chunks, const Tail& tail, int chunk_blocks) {
   SubHistory history;
   history.holds_cue = true;  // the labels are wanted whether or not the cue is in sight
-  for (int b = 0; b < chunk_blocks; ++b) history.blocks.push_back(chunk * chunk_blocks + b);
-  for (int b = tail_begin; b < end; ++b) history.blocks.push_back(b);
-  ChunkDecision decision;
-  decision.chunk = chunk;
-  decision.action = action;
-  history.decisions.push_back(decision);
+  for (const int chunk : chunks) {
+    for (int b = 0; b < chunk_blocks; ++b) history.blocks.push_back(chunk * chunk_blocks + b);
+    ChunkDecision decision;
+    decision.chunk = chunk;
+    decision.action = ChunkAction::kWhole;
+    history.decisions.push_back(decision);
+  }
+  for (int b = tail.begin; b < tail.end; ++b) history.blocks.push_back(b);
   return history;
 }
 
-// Loss of each sample over its last `blocks` blocks: [samples]
-torch::Tensor DecisionLoss(VlaNet& net, const Batch& batch, int blocks) {
-  const BlockLosses losses = ComputeLosses(TrainingForward(net, batch, Told::kNothing), batch);
-  const torch::Tensor loss = ActionLoss(losses) + losses.waypoint + losses.target + losses.goal;
-  return loss.narrow(1, loss.size(1) - blocks, blocks).mean(1);
+// Losses of one demonstration's histories, over the last blocks of each.
+class DecisionLosses {
+ public:
+  DecisionLosses(VlaNet& net, const torch::Tensor& instruction, const torch::Tensor& encoded,
+                 const DemoEpisode& episode, int decision_blocks)
+      : net_(net),
+        instruction_(instruction),
+        encoded_(encoded),
+        episode_(episode),
+        decision_blocks_(decision_blocks) {}
+
+  // REQUIRES: histories of one length.
+  std::vector<double> Of(std::vector<SubHistory> histories) const {
+    const size_t count = histories.size();
+    Batch batch = MakeBatch(std::vector<const DemoEpisode*>(count, &episode_), std::move(histories),
+                            net_->config(), instruction_);
+    batch.encoded = GatherEncoded(batch, std::vector<torch::Tensor>(count, encoded_));
+    const BlockLosses losses = ComputeLosses(TrainingForward(net_, batch, Told::kNothing), batch);
+    const torch::Tensor loss = ActionLoss(losses) + losses.waypoint + losses.target + losses.goal;
+    const torch::Tensor mean = loss.narrow(1, loss.size(1) - decision_blocks_, decision_blocks_)
+                                   .mean(1)
+                                   .to(torch::kFloat64)
+                                   .contiguous();
+    return {mean.data_ptr<double>(), mean.data_ptr<double>() + count};
+  }
+
+ private:
+  VlaNet& net_;
+  const torch::Tensor& instruction_;
+  const torch::Tensor& encoded_;
+  const DemoEpisode& episode_;
+  int decision_blocks_;
+};
+
+// What each chunk takes off the loss when it is given back, alone, in front of a bare tail.
+void GiveBackOne(const DecisionLosses& losses, const Tail& tail, int chunk_blocks,
+                 std::vector<double>* drops) {
+  const int old = tail.begin / chunk_blocks;
+  const double bare = losses.Of({Behind({}, tail, chunk_blocks)}).front();
+  for (int first = 0; first < old; first += kCounterfactualsAtOnce) {
+    std::vector<SubHistory> histories;
+    for (int chunk = first; chunk < std::min(old, first + kCounterfactualsAtOnce); ++chunk) {
+      histories.push_back(Behind({chunk}, tail, chunk_blocks));
+    }
+    const std::vector<double> with = losses.Of(std::move(histories));
+    for (size_t i = 0; i < with.size(); ++i) {
+      double& drop = (*drops)[static_cast<size_t>(first) + i];
+      drop = std::max(drop, bare - with[i]);
+    }
+  }
+}
+
+// What the loss gains when a chunk goes that a sufficient few of them cannot do without.
+void TakeAway(const DecisionLosses& losses, const Tail& tail, int chunk_blocks, double tolerance,
+              std::vector<double>* drops) {
+  std::vector<int> old(static_cast<size_t>(tail.begin / chunk_blocks));
+  std::iota(old.begin(), old.end(), 0);
+  const auto loss = [&](const std::set<int>& chunks) {
+    return losses.Of({Behind(chunks, tail, chunk_blocks)}).front();
+  };
+  for (const auto& [chunk, rise] : NeededChunks(old, loss, tolerance)) {
+    double& drop = (*drops)[static_cast<size_t>(chunk)];
+    drop = std::max(drop, rise);
+  }
 }
 
 // Not a method of its own: keeps the chunks it is told to and records what it is shown.
@@ -82,33 +160,20 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instru
                                         const GateTrainConfig& config) {
   const torch::NoGradGuard no_grad;
   const PolicyConfig& sizes = net->config();
-  const int decision = FirstDecisionBlock(episode, sizes.replan_steps);
-  const int end = decision + config.decision_blocks;
-  if (decision < 0 || end > episode.blocks) return {};
-  const int tail_chunk = std::max(0, end - config.tail_blocks) / sizes.chunk_blocks;
-  const int tail_begin = tail_chunk * sizes.chunk_blocks;
-  if (tail_chunk == 0) return {};
-  std::vector<std::pair<int, ChunkAction>> cases = {{0, ChunkAction::kDropped}};
-  for (int chunk = 0; chunk < tail_chunk; ++chunk) cases.emplace_back(chunk, ChunkAction::kWhole);
-  std::vector<double> losses;
-  for (size_t first = 0; first < cases.size(); first += kCounterfactualsAtOnce) {
-    const size_t count = std::min<size_t>(kCounterfactualsAtOnce, cases.size() - first);
-    std::vector<SubHistory> histories;
-    for (size_t i = first; i < first + count; ++i) {
-      histories.push_back(
-          WithOneChunk(cases[i].first, cases[i].second, sizes.chunk_blocks, tail_begin, end));
+  const DecisionLosses losses(net, instruction, encoded, episode, config.decision_blocks);
+  std::vector<double> drops(static_cast<size_t>(episode.blocks / sizes.chunk_blocks), 0.0);
+  bool any = false;
+  for (const int decision : DecisionBlocks(episode, sizes.replan_steps)) {
+    const Tail tail = TailAt(decision, sizes.chunk_blocks, config);
+    if (tail.end > episode.blocks || tail.begin == 0) continue;
+    any = true;
+    if (config.find == "each") {
+      GiveBackOne(losses, tail, sizes.chunk_blocks, &drops);
+    } else {
+      TakeAway(losses, tail, sizes.chunk_blocks, config.useful_drop, &drops);
     }
-    Batch batch = MakeBatch(std::vector<const DemoEpisode*>(count, &episode), std::move(histories),
-                            sizes, instruction);
-    batch.encoded = GatherEncoded(batch, std::vector<torch::Tensor>(count, encoded));
-    const torch::Tensor loss =
-        DecisionLoss(net, batch, config.decision_blocks).to(torch::kFloat64).contiguous();
-    losses.insert(losses.end(), loss.data_ptr<double>(), loss.data_ptr<double>() + count);
   }
-  const int chunks = episode.blocks / sizes.chunk_blocks;
-  std::vector<double> drops(chunks, 0.0);
-  for (int chunk = 0; chunk < tail_chunk; ++chunk) drops[chunk] = losses[0] - losses[chunk + 1];
-  return drops;
+  return any ? drops : std::vector<double>();
 }
 
 Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction,
@@ -147,8 +212,10 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
       if (chunk < features.size()) labelled.saw_cue[chunk] = true;
     }
   }
-  const int decision = FirstDecisionBlock(episode, sizes.replan_steps);
-  if (decision >= 0) labelled.target = episode.target_class[decision * sizes.replan_steps];
+  const std::vector<int> decisions = DecisionBlocks(episode, sizes.replan_steps);
+  if (!decisions.empty()) {
+    labelled.target = episode.target_class[decisions.front() * sizes.replan_steps];
+  }
   return labelled;
 }
 

@@ -1,7 +1,7 @@
 // Trains a ChunkGate for a frozen policy by counterfactual distillation.
 //
-// Which old chunk, given back alone in front of a bare recent history, lowers the policy's own
-// loss where its decision begins? Those chunks are the gate's positives. No cue label is used.
+// Which old chunk does the policy's own loss, where a decision begins or goes on to its next
+// target, not do without? Those chunks are the gate's positives. No cue label is used.
 #ifndef KVLA_POLICY_GATE_TRAINING_H_
 #define KVLA_POLICY_GATE_TRAINING_H_
 
@@ -23,6 +23,7 @@ struct GateTrainConfig {
   int seed = 0;
   int episodes = 300;
   int validation_episodes = 60;
+  std::string find = "each";
   int tail_blocks = 24;
   int decision_blocks = 3;
   double useful_drop = 0.3;
@@ -42,10 +43,14 @@ struct GateTrainConfig {
     v("seed", seed, Range{0, 1000000}, "seed of weights and order");
     v("episodes", episodes, Range{1, 100000}, "training demonstrations to label");
     v("validation_episodes", validation_episodes, Range{1, 100000}, "demonstrations to calibrate");
+    v("find", find, OneOf{"each", "few"},
+      "each: chunks that help when given back alone in front of the tail; few: the fewest that "
+      "together do what all of them do, for memories that lie in several chunks");
     v("tail_blocks", tail_blocks, Range{8, 512}, "recent frame blocks a counterfactual keeps");
     v("decision_blocks", decision_blocks, Range{1, 64},
       "blocks from the decision's begin whose loss counts: later ones betray the target");
-    v("useful_drop", useful_drop, Range{0.0, 100.0}, "loss a useful chunk takes off, at least");
+    v("useful_drop", useful_drop, Range{0.0, 100.0},
+      "loss a useful chunk takes off, at least; of that, what the fewest may fall short");
     v("epochs", epochs, Range{1, 10000}, "passes over the labelled episodes");
     v("learning_rate", learning_rate, Range{0.0, 1.0}, "Adam's rate");
     v("positive_weight", positive_weight, Range{0.0, 1000.0}, "weight of useful chunks");

@@ -36,6 +36,18 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
                                    F::CrossEntropyFuncOptions().reduction(torch::kNone))
                       .view_as(target) *
                   losses.target_valid;
+  const torch::Tensor order = batch.cue_order.to(device);
+  losses.order_valid = (order >= 0).to(torch::kFloat32);
+  losses.order = torch::zeros_like(losses.order_valid);
+  if (outputs.order.defined()) {
+    const int64_t orders = outputs.order.size(-1);
+    losses.order_valid = losses.order_valid * (order < orders).to(torch::kFloat32);
+    losses.order = F::cross_entropy(outputs.order.to(torch::kFloat32).view({-1, orders}),
+                                    order.clamp(0, orders - 1).view({-1}),
+                                    F::CrossEntropyFuncOptions().reduction(torch::kNone))
+                       .view_as(order) *
+                   losses.order_valid;
+  }
   losses.places_valid = batch.places_valid.to(device);
   // A decision whose cue is not in the history: a policy that is sure there is guessing, and what a
   // chunk is worth could not be read off its loss.
@@ -62,10 +74,15 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
   return losses.motion + kGripperWeight * losses.gripper;
 }
 
-TargetCount CountTargets(const HeadOutputs& outputs, const Batch& batch, bool decision) {
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
+                                      bool decision) {
   const torch::Tensor known = ((batch.decision > 0) == decision) & (batch.target_known > 0);
   const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
-  return {known.sum().item<double>(), (right & known).sum().item<double>()};
+  std::vector<TargetCount> counts;
+  for (int64_t s = 0; s < batch.samples; ++s) {
+    counts.push_back({known[s].sum().item<double>(), (right[s] & known[s]).sum().item<double>()});
+  }
+  return counts;
 }
 
 }  // namespace kvla

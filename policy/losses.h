@@ -2,6 +2,8 @@
 #ifndef KVLA_POLICY_LOSSES_H_
 #define KVLA_POLICY_LOSSES_H_
 
+#include <vector>
+
 #include "kv_efficient/torch.h"
 #include "policy/batch.h"
 #include "policy/vla_net.h"
@@ -16,9 +18,10 @@ struct BlockLosses {
   torch::Tensor waypoint;  // L1
   torch::Tensor target;    // cross-entropy where a target class is known
   torch::Tensor unsure;    // divergence from all classes alike where the history cannot tell it
+  torch::Tensor order;     // cross-entropy where a cue is seen; 0 without such a head
   torch::Tensor goal;      // L1 where the class is known, of the place that was looked up
   torch::Tensor places;    // L1 where the episode has a target of the class
-  torch::Tensor action_valid, target_valid, unsure_valid, goal_valid, places_valid;
+  torch::Tensor action_valid, target_valid, unsure_valid, order_valid, goal_valid, places_valid;
 };
 
 BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch);
@@ -32,9 +35,16 @@ torch::Tensor ActionLoss(const BlockLosses& losses);
 // Blocks whose target class is known, and how many of them have it as the most likely one.
 struct TargetCount {
   double known = 0, right = 0;
+  void Add(const TargetCount& more) {
+    known += more.known;
+    right += more.right;
+  }
+  double Rate() const { return known > 0 ? right / known : 0; }
 };
-// `decision`: the blocks of an open decision, which need the memory; else those that see the cue.
-TargetCount CountTargets(const HeadOutputs& outputs, const Batch& batch, bool decision);
+// One a sample. `decision`: the blocks of an open decision, which need the memory; else those that
+// see the cue.
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
+                                      bool decision);
 
 }  // namespace kvla
 

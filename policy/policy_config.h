@@ -27,6 +27,7 @@ struct PolicyConfig {
   int max_instruction_tokens = 32;
   int instruction_tokens = 4;
   int num_target_classes = 4;
+  int cue_orders = 0;
   std::vector<std::string> vocabulary;
 
   int tokens_per_block() const {
@@ -64,6 +65,9 @@ struct PolicyConfig {
     v("instruction_tokens", instruction_tokens, Range{1, 64},
       "tokens that a sentence's embedding is mapped to, under text: minilm");
     v("num_target_classes", num_target_classes, Range{1, 64}, "classes of the auxiliary head");
+    v("cue_orders", cue_orders, Range{0, 16},
+      "classes of a second auxiliary head: which of the episode's cues a block sees; 0: no such "
+      "head");
     v("vocabulary", vocabulary,
       "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
   }

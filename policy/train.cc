@@ -113,6 +113,9 @@ Status Trainer::Start() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   bf16_ = config_.bf16 == "on" || (config_.bf16 == "auto" && HasBf16Instructions());
+  if (!config_.init_from.empty() && !config_.warm_from.empty()) {
+    return BadInput("init_from and warm_from are both given: use one");
+  }
   if (config_.init_from.empty()) {
     if (config_.learns == "everything") return {};
     return BadInput(fmt::format(
@@ -162,6 +165,9 @@ Status Trainer::Prepare() {
     }
     if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
     net_ = VlaNet(config_.policy);
+    if (!config_.warm_from.empty()) {
+      if (Status s = TakeOverTensors(config_.warm_from, net_); !s.ok()) return s;
+    }
   }
   if (Status status = CheckTargets(); !status.ok()) return status;
   if (Status status = ReadInstructions(); !status.ok()) return status;
@@ -224,6 +230,7 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
          config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid) +
          config_.unsure_weight * Mean(losses.unsure, losses.unsure_valid) +
+         config_.order_weight * Mean(losses.order, losses.order_valid) +
          config_.places_weight * Mean(losses.places, losses.places_valid);
 }
 
@@ -261,10 +268,7 @@ std::string Trainer::Validate() {
   Rng rng(StableHash("validation"));
   double action = 0, goal = 0, places = 0;
   TargetCount cue, decision;
-  const auto add = [](const TargetCount& more, TargetCount* sum) {
-    sum->known += more.known;
-    sum->right += more.right;
-  };
+  std::map<std::string, TargetCount> by_task;
   constexpr int kBatches = 8;
   for (int i = 0; i < kBatches; ++i) {
     const Batch batch = DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng);
@@ -273,15 +277,23 @@ std::string Trainer::Validate() {
     action += Mean(ActionLoss(losses), losses.action_valid).item<double>() / kBatches;
     goal += Mean(losses.goal, losses.goal_valid).item<double>() / kBatches;
     places += Mean(losses.places, losses.places_valid).item<double>() / kBatches;
-    add(CountTargets(outputs, batch, false), &cue);
-    add(CountTargets(outputs, batch, true), &decision);
+    for (const TargetCount& count : CountTargets(outputs, batch, false)) cue.Add(count);
+    const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
+    for (int sample = 0; sample < batch.samples; ++sample) {
+      decision.Add(counts[sample]);
+      by_task[batch.tasks[sample]].Add(counts[sample]);
+    }
   }
   average_->Swap(net_);
-  return fmt::format(
+  std::string note = fmt::format(
       "validation: action loss {:.4f}, places {:.4f}, goal {:.4f}, target right at the cue "
       "{:.3f}, at the decision {:.3f}",
-      action, places, goal, cue.right / std::max(1.0, cue.known),
-      decision.right / std::max(1.0, decision.known));
+      action, places, goal, cue.Rate(), decision.Rate());
+  if (by_task.size() < 2) return note;
+  for (const auto& [task, count] : by_task) {
+    if (count.known > 0) note += fmt::format("; {} {:.2f}", task, count.Rate());
+  }
+  return note;
 }
 
 Status Trainer::CheckEncoder() {

@@ -19,6 +19,7 @@ struct TrainConfig {
   std::string validation;  // folder of validation demonstrations
   std::string out;         // checkpoint folder to write
   std::string init_from;   // checkpoint folder to start from; empty: fresh weights
+  std::string warm_from;   // without init_from: tensors of equal name and shape are taken over
   PolicyConfig policy;
   int seed = 0;
   int steps = 1500;
@@ -35,6 +36,7 @@ struct TrainConfig {
   double target_weight = 0.5;
   double unsure_weight = 0.5;
   double places_weight = 1.0;
+  double order_weight = 0.5;
   double decision_weight = 1.0;
   double end_share = 0.5;
   std::string learns = "everything";
@@ -50,6 +52,9 @@ struct TrainConfig {
     v("validation", validation, "folder of validation demonstrations");
     v("out", out, "checkpoint folder to write");
     v("init_from", init_from, "checkpoint folder to start from; empty: fresh weights");
+    v("warm_from", warm_from,
+      "checkpoint folder of another policy, whose tensors of equal name and shape are the start; "
+      "not with init_from");
     v("policy", policy, "sizes of the policy; taken from init_from where that is given");
     v("seed", seed, Range{0, 1000000}, "seed of weights and batches");
     v("steps", steps, Range{1, 1000000}, "optimiser steps");
@@ -70,6 +75,8 @@ struct TrainConfig {
       "weight of the loss that wants every class alike where the cue is not in the history");
     v("places_weight", places_weight, Range{0.0, 100.0},
       "weight of the loss on where every class's target is");
+    v("order_weight", order_weight, Range{0.0, 100.0},
+      "weight of the loss on which cue a block sees (policy.cue_orders)");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
       "weight of blocks with an open decision in the action and waypoint losses");
     v("end_share", end_share, Range{0.0, 1.0},

@@ -103,6 +103,9 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
   };
   target_head_ =
       register_module("target_head", torch::nn::Linear(block_width, config.num_target_classes));
+  if (config.cue_orders > 0) {
+    order_head_ = register_module("order_head", torch::nn::Linear(block_width, config.cue_orders));
+  }
   places_head_ = register_module(
       "places_head", torch::nn::Linear(block_width, kPlaceDim * config.num_target_classes));
   waypoint_head_ = register_module("waypoint_head", two_layers(block_width, kPlaceDim + 1));
@@ -146,6 +149,7 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   const torch::Tensor block = hidden.flatten(-2);
   HeadOutputs outputs;
   outputs.target = target_head_->forward(block);
+  if (!order_head_.is_empty()) outputs.order = order_head_->forward(block);
   outputs.places =
       places_head_->forward(block).unflatten(-1, {config_.num_target_classes, kPlaceDim});
   torch::Tensor looked_up = outputs.target.argmax(-1);

@@ -17,6 +17,7 @@ struct HeadOutputs {
   torch::Tensor motion;    // [..., replan_steps, 6]: position offset / kPositionScale, rotation
   torch::Tensor gripper;   // [..., replan_steps]: logit of "close"
   torch::Tensor target;    // [..., classes]: logits of the target's identity
+  torch::Tensor order;     // [..., cue_orders]: logits of which cue the block sees; or undefined
   torch::Tensor places;    // [..., classes, 3]: where each class's target is / kWaypointScale
   torch::Tensor goal;      // [..., 3]: the place that was looked up, what the action head is told
   torch::Tensor waypoint;  // [..., 3]: where the motion leads / kWaypointScale
@@ -58,7 +59,7 @@ class VlaNetImpl : public torch::nn::Module {
   torch::nn::Linear text_map_{nullptr};  // under text: minilm
   torch::Tensor slot_embedding_, instruction_position_;
   Decoder decoder_{nullptr};
-  torch::nn::Linear target_head_{nullptr}, places_head_{nullptr};
+  torch::nn::Linear target_head_{nullptr}, order_head_{nullptr}, places_head_{nullptr};
   torch::nn::Sequential waypoint_head_{nullptr}, action_head_{nullptr};
 };
 TORCH_MODULE(VlaNet);

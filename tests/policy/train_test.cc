@@ -190,6 +190,32 @@ TEST(Losses, BeingSureCostsWhereTheCueIsNotInTheHistoryAndThereAlone) {
   EXPECT_GT(losses.unsure[1].sum().item<double>(), 3.0);
 }
 
+TEST(Losses, WhichCueABlockSeesIsLearntWhereTheHistoryTellsIt) {
+  torch::manual_seed(2);
+  PolicyConfig sizes = TinyConfig();
+  sizes.cue_orders = 3;
+  VlaNet net(sizes);
+  const torch::NoGradGuard no_grad;
+  DemoEpisode episode = TinyEpisode(sizes, 8, 1, 1);
+  episode.cue_blocks = {{1, 2}, {3, 5}};
+  Rng rng(1);
+  SubHistory knows = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
+  SubHistory guesses = knows;
+  guesses.holds_cue = false;
+  const Batch batch = MakeBatch({&episode, &episode}, {knows, guesses}, sizes,
+                                torch::tensor({0, 2, 3, 4}, torch::kInt64));
+  const std::vector<int64_t> expected = {-1, 0, -1, 1, 1, -1, -1, -1};
+  EXPECT_TRUE(torch::equal(batch.cue_order[0], torch::tensor(expected)));
+  EXPECT_TRUE(torch::equal(batch.cue_order[1], torch::full({8}, -1, torch::kInt64)));
+  HeadOutputs outputs = TrainingForward(net, batch, Told::kNothing);
+  outputs.order.zero_();
+  outputs.order.select(-1, 1).add_(10.0);  // sure that it is the second one
+  const torch::Tensor loss = ComputeLosses(outputs, batch).order;
+  EXPECT_GT(loss[0][1].item<double>(), 5.0);
+  EXPECT_LT(loss[0][3].item<double>(), 0.1);
+  EXPECT_EQ(loss[1].abs().sum().item<double>(), 0.0);
+}
+
 TEST(Batch, BlocksEncodedBeforehandChangeNothing) {
   torch::manual_seed(2);
   VlaNet net(TinyConfig());
@@ -224,6 +250,26 @@ TEST(Train, WhatIsNotLearntStaysAsItWas) {
       EXPECT_EQ(!torch::equal(tensor, before.at(name)), learnt) << learns << ": " << name;
     }
   }
+}
+
+TEST(Train, AnotherPolicysTensorsAreTheStartWhereTheyFit) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig first = Config("warm_first");
+  ASSERT_TRUE(Train(first, demos, validation, {}).ok());
+  TrainConfig config = Config("warm_second");
+  config.warm_from = first.out;
+  config.policy.num_target_classes = 5;
+  config.learning_rate = 0;
+  const Status status = Train(config, demos, validation, {});
+  ASSERT_TRUE(status.ok()) << status.message();
+  const auto before = Weights(first.out);
+  for (const auto& [name, tensor] : Weights(config.out)) {
+    const bool fits = tensor.sizes() == before.at(name).sizes();
+    EXPECT_EQ(fits, !name.starts_with("target_head") && !name.starts_with("places_head")) << name;
+    if (fits) EXPECT_TRUE(torch::allclose(tensor, before.at(name), 1e-4, 1e-6)) << name;
+  }
+  config.init_from = first.out;
+  EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);
 }
 
 TEST(Train, NoDemonstrationsIsBadInput) {
@@ -272,13 +318,18 @@ TEST(SubHistory, KeepsTheCueWhereTheDecisionIs) {
   EXPECT_LT(forgotten, decisions / 2);
 }
 
-TEST(GateTraining, WritesAGateThatKeepsWhatHelps) {
+class GateTraining : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Find, GateTraining, testing::Values("each", "few"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   TinySource demos = Source(6), validation = Source(3);
-  const TrainConfig train = Config("gate_policy");
+  const TrainConfig train = Config("gate_policy_" + GetParam());
   ASSERT_TRUE(Train(train, demos, validation, {}).ok());
   GateTrainConfig config;
   config.checkpoint = train.out;
-  config.out = (fs::path(testing::TempDir()) / "trained_gate.safetensors").string();
+  config.out = (fs::path(testing::TempDir()) / (GetParam() + "_gate.safetensors")).string();
+  config.find = GetParam();
   config.tail_blocks = 8;
   config.epochs = 5;
   config.episodes = 4;
