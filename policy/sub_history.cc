@@ -10,6 +10,8 @@ namespace {
 // the cue, so that the arm's skill does not hang on the memory.
 constexpr double kAllCompressedShare = 0.4;
 constexpr double kForgetShare = 0.15;
+// Of the sample, what the run at its end keeps where there are many cues.
+constexpr double kLeastRunShare = 1.0 / 3;
 
 std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   std::set<int> chunks;
@@ -63,15 +65,21 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     if (rng.Uniform() >= options.end_share) {
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
     }
+    const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
     if (HasDecision(episode, first_chunk * chunk_blocks, end_block)) {
       chunks.insert(cues.begin(), cues.end());
+      // Many cues go at the cost of the run's beginning: one long sample makes a whole batch long.
+      const int last_run_chunk = *chunks.rbegin();
+      for (int c = first_chunk; chunks.size() > limit; ++c) {
+        if (c > last_run_chunk - kLeastRunShare * static_cast<double>(limit)) break;
+        if (!cues.contains(c)) chunks.erase(c);
+      }
     }
     std::vector<int> older(first_chunk);
     for (int c = 0; c < first_chunk; ++c) older[c] = c;
     rng.Shuffle(older);
-    const size_t limit = options.max_blocks / chunk_blocks;
     for (size_t i = 0; i < older.size() && chunks.size() < limit; ++i) chunks.insert(older[i]);
   }
   SubHistory sample;

@@ -50,6 +50,17 @@ torch::Tensor WithInstruction(const torch::Tensor& instruction, const torch::Ten
   return torch::cat({instruction.expand({blocks.size(0), -1, -1, -1}), blocks}, 2);
 }
 
+// [samples * blocks, tokens_per_block, hidden]; nothing is spent on the padding.
+torch::Tensor EncodeBatch(VlaNet& net, const Batch& batch, torch::Device device) {
+  const torch::Tensor rows = batch.valid.flatten().nonzero().squeeze(1);
+  const auto real = [&](const torch::Tensor& x) { return x.index_select(0, rows).to(device); };
+  std::vector<torch::Tensor> images;
+  for (const torch::Tensor& camera : batch.images) images.push_back(real(camera));
+  const torch::Tensor blocks = net->EncodeBlocks(images, real(batch.proprio));
+  return torch::zeros({batch.valid.numel(), blocks.size(1), blocks.size(2)}, blocks.options())
+      .index_copy(0, rows.to(device), blocks);
+}
+
 }  // namespace
 
 HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
@@ -59,11 +70,7 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
       PlanBatch(batch, config, net->InstructionTokens(batch.instruction), device);
   const std::vector<Qkv> instruction = net->InstructionKeys(batch.instruction.to(device));
   torch::Tensor encoded = batch.encoded;
-  if (!encoded.defined()) {
-    std::vector<torch::Tensor> images;
-    for (const torch::Tensor& camera : batch.images) images.push_back(camera.to(device));
-    encoded = net->EncodeBlocks(images, batch.proprio.to(device));
-  }
+  if (!encoded.defined()) encoded = EncodeBatch(net, batch, device);
   const torch::Tensor blocks =
       encoded.view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
   const torch::Tensor hidden = net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
