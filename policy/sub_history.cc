@@ -21,8 +21,21 @@ std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   return chunks;
 }
 
+// Control steps a block.
+int StrideOf(const DemoEpisode& episode) {
+  return std::max(1, episode.steps / std::max(1, episode.blocks));
+}
+
+int FirstDecisionBlock(const DemoEpisode& episode) {
+  const auto open = std::find_if(episode.decision.begin(), episode.decision.end(),
+                                 [](uint8_t decision) { return decision != 0; });
+  if (open == episode.decision.end()) return -1;
+  return std::min(static_cast<int>(open - episode.decision.begin()) / StrideOf(episode),
+                  episode.blocks - 1);
+}
+
 bool HasDecision(const DemoEpisode& episode, int first_block, int end_block) {
-  const int stride = std::max(1, episode.steps / std::max(1, episode.blocks));
+  const int stride = StrideOf(episode);
   const int end = std::min<int>(end_block * stride, static_cast<int>(episode.decision.size()));
   for (int step = first_block * stride; step < end; ++step) {
     if (episode.decision[step] != 0) return true;
@@ -62,8 +75,10 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     for (int c = 0; c * chunk_blocks < end_block; ++c) chunks.insert(c);
   } else {
     const int recent = static_cast<int>(options.max_blocks * options.recent_share);
-    if (rng.Uniform() >= options.end_share) {
+    if (rng.Uniform() >= options.decision_share) {
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
+    } else if (const int open = FirstDecisionBlock(episode); open >= 0) {
+      end_block = std::max(recent, open + 1 + rng.UniformInt(episode.blocks - open));
     }
     const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);

@@ -199,7 +199,7 @@ Batch Trainer::DrawBatch(const Demos& demos, int samples, bool full, bool compre
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
   options.compress = compress;
-  options.end_share = config_.end_share;
+  options.decision_share = config_.decision_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
   std::vector<const DemoEpisode*> episodes;
   std::vector<SubHistory> histories;

@@ -38,7 +38,7 @@ struct TrainConfig {
   double places_weight = 1.0;
   double order_weight = 0.5;
   double decision_weight = 1.0;
-  double end_share = 0.5;
+  double decision_share = 0.5;
   std::string learns = "everything";
   std::string bf16 = "auto";
   bool half_file = true;
@@ -79,8 +79,8 @@ struct TrainConfig {
       "weight of the loss on which cue a block sees (policy.cue_orders)");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
       "weight of blocks with an open decision in the action and waypoint losses");
-    v("end_share", end_share, Range{0.0, 1.0},
-      "share of sub-histories that end where the episode ends");
+    v("decision_share", decision_share, Range{0.0, 1.0},
+      "share of sub-histories that end after the decision opened; the others end anywhere");
     v("learns", learns, OneOf{"everything", "decoder", "heads"},
       "what is trained; decoder: decoder and heads behind the encoders of init_from, which see "
       "each demonstration once, beforehand; heads: on the rest of init_from");
