@@ -39,6 +39,7 @@ struct DemosConfig {
   int gzip = 1;
   std::string instructions = "canonical";
   DemoNoise noise;
+  DemoDriverConfig driver;
   std::vector<DemoSet> sets;
 
   template <class V>
@@ -53,6 +54,7 @@ struct DemosConfig {
     v("instructions", instructions, OneOf{"canonical", "seen", "held_out"},
       "wording: the first of a task, any to train on, or any held out");
     v("noise", noise, "disturbance of the executed actions");
+    v("driver", driver, "a policy that acts in stretches, for the expert to correct");
     v("sets", sets, "what to demonstrate");
   }
 };

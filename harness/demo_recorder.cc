@@ -63,7 +63,7 @@ Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& ta
 }
 
 Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNoise& noise,
-                                           Phrasing phrasing) {
+                                           Phrasing phrasing, DemoDriver* driver) {
   if (key.split == Split::kEvaluation) {
     return BadInput("demonstrations of the evaluation split are refused: they would be trained on");
   }
@@ -82,13 +82,22 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
       task_->MakeExpert(r.scenario, /*blind=*/false, Rng(key, "demo/expert"));
   ActionNoise disturbance(noise, Rng(key, "demo/noise"));
 
-  Image image;
+  if (driver != nullptr) {
+    Status status = driver->Begin(r.scenario.instruction, Rng(key, "demo/driver"));
+    if (!status.ok()) return status;
+  }
+
+  std::vector<Image> images(cameras_.size());
   for (int step = 0; step < r.scenario.horizon_steps; ++step) {
     if (step % replan_steps_ == 0) {
       for (size_t c = 0; c < cameras_.size(); ++c) {
-        Status status = renderer_->Render(*world_, cameras_[c], image_size_, image_size_, &image);
+        Status status =
+            renderer_->Render(*world_, cameras_[c], image_size_, image_size_, &images[c]);
         if (!status.ok()) return status;
-        r.images[c].insert(r.images[c].end(), image.rgb.begin(), image.rgb.end());
+        r.images[c].insert(r.images[c].end(), images[c].rgb.begin(), images[c].rgb.end());
+      }
+      if (driver != nullptr) {
+        if (Status s = driver->See(images, world_->Proprio()); !s.ok()) return s;
       }
       ++r.inferences;
     }
@@ -104,7 +113,8 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
 
     const Action clean = expert->Act(*world_);
     const ExpertLabel label = expert->Label();
-    const Action executed = disturbance.Disturb(clean);
+    const bool driven = driver != nullptr && driver->acts();
+    const Action executed = driven ? driver->Next(proprio.ee) : disturbance.Disturb(clean);
     r.actions.insert(r.actions.end(), clean.value.begin(), clean.value.end());
     r.executed.insert(r.executed.end(), executed.value.begin(), executed.value.end());
     const std::array<float, kTargetDim> target = AbsoluteTarget(proprio.ee, clean);

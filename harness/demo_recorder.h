@@ -11,6 +11,7 @@
 #include "base/fields.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "harness/demo_driver.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
 #include "tasks/task.h"
@@ -85,8 +86,10 @@ class DemoRecorder {
                                                       int image_size, int replan_steps);
 
   // A failed or diverged episode is a recording that says so. BadInput for the evaluation split.
+  // `driver`: a policy that acts in stretches; null: none.
   Result<DemoRecording> Record(const EpisodeKey& key, const DemoNoise& noise,
-                               Phrasing phrasing = Phrasing::kCanonical);
+                               Phrasing phrasing = Phrasing::kCanonical,
+                               DemoDriver* driver = nullptr);
 
  private:
   DemoRecorder() = default;

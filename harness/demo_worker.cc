@@ -41,7 +41,8 @@ class DemoWorker {
     for (int i = 0; probe ? !recorded && i < kProbeTries : i < shard.count; ++i) {
       const EpisodeKey key{*split, static_cast<uint64_t>(config_.seed), set.task, set.delay,
                            shard.first + static_cast<uint64_t>(i)};
-      Result<DemoRecording> recording = recorder_->Record(key, config_.noise, *phrasing);
+      Result<DemoRecording> recording =
+          recorder_->Record(key, config_.noise, *phrasing, driver_.get());
       if (!recording.ok()) return recording.status();
       recorded = recording->success;
       if (Status status = writer->Add(*recording); !status.ok()) return status;
@@ -81,6 +82,11 @@ class DemoWorker {
     if (!recorder.ok()) return recorder.status();
     recorder_ = *std::move(recorder);
     task_ = task;
+    if (config_.driver.checkpoint.empty() || driver_ != nullptr) return {};
+    Result<std::unique_ptr<DemoDriver>> driver = DemoDriver::Create(
+        config_.driver, asset_root_, config_.cameras, config_.image_size, config_.replan_steps);
+    if (!driver.ok()) return driver.status();
+    driver_ = *std::move(driver);
     return {};
   }
 
@@ -88,6 +94,7 @@ class DemoWorker {
   std::filesystem::path asset_root_;
   std::string task_;
   std::unique_ptr<DemoRecorder> recorder_;
+  std::unique_ptr<DemoDriver> driver_;  // of all tasks; null where the expert acts alone
 };
 
 }  // namespace

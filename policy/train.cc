@@ -10,6 +10,7 @@
 #include <map>
 #include <numbers>
 #include <set>
+#include <span>
 
 #include "base/config_io.h"
 #include "base/machine.h"
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 
 constexpr double kGradientNorm = 1.0;
 constexpr double kFinalRateShare = 0.02;
+constexpr size_t kSamplesAtOnce = 7;
 // Encoder tokens that vary less than this over a batch mean that the encoder has died.
 constexpr double kLeastTokenSpread = 1e-3;
 
@@ -61,7 +63,11 @@ class Trainer {
   Status Prepare();
   Status Loop();
   bool Learns(const std::string& parameter) const;
-  Batch DrawBatch(const Demos& demos, int samples, bool full, bool compress, Rng& rng) const;
+  // In parts of like length, so that little is spent on padding.
+  std::vector<Batch> DrawBatch(const Demos& demos, int samples, bool full, bool compress,
+                               Rng& rng) const;
+  Batch PartOf(const Demos& demos,
+               std::span<std::pair<const DemoEpisode*, SubHistory>> drawn) const;
   torch::Tensor Loss(const HeadOutputs& outputs, const Batch& batch) const;
   double Step(int step);
   std::string Validate();
@@ -194,30 +200,43 @@ Status Trainer::Prepare() {
   return {};
 }
 
-Batch Trainer::DrawBatch(const Demos& demos, int samples, bool full, bool compress,
-                         Rng& rng) const {
+std::vector<Batch> Trainer::DrawBatch(const Demos& demos, int samples, bool full, bool compress,
+                                      Rng& rng) const {
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
   options.compress = compress;
   options.decision_share = config_.decision_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
+  std::vector<std::pair<const DemoEpisode*, SubHistory>> drawn;
+  for (const std::string& group : demos.corpus.DrawGroups(samples, rng)) {
+    const DemoEpisode& episode = demos.corpus.DrawEpisode(group, rng);
+    drawn.emplace_back(&episode, DrawSubHistory(episode, options, rng));
+  }
+  std::ranges::stable_sort(drawn, {}, [](const auto& d) { return d.second.blocks.size(); });
+  std::vector<Batch> parts;
+  for (size_t first = 0; first < drawn.size(); first += kSamplesAtOnce) {
+    const size_t count = std::min<size_t>(kSamplesAtOnce, drawn.size() - first);
+    parts.push_back(PartOf(demos, std::span(drawn).subspan(first, count)));
+  }
+  return parts;
+}
+
+Batch Trainer::PartOf(const Demos& demos,
+                      std::span<std::pair<const DemoEpisode*, SubHistory>> drawn) const {
   std::vector<const DemoEpisode*> episodes;
   std::vector<SubHistory> histories;
-  std::vector<torch::Tensor> instructions;
-  for (const std::string& group : demos.corpus.DrawGroups(samples, rng)) {
-    episodes.push_back(&demos.corpus.DrawEpisode(group, rng));
-    histories.push_back(DrawSubHistory(*episodes.back(), options, rng));
-    instructions.push_back(instructions_.at(episodes.back()->instruction));
+  std::vector<torch::Tensor> instructions, encoded;
+  for (auto& [episode, history] : drawn) {
+    episodes.push_back(episode);
+    histories.push_back(std::move(history));
+    instructions.push_back(instructions_.at(episode->instruction));
+    if (demos.encoded.empty()) continue;
+    encoded.push_back(demos.encoded[episode - demos.corpus.episodes().data()]);
   }
   Batch batch = MakeBatch(
       episodes, std::move(histories), config_.policy,
       config_.policy.reads_sentences() ? torch::stack(instructions) : instructions.front());
-  if (demos.encoded.empty()) return batch;
-  std::vector<torch::Tensor> samples_encoded;
-  for (const DemoEpisode* episode : episodes) {
-    samples_encoded.push_back(demos.encoded[episode - demos.corpus.episodes().data()]);
-  }
-  batch.encoded = GatherEncoded(batch, samples_encoded);
+  if (!encoded.empty()) batch.encoded = GatherEncoded(batch, encoded);
   return batch;
 }
 
@@ -239,8 +258,8 @@ double Trainer::Step(int step) {
   Rng rng(StableHash(fmt::format("batch/{}/{}", config_.seed, step)));
   const bool full = rng.Uniform() < config_.full_history_share;
   const bool compress = rng.Uniform() < config_.compression_share;
-  const Batch batch =
-      DrawBatch(train_, full ? config_.full_history_batch : config_.batch, full, compress, rng);
+  const int samples = full ? config_.full_history_batch : config_.batch;
+  const std::vector<Batch> parts = DrawBatch(train_, samples, full, compress, rng);
   const double warm = std::min(1.0, (step + 1.0) / std::max(1, config_.warmup_steps));
   const double cosine = 0.5 * (1.0 + std::cos(std::numbers::pi * step / config_.steps));
   const double rate =
@@ -249,16 +268,21 @@ double Trainer::Step(int step) {
 
   net_->train();
   optimizer_->zero_grad();
-  torch::Tensor loss;
-  {
-    const Autocast autocast(bf16_);
-    loss = Loss(TrainingForward(net_, batch, Told::kTarget), batch);
+  double total = 0;
+  for (const Batch& part : parts) {
+    torch::Tensor loss;
+    {
+      const Autocast autocast(bf16_);
+      loss = Loss(TrainingForward(net_, part, Told::kTarget), part) *
+             (static_cast<double>(part.samples) / samples);
+    }
+    loss.backward();
+    total += loss.item<double>();
   }
-  loss.backward();
   torch::nn::utils::clip_grad_norm_(net_->parameters(), kGradientNorm);
   optimizer_->step();
   average_->Update(net_);
-  return loss.item<double>();
+  return total;
 }
 
 std::string Trainer::Validate() {
@@ -271,17 +295,19 @@ std::string Trainer::Validate() {
   std::map<std::string, TargetCount> by_task;
   constexpr int kBatches = 8;
   for (int i = 0; i < kBatches; ++i) {
-    const Batch batch = DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng);
-    const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
-    const BlockLosses losses = ComputeLosses(outputs, batch);
-    action += Mean(ActionLoss(losses), losses.action_valid).item<double>() / kBatches;
-    goal += Mean(losses.goal, losses.goal_valid).item<double>() / kBatches;
-    places += Mean(losses.places, losses.places_valid).item<double>() / kBatches;
-    for (const TargetCount& count : CountTargets(outputs, batch, false)) cue.Add(count);
-    const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
-    for (int sample = 0; sample < batch.samples; ++sample) {
-      decision.Add(counts[sample]);
-      by_task[batch.tasks[sample]].Add(counts[sample]);
+    for (const Batch& batch : DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng)) {
+      const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
+      const BlockLosses losses = ComputeLosses(outputs, batch);
+      const double share = batch.samples / (kBatches * (config_.batch / 2 + 1.0));
+      action += Mean(ActionLoss(losses), losses.action_valid).item<double>() * share;
+      goal += Mean(losses.goal, losses.goal_valid).item<double>() * share;
+      places += Mean(losses.places, losses.places_valid).item<double>() * share;
+      for (const TargetCount& count : CountTargets(outputs, batch, false)) cue.Add(count);
+      const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
+      for (int sample = 0; sample < batch.samples; ++sample) {
+        decision.Add(counts[sample]);
+        by_task[batch.tasks[sample]].Add(counts[sample]);
+      }
     }
   }
   average_->Swap(net_);
@@ -299,7 +325,7 @@ std::string Trainer::Validate() {
 Status Trainer::CheckEncoder() {
   const torch::NoGradGuard no_grad;
   Rng rng(StableHash("encoder"));
-  const Batch batch = DrawBatch(train_, 2, false, false, rng);
+  const Batch batch = DrawBatch(train_, 2, false, false, rng).front();
   const torch::Tensor tokens =
       batch.encoded.defined() ? batch.encoded : net_->EncodeBlocks(batch.images, batch.proprio);
   const torch::Tensor spread = tokens.std(0).mean(-1);  // [tokens_per_block]

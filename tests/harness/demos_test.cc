@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "harness/demo_driver.h"
 #include "harness/demo_reader.h"
 #include "harness/demo_recorder.h"
 #include "harness/demo_shard.h"
@@ -158,6 +159,44 @@ TEST_F(DemosTest, NoiseDisturbsWhatIsDoneAndNotTheLabel) {
     }
   }
   EXPECT_EQ(Record(3, config).executed, noisy.executed);
+}
+
+TEST_F(DemosTest, APolicyActsInStretchesAndTheExpertSaysWhatItWouldDo) {
+  DemosConfig config = SmallConfig();
+  config.noise.share = 0;
+  config.driver.checkpoint = MakeCheckpoint(scratch_.path() / "policy");
+  config.driver.share = 0.5;
+  config.driver.span_blocks = 4;
+  const auto driver = [&](int image_size) {
+    return DemoDriver::Create(config.driver, KVLA_ASSET_ROOT, config.cameras, image_size,
+                              config.replan_steps);
+  };
+  EXPECT_EQ(driver(64).status().code(), StatusCode::kBadInput);
+  Result<std::unique_ptr<DemoDriver>> drives = driver(config.image_size);
+  ASSERT_TRUE(drives.ok()) << drives.status().message();
+  auto recorder = DemoRecorder::Create("pick_place", KVLA_ASSET_ROOT, config.cameras,
+                                       config.image_size, config.replan_steps);
+  ASSERT_TRUE(recorder.ok());
+  const auto record = [&] {
+    return (*recorder)->Record(Key(3), config.noise, Phrasing::kCanonical, drives->get());
+  };
+  const Result<DemoRecording> r = record();
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  int driven = 0;
+  bool acts = false;
+  for (int step = 0; step < r->steps; ++step) {
+    const auto row = [&](const std::vector<float>& x) {
+      return std::vector<float>(x.begin() + step * 7, x.begin() + step * 7 + 7);
+    };
+    const bool other = row(r->actions) != row(r->executed);
+    driven += other ? 1 : 0;
+    // It is one or the other from an inference to the next.
+    if (step % config.replan_steps == 0) acts = other;
+    EXPECT_EQ(other, acts) << step;
+  }
+  EXPECT_GT(driven, r->steps / 5);
+  EXPECT_LT(driven, r->steps * 4 / 5);
+  EXPECT_EQ(record()->executed, r->executed);
 }
 
 TEST_F(DemosTest, TheLayoutIsThatOfRobomimic) {
