@@ -21,9 +21,9 @@ std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   return chunks;
 }
 
-// Control steps a block.
+// Control steps a block; the last one may be cut short.
 int StrideOf(const DemoEpisode& episode) {
-  return std::max(1, episode.steps / std::max(1, episode.blocks));
+  return std::max(1, (episode.steps + episode.blocks - 1) / std::max(1, episode.blocks));
 }
 
 int FirstDecisionBlock(const DemoEpisode& episode) {

@@ -295,8 +295,13 @@ TEST(Batch, PaddingChangesNothing) {
   EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
 }
 
-TEST(SubHistory, KeepsTheCueWhereTheDecisionIs) {
-  const DemoEpisode episode = TinyEpisode(TinyConfig(), 60, 7, 1);
+class SubHistoryTest : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(StepsCutOff, SubHistoryTest, testing::Values(0, 1, 3));
+
+TEST_P(SubHistoryTest, KeepsTheCueWhereTheDecisionIs) {
+  DemoEpisode episode = TinyEpisode(TinyConfig(), 60, 7, 1);
+  episode.steps -= GetParam();  // an episode ends where it is done, seldom at a block's end
+  episode.decision.resize(static_cast<size_t>(episode.steps));
   Rng rng(4);
   int decisions = 0, forgotten = 0;
   for (int i = 0; i < 200; ++i) {
