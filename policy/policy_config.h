@@ -28,6 +28,7 @@ struct PolicyConfig {
   int instruction_tokens = 4;
   int num_target_classes = 4;
   int cue_orders = 0;
+  std::string places = "from_hand";
   std::vector<std::string> vocabulary;
 
   int tokens_per_block() const {
@@ -68,6 +69,9 @@ struct PolicyConfig {
     v("cue_orders", cue_orders, Range{0, 16},
       "classes of a second auxiliary head: which of the episode's cues a block sees; 0: no such "
       "head");
+    v("places", places, OneOf{"from_hand", "world"},
+      "what the heads learn of a place: its offset from the hand, or where it is; the hand's own "
+      "position is then taken off, exactly");
     v("vocabulary", vocabulary,
       "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
   }

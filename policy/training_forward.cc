@@ -79,6 +79,7 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
   });
   return net->Heads(
       hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}),
+      batch.proprio.to(device).view({batch.samples, batch.blocks, kProprioDim}),
       told == Told::kTarget ? batch.target_class.to(device) : torch::Tensor());
 }
 

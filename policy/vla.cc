@@ -176,7 +176,8 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     inference.linear_ms = MillisecondsSince(begin);  // attention is taken out in Measure()
 
     begin = Clock::now();
-    const HeadOutputs heads = impl_->net->Heads(*hidden);
+    const HeadOutputs heads = impl_->net->Heads(
+        *hidden, torch::tensor(torch::ArrayRef<float>(input.proprio)).to(impl_->device));
     const torch::Tensor motion = heads.motion.cpu().contiguous();
     const torch::Tensor gripper = heads.gripper.cpu().contiguous();
     const float* m = motion.data_ptr<float>();

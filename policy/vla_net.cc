@@ -145,13 +145,16 @@ int VlaNetImpl::InstructionTokens(const torch::Tensor& instruction) const {
                                    : static_cast<int>(instruction.size(0));
 }
 
-HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& told) {
+HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& proprio,
+                              const torch::Tensor& told) {
   const torch::Tensor block = hidden.flatten(-2);
+  const torch::Tensor origin = OriginOf(proprio);
   HeadOutputs outputs;
   outputs.target = target_head_->forward(block);
   if (!order_head_.is_empty()) outputs.order = order_head_->forward(block);
   outputs.places =
-      places_head_->forward(block).unflatten(-1, {config_.num_target_classes, kPlaceDim});
+      places_head_->forward(block).unflatten(-1, {config_.num_target_classes, kPlaceDim}) +
+      origin.unsqueeze(-2);
   torch::Tensor looked_up = outputs.target.argmax(-1);
   if (told.defined()) looked_up = torch::where(told >= 0, told, looked_up);
   const torch::Tensor index =
@@ -160,7 +163,7 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   // The way leads to the goal or elsewhere. That this is a choice and not one more input of the
   // head matters: a demonstrator's motion gives the goal away, and the head read just that.
   const torch::Tensor way = waypoint_head_->forward(block).to(torch::kFloat32);
-  const torch::Tensor elsewhere = way.narrow(-1, 0, kPlaceDim);
+  const torch::Tensor elsewhere = way.narrow(-1, 0, kPlaceDim) + origin;
   const torch::Tensor to_goal = torch::sigmoid(way.narrow(-1, kPlaceDim, 1));
   outputs.waypoint = elsewhere + to_goal * (outputs.goal.to(torch::kFloat32) - elsewhere);
   const torch::Tensor actions =
@@ -175,6 +178,14 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   outputs.motion = torch::cat({plane, actions.narrow(-1, 0, kMotionDim - kPlaneDim)}, -1);
   outputs.gripper = actions.select(-1, kMotionDim - kPlaneDim);
   return outputs;
+}
+
+torch::Tensor VlaNetImpl::OriginOf(const torch::Tensor& proprio) const {
+  const torch::Tensor hand = proprio.narrow(-1, 0, kPlaceDim).to(torch::kFloat32);
+  if (config_.places == "from_hand") return torch::zeros_like(hand);
+  const torch::Tensor centre =
+      torch::tensor(torch::ArrayRef<float>(kProprioCentre, kPlaceDim), hand.options());
+  return (centre - hand) / kWaypointScale;
 }
 
 std::vector<Qkv> VlaNetImpl::InstructionKeys(const torch::Tensor& instruction) {

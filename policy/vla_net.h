@@ -41,9 +41,10 @@ class VlaNetImpl : public torch::nn::Module {
   // hidden: [..., tokens_per_block, hidden], the decoder's output. The heads read every token of
   // the block: through the state token alone, what a camera saw was hardly learned. Which target,
   // where each one is, and how to get there are learned apart: the place of the most likely target
-  // is looked up and handed to the action head. `told`: [...] int64, the class to look up instead
-  // where it is not negative; undefined: none.
-  HeadOutputs Heads(const torch::Tensor& hidden, const torch::Tensor& told = {});
+  // is looked up and handed to the action head. `proprio`: [..., 7], of the same frames. `told`:
+  // [...] int64, the class to look up instead where it is not negative; undefined: none.
+  HeadOutputs Heads(const torch::Tensor& hidden, const torch::Tensor& proprio,
+                    const torch::Tensor& told = {});
 
   // The instruction attends to itself alone, un-rotated; returns each layer's keys and values
   // [..., kv_heads, n, head_dim], which every block sees from the far side of the cache.
@@ -53,6 +54,9 @@ class VlaNetImpl : public torch::nn::Module {
   const PolicyConfig& config() const { return config_; }
 
  private:
+  // Where the heads' places are counted from, as seen from the hand: [..., 3] / kWaypointScale.
+  torch::Tensor OriginOf(const torch::Tensor& proprio) const;
+
   PolicyConfig config_;
   std::vector<ImageEncoder> encoders_;
   torch::nn::Sequential state_encoder_{nullptr};

@@ -191,7 +191,8 @@ TEST(TrainInferenceMixed, EachSampleReadsItsOwnInstruction) {
           FeedBlock(net, tokens[static_cast<int64_t>(s)][b], **cache);
       ASSERT_TRUE(hidden.ok()) << hidden.status().message();
       ASSERT_TRUE((*cache)->EndBlock().ok());
-      const torch::Tensor motion = net->Heads(*hidden).motion;
+      const torch::Tensor seen = batch.proprio[static_cast<int64_t>(s) * batch.blocks + b];
+      const torch::Tensor motion = net->Heads(*hidden, seen).motion;
       EXPECT_LT((motion - together.motion[static_cast<int64_t>(s)][b]).abs().max().item<double>(),
                 kTolerance)
           << "sample " << s << ", block " << b;
