@@ -292,7 +292,11 @@ std::string Trainer::Validate() {
   Rng rng(StableHash("validation"));
   double action = 0, goal = 0, places = 0;
   TargetCount cue, decision;
-  std::map<std::string, TargetCount> by_task;
+  struct TaskFigures {
+    TargetCount decision;
+    double goal = 0, goal_valid = 0;
+  };
+  std::map<std::string, TaskFigures> by_task;
   constexpr int kBatches = 8;
   for (int i = 0; i < kBatches; ++i) {
     for (const Batch& batch : DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng)) {
@@ -306,7 +310,10 @@ std::string Trainer::Validate() {
       const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
       for (int sample = 0; sample < batch.samples; ++sample) {
         decision.Add(counts[sample]);
-        by_task[batch.tasks[sample]].Add(counts[sample]);
+        TaskFigures& figures = by_task[batch.tasks[sample]];
+        figures.decision.Add(counts[sample]);
+        figures.goal += losses.goal[sample].sum().item<double>();
+        figures.goal_valid += losses.goal_valid[sample].sum().item<double>();
       }
     }
   }
@@ -316,8 +323,10 @@ std::string Trainer::Validate() {
       "{:.3f}, at the decision {:.3f}",
       action, places, goal, cue.Rate(), decision.Rate());
   if (by_task.size() < 2) return note;
-  for (const auto& [task, count] : by_task) {
-    if (count.known > 0) note += fmt::format("; {} {:.2f}", task, count.Rate());
+  for (const auto& [task, figures] : by_task) {
+    if (figures.decision.known == 0) continue;
+    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.decision.Rate(),
+                        figures.goal / std::max(1.0, figures.goal_valid));
   }
   return note;
 }
