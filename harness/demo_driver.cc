@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "harness/policy_io.h"
 #include "policy/text_encoder_files.h"
 
 namespace kvla {
@@ -48,23 +46,12 @@ Status DemoDriver::Begin(const std::string& instruction, Rng rng) {
 }
 
 Status DemoDriver::See(const std::vector<Image>& images, const Proprioception& proprio) {
-  FrameInput input;
-  for (const Image& image : images) input.images.emplace_back(image.rgb);
-  input.proprio = ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
-  Result<Inference> inference = policy_->Infer(input);
+  Result<Inference> inference = policy_->Infer(MakeFrameInput(images, proprio));
   if (!inference.ok()) return inference.status();
-  origin_ = proprio.ee.position;
-  targets_ = std::move(inference->targets);
-  next_ = 0;
+  chunk_ = {proprio.ee.position, std::move(inference->targets), 0};
   // Who acts is drawn anew where a stretch ends, so that the share holds over all of them.
   if (rng_.Uniform() * config_.span_blocks < 1.0) acts_ = rng_.Uniform() < config_.share;
   return {};
-}
-
-Action DemoDriver::Next(const Pose& ee) {
-  const std::array<float, kTargetDim>& t = targets_[std::min(next_++, targets_.size() - 1)];
-  return ActionForTarget(ee, {origin_[0] + t[0], origin_[1] + t[1], origin_[2] + t[2]},
-                         {t[3], t[4], t[5]}, t[6]);
 }
 
 }  // namespace kvla

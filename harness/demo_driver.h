@@ -3,8 +3,6 @@
 #ifndef KVLA_HARNESS_DEMO_DRIVER_H_
 #define KVLA_HARNESS_DEMO_DRIVER_H_
 
-#include <array>
-#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -13,6 +11,7 @@
 #include "base/fields.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "harness/policy_io.h"
 #include "policy/vla.h"
 #include "sim/renderer.h"
 #include "sim/specs.h"
@@ -48,7 +47,7 @@ class DemoDriver {
   Status See(const std::vector<Image>& images, const Proprioception& proprio);
   bool acts() const { return acts_; }
   // The policy's next action. REQUIRES: acts().
-  Action Next(const Pose& ee);
+  Action Next(const Pose& ee) { return chunk_.Next(ee); }
 
  private:
   DemoDriver() = default;
@@ -57,9 +56,7 @@ class DemoDriver {
   std::unique_ptr<Vla> policy_;
   Rng rng_{0};
   bool acts_ = false;
-  std::array<double, 3> origin_{};
-  std::vector<std::array<float, kTargetDim>> targets_;
-  size_t next_ = 0;
+  ActionChunk chunk_;
 };
 
 }  // namespace kvla

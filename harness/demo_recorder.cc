@@ -89,6 +89,7 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
 
   std::vector<Image> images(cameras_.size());
   for (int step = 0; step < r.scenario.horizon_steps; ++step) {
+    const Proprioception proprio = world_->Proprio();
     if (step % replan_steps_ == 0) {
       for (size_t c = 0; c < cameras_.size(); ++c) {
         Status status =
@@ -97,11 +98,10 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
         r.images[c].insert(r.images[c].end(), images[c].rgb.begin(), images[c].rgb.end());
       }
       if (driver != nullptr) {
-        if (Status s = driver->See(images, world_->Proprio()); !s.ok()) return s;
+        if (Status s = driver->See(images, proprio); !s.ok()) return s;
       }
       ++r.inferences;
     }
-    const Proprioception proprio = world_->Proprio();
     const std::vector<double> state = world_->SaveState();
     r.state_size = static_cast<int>(state.size());
     r.states.insert(r.states.end(), state.begin(), state.end());

@@ -61,12 +61,7 @@ class Loop {
   int inferences_ = 0;
   int steps_ = 0;
   // The chunk that the arm follows, and the one that it will follow when the world has caught up.
-  struct Chunk {
-    std::array<double, 3> origin{};  // end effector at its inference
-    std::vector<std::array<float, kTargetDim>> targets;
-  };
-  Chunk chunk_, coming_;
-  size_t next_target_ = 0;  // of chunk_
+  ActionChunk chunk_, coming_;
   std::vector<bool> stages_;
   Progress last_;
 };
@@ -103,9 +98,7 @@ Status Loop::Infer(int step, int* stale) {
   event.latency.render_ms = Milliseconds(begin);
 
   const Proprioception proprio = disturbance_.Sense(world_.Proprio());
-  FrameInput input;
-  for (const Image& image : images) input.images.emplace_back(image.rgb);
-  input.proprio = ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
+  const FrameInput input = MakeFrameInput(images, proprio);
   const SteadyClock::time_point asked = SteadyClock::now();
   Result<Inference> inference = policy_.infer(input);
   if (!inference.ok()) return inference.status().In("policy");
@@ -117,7 +110,7 @@ Status Loop::Infer(int step, int* stale) {
   event.stale_steps = *stale;
   event.late = clock_.Late(event.think_s);
   if (inference->targets.empty()) return InternalError("the policy returned no targets");
-  coming_ = {proprio.ee.position, inference->targets};
+  coming_ = {proprio.ee.position, inference->targets, 0};
   for (const auto& target : coming_.targets) {
     for (const float value : target) {
       if (!std::isfinite(value)) {
@@ -151,13 +144,7 @@ Status Loop::Infer(int step, int* stale) {
   return {};
 }
 
-Action Loop::NextAction() {
-  const auto& [origin, targets] = chunk_;
-  const auto& target = targets[std::min(next_target_++, targets.size() - 1)];
-  return ActionForTarget(world_.EndEffector(),
-                         {origin[0] + target[0], origin[1] + target[1], origin[2] + target[2]},
-                         {target[3], target[4], target[5]}, target[6]);
-}
+Action Loop::NextAction() { return chunk_.Next(world_.EndEffector()); }
 
 Action Loop::HoldAction() {
   if (!chunk_.targets.empty()) return NextAction();  // the last target, again and again
@@ -239,7 +226,6 @@ void Loop::Run() {
     }
     if (fresh == policy_.config.replan_steps) {
       chunk_ = std::move(coming_);
-      next_target_ = 0;
     }
     --fresh;
     status = Act(step, NextAction(), &done);

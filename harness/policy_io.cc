@@ -42,6 +42,19 @@ Action ActionForTarget(const Pose& current, const std::array<double, 3>& positio
   return ActionTowards(current, target, grip);
 }
 
+FrameInput MakeFrameInput(const std::vector<Image>& images, const Proprioception& proprio) {
+  FrameInput input;
+  for (const Image& image : images) input.images.emplace_back(image.rgb);
+  input.proprio = ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
+  return input;
+}
+
+Action ActionChunk::Next(const Pose& ee) {
+  const std::array<float, kTargetDim>& target = targets[std::min(next++, targets.size() - 1)];
+  return ActionForTarget(ee, {origin[0] + target[0], origin[1] + target[1], origin[2] + target[2]},
+                         {target[3], target[4], target[5]}, target[6]);
+}
+
 std::vector<std::pair<int, int>> CueBlocks(const std::vector<CueInterval>& cues, int replan_steps,
                                            int inferences) {
   const double period = replan_steps * kControlPeriod;

@@ -3,10 +3,12 @@
 #define KVLA_HARNESS_POLICY_IO_H_
 
 #include <array>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
 #include "policy/demo_source.h"
+#include "policy/vla.h"
 #include "sim/specs.h"
 #include "tasks/task.h"
 
@@ -24,6 +26,19 @@ std::array<float, kTargetDim> AbsoluteTarget(const Pose& ee, const Action& actio
 // The action that moves from `current` to an absolute target in one control step, clipped.
 Action ActionForTarget(const Pose& current, const std::array<double, 3>& position,
                        const std::array<double, 3>& rotation, float grip);
+
+// What the policy reads. `images`: one a camera, in the policy's order; must outlive the input.
+FrameInput MakeFrameInput(const std::vector<Image>& images, const Proprioception& proprio);
+
+// The targets of one inference, which the arm follows a control step at a time.
+struct ActionChunk {
+  std::array<double, 3> origin{};  // end effector at the inference (m, world)
+  std::vector<std::array<float, kTargetDim>> targets;
+  size_t next = 0;
+
+  // The action towards the next target, after the last one towards that again. REQUIRES: targets.
+  Action Next(const Pose& ee);
+};
 
 // Half-open ranges of inferences that saw a cue, of an episode of `inferences` of them; cues that
 // fell between two inferences are left out.

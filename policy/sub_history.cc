@@ -21,23 +21,18 @@ std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   return chunks;
 }
 
-// Control steps a block; the last one may be cut short.
-int StrideOf(const DemoEpisode& episode) {
-  return std::max(1, (episode.steps + episode.blocks - 1) / std::max(1, episode.blocks));
-}
-
-int FirstDecisionBlock(const DemoEpisode& episode) {
+int FirstDecisionBlock(const DemoEpisode& episode, int replan_steps) {
   const auto open = std::find_if(episode.decision.begin(), episode.decision.end(),
                                  [](uint8_t decision) { return decision != 0; });
   if (open == episode.decision.end()) return -1;
-  return std::min(static_cast<int>(open - episode.decision.begin()) / StrideOf(episode),
+  return std::min(static_cast<int>(open - episode.decision.begin()) / replan_steps,
                   episode.blocks - 1);
 }
 
-bool HasDecision(const DemoEpisode& episode, int first_block, int end_block) {
-  const int stride = StrideOf(episode);
-  const int end = std::min<int>(end_block * stride, static_cast<int>(episode.decision.size()));
-  for (int step = first_block * stride; step < end; ++step) {
+bool HasDecision(const DemoEpisode& episode, int replan_steps, int first_block, int end_block) {
+  const int end =
+      std::min<int>(end_block * replan_steps, static_cast<int>(episode.decision.size()));
+  for (int step = first_block * replan_steps; step < end; ++step) {
     if (episode.decision[step] != 0) return true;
   }
   return false;
@@ -77,13 +72,13 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     const int recent = static_cast<int>(options.max_blocks * options.recent_share);
     if (rng.Uniform() >= options.decision_share) {
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
-    } else if (const int open = FirstDecisionBlock(episode); open >= 0) {
+    } else if (const int open = FirstDecisionBlock(episode, options.replan_steps); open >= 0) {
       end_block = std::max(recent, open + 1 + rng.UniformInt(episode.blocks - open));
     }
     const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
-    if (HasDecision(episode, first_chunk * chunk_blocks, end_block)) {
+    if (HasDecision(episode, options.replan_steps, first_chunk * chunk_blocks, end_block)) {
       chunks.insert(cues.begin(), cues.end());
       // Many cues go at the cost of the run's beginning: one long sample makes a whole batch long.
       const int last_run_chunk = *chunks.rbegin();

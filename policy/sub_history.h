@@ -20,6 +20,7 @@ struct SubHistory {
 struct SubHistoryOptions {
   int max_blocks = 64;
   int chunk_blocks = 4;
+  int replan_steps = 4;
   double recent_share = 0.6;    // of max_blocks: the contiguous run at the end
   double decision_share = 0.5;  // how often that run ends after the decision opened
   bool compress = false;  // old chunks compressed or dropped at random, those with a cue dropped

@@ -204,6 +204,7 @@ std::vector<Batch> Trainer::DrawBatch(const Demos& demos, int samples, bool full
                                       Rng& rng) const {
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
+  options.replan_steps = config_.policy.replan_steps;
   options.compress = compress;
   options.decision_share = config_.decision_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
