@@ -20,12 +20,14 @@
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
 #include "policy/instruction_reader.h"
+#include "policy/side_by_side.h"
 
 namespace kvla {
 namespace {
 
 constexpr double kGradientNorm = 1.0;
 constexpr int kNoteEvery = 10;  // epochs
+constexpr int kEpisodesAtOnce = 8;
 
 class GateTrainer {
  public:
@@ -56,20 +58,33 @@ class GateTrainer {
 Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out) {
   // Spread over the whole set: its order follows task and delay.
   const int total = std::min(episodes, source.size());
-  for (int i = 0; i < total; ++i) {
+  for (int first = 0; first < total; first += kEpisodesAtOnce) {
     if (Stopped()) return {StatusCode::kCancelled, "stopped while labelling"};
     const auto begin = std::chrono::steady_clock::now();
-    Result<DemoEpisode> episode = source.Read(static_cast<int>(int64_t{i} * source.size() / total));
-    if (!episode.ok()) return episode.status();
-    if (!config_.task.empty() && episode->task != config_.task) continue;
-    const Result<torch::Tensor> instruction = reader_->Read(episode->instruction);
-    if (!instruction.ok()) return instruction.status();
-    Result<LabelledChunks> labelled = LabelChunks(policy_.net, *instruction, *episode, config_);
-    if (!labelled.ok()) return labelled.status();
-    if (labelled->features.defined()) out->push_back(*std::move(labelled));
+    const int end = std::min(total, first + kEpisodesAtOnce);
+    std::vector<DemoEpisode> read;
+    std::vector<torch::Tensor> instructions;
+    for (int i = first; i < end; ++i) {
+      Result<DemoEpisode> episode =
+          source.Read(static_cast<int>(int64_t{i} * source.size() / total));
+      if (!episode.ok()) return episode.status();
+      if (!config_.task.empty() && episode->task != config_.task) continue;
+      const Result<torch::Tensor> instruction = reader_->Read(episode->instruction);
+      if (!instruction.ok()) return instruction.status();
+      read.push_back(*std::move(episode));
+      instructions.push_back(*instruction);
+    }
+    std::vector<std::optional<Result<LabelledChunks>>> labelled(read.size());
+    SideBySide(read.size(), config_.threads, [&](size_t i) {
+      labelled[i] = LabelChunks(policy_.net, instructions[i], read[i], config_);
+    });
+    for (std::optional<Result<LabelledChunks>>& chunks : labelled) {
+      if (!chunks->ok()) return chunks->status();
+      if ((*chunks)->features.defined()) out->push_back(**std::move(chunks));
+    }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     if (hooks_.on_progress) {
-      hooks_.on_progress({"label chunks", i + 1, total, 0.0, seconds.count(), ""});
+      hooks_.on_progress({"label chunks", end, total, 0.0, seconds.count() / (end - first), ""});
     }
   }
   return {};

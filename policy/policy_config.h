@@ -29,6 +29,7 @@ struct PolicyConfig {
   int num_target_classes = 4;
   int cue_orders = 0;
   std::string places = "from_hand";
+  std::string way = "blend";
   std::vector<std::string> vocabulary;
 
   int tokens_per_block() const {
@@ -72,6 +73,9 @@ struct PolicyConfig {
     v("places", places, OneOf{"from_hand", "world"},
       "what the heads learn of a place: its offset from the hand, or where it is; the hand's own "
       "position is then taken off, exactly");
+    v("way", way, OneOf{"blend", "choose"},
+      "where an inference's motion leads: a blend of the goal and of elsewhere, by how likely each "
+      "is, or the likelier one");
     v("vocabulary", vocabulary,
       "words of the instructions, under text: words; ids follow the order, after BOS, UNK");
   }

@@ -22,6 +22,7 @@
 #include "policy/encode_episode.h"
 #include "policy/instruction_reader.h"
 #include "policy/losses.h"
+#include "policy/parallel_backward.h"
 #include "policy/tokenizer.h"
 #include "policy/train_state.h"
 #include "policy/training_forward.h"
@@ -33,7 +34,9 @@ namespace fs = std::filesystem;
 
 constexpr double kGradientNorm = 1.0;
 constexpr double kFinalRateShare = 0.02;
-constexpr size_t kSamplesAtOnce = 7;
+constexpr double kChoiceWeight = 0.2;  // beside the waypoint's L1
+// Frame blocks that go through the net at once: a thread's share, few enough for several parts.
+constexpr size_t kBlocksAtOnce = 168;
 // Encoder tokens that vary less than this over a batch mean that the encoder has died.
 constexpr double kLeastTokenSpread = 1e-3;
 
@@ -81,6 +84,7 @@ class Trainer {
   bool bf16_ = false;
   std::vector<std::string> fresh_;  // tensors of heads that init_from did not have
   VlaNet net_{nullptr};
+  std::vector<torch::Tensor> learned_;  // the parameters that this run trains
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
 };
@@ -186,7 +190,9 @@ Status Trainer::Prepare() {
   for (const auto& item : net_->named_parameters()) {
     torch::Tensor p = item.value();
     p.set_requires_grad(Learns(item.key()));
-    if (p.requires_grad()) (p.dim() > 1 ? matrices : vectors).push_back(p);
+    if (!p.requires_grad()) continue;
+    (p.dim() > 1 ? matrices : vectors).push_back(p);
+    learned_.push_back(p);
   }
   const auto options = torch::optim::AdamWOptions(config_.learning_rate).betas({0.9, 0.95});
   std::vector<torch::optim::OptimizerParamGroup> groups;
@@ -215,9 +221,13 @@ std::vector<Batch> Trainer::DrawBatch(const Demos& demos, int samples, bool full
   }
   std::ranges::stable_sort(drawn, {}, [](const auto& d) { return d.second.blocks.size(); });
   std::vector<Batch> parts;
-  for (size_t first = 0; first < drawn.size(); first += kSamplesAtOnce) {
-    const size_t count = std::min<size_t>(kSamplesAtOnce, drawn.size() - first);
-    parts.push_back(PartOf(demos, std::span(drawn).subspan(first, count)));
+  for (size_t first = 0, end = 0; first < drawn.size(); first = end) {
+    size_t blocks = 0;  // with the padding: the longest comes last
+    do {
+      ++end;
+      blocks = end < drawn.size() ? (end + 1 - first) * drawn[end].second.blocks.size() : 0;
+    } while (end < drawn.size() && blocks <= kBlocksAtOnce);
+    parts.push_back(PartOf(demos, std::span(drawn).subspan(first, end - first)));
   }
   return parts;
 }
@@ -247,11 +257,13 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
   const torch::Tensor weight =
       losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.decision);
   return Mean(ActionLoss(losses) * weight, weight) +
-         config_.waypoint_weight * Mean(losses.waypoint * weight, weight) +
+         config_.waypoint_weight *
+             Mean((losses.waypoint + kChoiceWeight * losses.choice) * weight, weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid) +
          config_.unsure_weight * Mean(losses.unsure, losses.unsure_valid) +
          config_.order_weight * Mean(losses.order, losses.order_valid) +
-         config_.places_weight * Mean(losses.places, losses.places_valid);
+         config_.places_weight * Mean((losses.places + losses.mistaken) * weight.unsqueeze(-1),
+                                      losses.places_valid * weight.unsqueeze(-1));
 }
 
 double Trainer::Step(int step) {
@@ -268,19 +280,12 @@ double Trainer::Step(int step) {
   for (auto& group : optimizer_->param_groups()) group.options().set_lr(rate);
 
   net_->train();
-  optimizer_->zero_grad();
-  double total = 0;
-  for (const Batch& part : parts) {
-    torch::Tensor loss;
-    {
-      const Autocast autocast(bf16_);
-      loss = Loss(TrainingForward(net_, part, Told::kTarget), part) *
-             (static_cast<double>(part.samples) / samples);
-    }
-    loss.backward();
-    total += loss.item<double>();
-  }
-  torch::nn::utils::clip_grad_norm_(net_->parameters(), kGradientNorm);
+  const double total = ParallelBackward(learned_, parts.size(), config_.threads, [&](size_t i) {
+    const Autocast autocast(bf16_);
+    return Loss(TrainingForward(net_, parts[i], Told::kTarget), parts[i]) *
+           (static_cast<double>(parts[i].samples) / samples);
+  });
+  torch::nn::utils::clip_grad_norm_(learned_, kGradientNorm);
   optimizer_->step();
   average_->Update(net_);
   return total;
@@ -313,8 +318,9 @@ std::string Trainer::Validate() {
         decision.Add(counts[sample]);
         TaskFigures& figures = by_task[batch.tasks[sample]];
         figures.decision.Add(counts[sample]);
-        figures.goal += losses.goal[sample].sum().item<double>();
-        figures.goal_valid += losses.goal_valid[sample].sum().item<double>();
+        const torch::Tensor open = batch.decision[sample];
+        figures.goal += (losses.goal[sample] * open).sum().item<double>();
+        figures.goal_valid += (losses.goal_valid[sample] * open).sum().item<double>();
       }
     }
   }

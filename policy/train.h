@@ -78,7 +78,7 @@ struct TrainConfig {
     v("order_weight", order_weight, Range{0.0, 100.0},
       "weight of the loss on which cue a block sees (policy.cue_orders)");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
-      "weight of blocks with an open decision in the action and waypoint losses");
+      "weight of blocks with an open decision in the losses of actions, waypoints and places");
     v("decision_share", decision_share, Range{0.0, 1.0},
       "share of sub-histories that end after the decision opened; the others end anywhere");
     v("learns", learns, OneOf{"everything", "decoder", "heads"},

@@ -163,9 +163,15 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   // The way leads to the goal or elsewhere. That this is a choice and not one more input of the
   // head matters: a demonstrator's motion gives the goal away, and the head read just that.
   const torch::Tensor way = waypoint_head_->forward(block).to(torch::kFloat32);
-  const torch::Tensor elsewhere = way.narrow(-1, 0, kPlaceDim) + origin;
-  const torch::Tensor to_goal = torch::sigmoid(way.narrow(-1, kPlaceDim, 1));
-  outputs.waypoint = elsewhere + to_goal * (outputs.goal.to(torch::kFloat32) - elsewhere);
+  outputs.elsewhere = way.narrow(-1, 0, kPlaceDim) + origin;
+  outputs.to_goal = way.select(-1, kPlaceDim);
+  // A blend while it learns, for the gradient's sake; on its way to a point between the two an arm
+  // would stay there.
+  const torch::Tensor share = config_.way == "choose" && !is_training()
+                                  ? (outputs.to_goal > 0).to(torch::kFloat32)
+                                  : torch::sigmoid(outputs.to_goal);
+  outputs.waypoint = torch::lerp(outputs.elsewhere, outputs.goal.to(torch::kFloat32),
+                                 share.unsqueeze(-1).expand_as(outputs.elsewhere));
   const torch::Tensor actions =
       action_head_->forward(torch::cat({block, Aim(outputs.waypoint).to(block.dtype())}, -1))
           .unflatten(-1, {config_.replan_steps, kActionDim})

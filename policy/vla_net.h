@@ -14,13 +14,15 @@ namespace kvla {
 
 // What the heads read off a frame block.
 struct HeadOutputs {
-  torch::Tensor motion;    // [..., replan_steps, 6]: position offset / kPositionScale, rotation
-  torch::Tensor gripper;   // [..., replan_steps]: logit of "close"
-  torch::Tensor target;    // [..., classes]: logits of the target's identity
-  torch::Tensor order;     // [..., cue_orders]: logits of which cue the block sees; or undefined
-  torch::Tensor places;    // [..., classes, 3]: where each class's target is / kWaypointScale
-  torch::Tensor goal;      // [..., 3]: the place that was looked up, what the action head is told
-  torch::Tensor waypoint;  // [..., 3]: where the motion leads / kWaypointScale
+  torch::Tensor motion;     // [..., replan_steps, 6]: position offset / kPositionScale, rotation
+  torch::Tensor gripper;    // [..., replan_steps]: logit of "close"
+  torch::Tensor target;     // [..., classes]: logits of the target's identity
+  torch::Tensor order;      // [..., cue_orders]: logits of which cue the block sees; or undefined
+  torch::Tensor places;     // [..., classes, 3]: where each class's target is / kWaypointScale
+  torch::Tensor goal;       // [..., 3]: the place that was looked up
+  torch::Tensor elsewhere;  // [..., 3]: where a motion leads that is not to the goal
+  torch::Tensor to_goal;    // [...]: logit of which of the two
+  torch::Tensor waypoint;   // [..., 3]: where the motion leads, what the action head is told
 };
 
 class VlaNetImpl : public torch::nn::Module {

@@ -47,6 +47,24 @@ TEST_F(HeadsTest, WhatIsToldReplacesTheLikeliestTargetWhereItIsNotNegative) {
   EXPECT_GT(moved.narrow(1, 1, 4).min().item<float>(), 0.0F);
 }
 
+TEST_F(HeadsTest, WhereTheMotionLeadsIsOneOfTwoWhenChosen) {
+  for (const std::string way : {"blend", "choose"}) {
+    PolicyConfig config = TinyConfig();
+    config.way = way;
+    torch::manual_seed(3);
+    VlaNet net(config);
+    net->eval();
+    const HeadOutputs outputs = net->Heads(hidden_, proprio_);
+    const torch::Tensor goes = (outputs.to_goal > 0).unsqueeze(-1).expand_as(outputs.goal);
+    ASSERT_TRUE(goes.any().item<bool>() && !goes.all().item<bool>());
+    const torch::Tensor chosen = torch::where(goes, outputs.goal, outputs.elsewhere);
+    EXPECT_EQ(torch::allclose(outputs.waypoint, chosen, 1e-5, 1e-6), way == "choose");
+    net->train();
+    const torch::Tensor blend = net->Heads(hidden_, proprio_).waypoint;
+    EXPECT_FALSE(torch::allclose(blend, chosen, 1e-5, 1e-6));
+  }
+}
+
 TEST_F(HeadsTest, PlacesInTheWorldStayWhereTheyAreWhenTheHandMoves) {
   PolicyConfig config = TinyConfig();
   for (const std::string places : {"from_hand", "world"}) {
