@@ -4,8 +4,8 @@ namespace kvla {
 namespace {
 
 constexpr double kGripperWeight = 0.2;
-// Of the squared error of a place, beside its size: a place that is taken for another weighs more
-// than one seen unsharply.
+// Of the squared error of a place or waypoint, beside its size: one that is taken for another
+// weighs more than one seen unsharply.
 constexpr double kMistakenWeight = 5.0;
 constexpr double kGoalNear = 0.03;  // metres: demonstrators scatter about a target's place
 constexpr double kTiny = 1e-6;
@@ -72,7 +72,8 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
       ((waypoint - goal).norm(2, -1) < kGoalNear / VlaNetImpl::kWaypointScale).to(torch::kFloat32) *
       (target >= 0).to(torch::kFloat32) * (losses.places_valid * right).sum(-1);
   const auto off_by = [&waypoint](const torch::Tensor& x) {
-    return (x.to(torch::kFloat32) - waypoint).abs().mean(-1);
+    const torch::Tensor off = (x.to(torch::kFloat32) - waypoint).abs();
+    return (off + kMistakenWeight * off.square()).mean(-1);
   };
   losses.waypoint = torch::where(to_goal > 0, off_by(outputs.goal), off_by(outputs.elsewhere)) *
                     losses.action_valid;

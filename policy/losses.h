@@ -15,7 +15,7 @@ namespace kvla {
 struct BlockLosses {
   torch::Tensor motion;    // L1, head units
   torch::Tensor gripper;   // binary cross-entropy
-  torch::Tensor waypoint;  // L1 of the one that it is, goal or elsewhere
+  torch::Tensor waypoint;  // of the one that it is, goal or elsewhere: L1 and the weighted square
   torch::Tensor choice;    // binary cross-entropy: which of the two
   torch::Tensor target;    // cross-entropy where a target class is known
   torch::Tensor unsure;    // divergence from all classes alike where the history cannot tell it

@@ -35,8 +35,10 @@ int NewlyPressed(const World& world, int count, mjtNum* down) {
   return pressed;
 }
 
+Vec3 RisenFrom(const Vec3& top) { return {top[0] - kRiseBack, top[1], kRiseHeight}; }
+
 Action RiseFromButton(const World& world, const Vec3& top) {
-  return MoveTowards(world.EndEffector(), {top[0] - kRiseBack, top[1], kRiseHeight}, kClosed);
+  return MoveTowards(world.EndEffector(), RisenFrom(top), kClosed);
 }
 
 bool ClearOfButtons(const World& world) { return world.EndEffector().position[2] > kClearHeight; }

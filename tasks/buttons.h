@@ -21,7 +21,8 @@ std::string ButtonName(int button);
 // bits. A button must come up again before it counts anew.
 int NewlyPressed(const World& world, int count, mjtNum* down);
 
-// One control step up and back from a button, after a press of it.
+// Up and back from a button, after a press of it: where to, and one control step of it.
+Vec3 RisenFrom(const Vec3& top);
 Action RiseFromButton(const World& world, const Vec3& top);
 // The hand is high enough to move to another place.
 bool ClearOfButtons(const World& world);

@@ -59,7 +59,7 @@ Action CountPressesExpert::Act(const World& world) {
 
 Action CountPressesExpert::Press(const World& world) {
   const Vec3 button = CountPresses::ButtonPlace();
-  label_.waypoint = button;
+  label_.waypoint = rising_ ? RisenFrom(button) : button;
   return rising_ ? RiseFromButton(world, button) : press_.Act(world, button);
 }
 
@@ -69,13 +69,13 @@ Action CountPressesExpert::Pull(const World& world) {
   const Vec3 lever = CountPresses::LeverPlace();
   const Vec3 behind = {lever[0] + kBehind, lever[1], kPullHeight};
   const Vec3 end = {lever[0] + kBehind - kPullLength, lever[1], kPullHeight};
-  label_.waypoint = end;
   const bool low = p[2] < kClearHeight - 0.02;
   const bool beside = std::abs(p[1] - lever[1]) > 0.02;
   if (pulling_ && (beside || p[0] < end[0] + 0.01)) pulling_ = false;  // missed: once more
   if (!pulling_ && HorizontalDistance(p, behind) < 0.02 && p[2] < kPullHeight + 0.012) {
     pulling_ = true;
   }
+  label_.waypoint = pulling_ ? end : behind;
   if (pulling_) return MoveTowards(ee, end, kClosed);
   if (HorizontalDistance(p, behind) < (low ? 0.02 : 0.008)) return MoveTowards(ee, behind, kClosed);
   if (low) return MoveTowards(ee, {p[0], p[1], kClearHeight + 0.01}, kClosed);

@@ -23,8 +23,9 @@ Action PressNamedExpert::Act(const World& world) {
     label_.waypoint = chore_.waypoint();
     return action;
   }
-  label_.waypoint = button_;
-  if (memory[PressNamed::kPressed] > 0) return RiseFromButton(world, button_);
+  const bool pressed = memory[PressNamed::kPressed] > 0;
+  label_.waypoint = pressed ? RisenFrom(button_) : button_;
+  if (pressed) return RiseFromButton(world, button_);
   return press_.Act(world, button_);
 }
 

@@ -51,7 +51,7 @@ Action PutBackExpert::PressLit(const World& world) {
   if (rising_ && ClearOfButtons(world)) rising_ = false;
   // The one that was just pressed is the other one now.
   const Vec3 button = PutBack::ButtonPlace(rising_ ? 1 - lit : lit);
-  label_.waypoint = PutBack::ButtonPlace(lit);
+  label_.waypoint = rising_ ? RisenFrom(button) : button;
   return rising_ ? RiseFromButton(world, button) : press_.Act(world, button);
 }
 

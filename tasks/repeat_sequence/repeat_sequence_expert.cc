@@ -42,7 +42,7 @@ Action RepeatSequenceExpert::Act(const World& world) {
   }
   const size_t which = open || next == 0 ? next : next - 1;
   const Vec3 button = RepeatSequence::ButtonPlace(order_[which]);
-  label_.waypoint = button;
+  label_.waypoint = open ? button : RisenFrom(button);
   return open ? press_.Act(world, button) : RiseFromButton(world, button);
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "sim/specs.h"
 #include "tests/tasks/run_expert.h"
 
 namespace kvla {
@@ -46,6 +47,27 @@ TEST_P(Suite, TheExpertSolvesItAtEveryDelayStageAfterStage) {
       EXPECT_EQ(run.progress.decisive_right, info.needs_memory);
     }
   }
+}
+
+// In the plane a policy can move only on the line to where it believes the motion to lead.
+TEST_P(Suite, TheExpertMovesOnTheLineToTheWaypoint) {
+  constexpr double kMove = 0.004, kFar = 0.01, kAligned = 0.9;  // metres; cosine
+  int moves = 0, astray = 0;
+  RunOptions options;
+  options.before_step = [&](World& world, const ExpertLabel& label, const Action* action) {
+    const std::array<double, 3> ee = world.EndEffector().position;
+    const double x = action->value[0] * kMaxDeltaPosition, wx = label.waypoint[0] - ee[0];
+    const double y = action->value[1] * kMaxDeltaPosition, wy = label.waypoint[1] - ee[1];
+    const double move = std::hypot(x, y), way = std::hypot(wx, wy);
+    if (move < kMove || way < kFar) return;
+    ++moves;
+    if (x * wx + y * wy < kAligned * move * way) ++astray;
+  };
+  for (uint64_t episode = 0; episode < 2; ++episode) {
+    RunExpert(*task_, *world_, TestKey(*task_, task_->info().delays.front(), episode), options);
+  }
+  EXPECT_GT(moves, 20);
+  EXPECT_EQ(astray, 0) << "of " << moves;
 }
 
 TEST_P(Suite, AnEpisodeIsAFunctionOfItsKey) {
