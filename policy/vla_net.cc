@@ -170,8 +170,8 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
   const torch::Tensor share = config_.way == "choose" && !is_training()
                                   ? (outputs.to_goal > 0).to(torch::kFloat32)
                                   : torch::sigmoid(outputs.to_goal);
-  outputs.waypoint = torch::lerp(outputs.elsewhere, outputs.goal.to(torch::kFloat32),
-                                 share.unsqueeze(-1).expand_as(outputs.elsewhere));
+  outputs.waypoint = outputs.elsewhere +
+                     share.unsqueeze(-1) * (outputs.goal.to(torch::kFloat32) - outputs.elsewhere);
   const torch::Tensor actions =
       action_head_->forward(torch::cat({block, Aim(outputs.waypoint).to(block.dtype())}, -1))
           .unflatten(-1, {config_.replan_steps, kActionDim})
