@@ -4,9 +4,6 @@ namespace kvla {
 namespace {
 
 constexpr double kGripperWeight = 0.2;
-// Of the squared error of a place or waypoint, beside its size: one that is taken for another
-// weighs more than one seen unsharply.
-constexpr double kMistakenWeight = 5.0;
 constexpr double kGoalNear = 0.03;  // metres: demonstrators scatter about a target's place
 constexpr double kTiny = 1e-6;
 
@@ -61,7 +58,7 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
   const torch::Tensor off = (outputs.places.to(torch::kFloat32) - batch.places.to(device)).abs() *
                             losses.places_valid.unsqueeze(-1);
   losses.places = off.mean(-1);
-  losses.mistaken = kMistakenWeight * off.square().mean(-1);
+  losses.places_square = off.square().mean(-1);
   const torch::Tensor right = torch::one_hot(target.clamp_min(0), classes).to(torch::kFloat32);
   const torch::Tensor goal = (batch.places.to(device) * right.unsqueeze(-1)).sum(-2);
   losses.goal_valid = losses.target_valid * (losses.places_valid * right).sum(-1);
@@ -72,11 +69,13 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
       ((waypoint - goal).norm(2, -1) < kGoalNear / VlaNetImpl::kWaypointScale).to(torch::kFloat32) *
       (target >= 0).to(torch::kFloat32) * (losses.places_valid * right).sum(-1);
   const auto off_by = [&waypoint](const torch::Tensor& x) {
-    const torch::Tensor off = (x.to(torch::kFloat32) - waypoint).abs();
-    return (off + kMistakenWeight * off.square()).mean(-1);
+    return (x.to(torch::kFloat32) - waypoint).abs();
   };
-  losses.waypoint = torch::where(to_goal > 0, off_by(outputs.goal), off_by(outputs.elsewhere)) *
-                    losses.action_valid;
+  const torch::Tensor off_way =
+      torch::where(to_goal.unsqueeze(-1) > 0, off_by(outputs.goal), off_by(outputs.elsewhere)) *
+      losses.action_valid.unsqueeze(-1);
+  losses.waypoint = off_way.mean(-1);
+  losses.waypoint_square = off_way.square().mean(-1);
   losses.choice = F::binary_cross_entropy_with_logits(
                       outputs.to_goal.to(torch::kFloat32), to_goal,
                       F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)) *

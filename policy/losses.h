@@ -15,14 +15,14 @@ namespace kvla {
 struct BlockLosses {
   torch::Tensor motion;    // L1, head units
   torch::Tensor gripper;   // binary cross-entropy
-  torch::Tensor waypoint;  // of the one that it is, goal or elsewhere: L1 and the weighted square
+  torch::Tensor waypoint;  // L1 of the one that it is, goal or elsewhere
   torch::Tensor choice;    // binary cross-entropy: which of the two
   torch::Tensor target;    // cross-entropy where a target class is known
   torch::Tensor unsure;    // divergence from all classes alike where the history cannot tell it
   torch::Tensor order;     // cross-entropy where a cue is seen; 0 without such a head
   torch::Tensor goal;      // L1 where the class is known, of the place that was looked up
   torch::Tensor places;    // L1 where the episode has a target of the class
-  torch::Tensor mistaken;  // the same, squared and weighted
+  torch::Tensor places_square, waypoint_square;  // of the same errors
   torch::Tensor action_valid, target_valid, unsure_valid, order_valid, goal_valid, places_valid;
 };
 

@@ -258,12 +258,17 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
       losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.decision);
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight *
-             Mean((losses.waypoint + kChoiceWeight * losses.choice) * weight, weight) +
+             Mean((losses.waypoint + config_.square_weight * losses.waypoint_square +
+                   kChoiceWeight * losses.choice) *
+                      weight,
+                  weight) +
          config_.target_weight * Mean(losses.target, losses.target_valid) +
          config_.unsure_weight * Mean(losses.unsure, losses.unsure_valid) +
          config_.order_weight * Mean(losses.order, losses.order_valid) +
-         config_.places_weight * Mean((losses.places + losses.mistaken) * weight.unsqueeze(-1),
-                                      losses.places_valid * weight.unsqueeze(-1));
+         config_.places_weight *
+             Mean((losses.places + config_.square_weight * losses.places_square) *
+                      weight.unsqueeze(-1),
+                  losses.places_valid * weight.unsqueeze(-1));
 }
 
 double Trainer::Step(int step) {

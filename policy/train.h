@@ -37,6 +37,7 @@ struct TrainConfig {
   double unsure_weight = 0.5;
   double places_weight = 1.0;
   double order_weight = 0.5;
+  double square_weight = 0.0;
   double decision_weight = 1.0;
   double decision_share = 0.5;
   std::string learns = "everything";
@@ -77,6 +78,10 @@ struct TrainConfig {
       "weight of the loss on where every class's target is");
     v("order_weight", order_weight, Range{0.0, 100.0},
       "weight of the loss on which cue a block sees (policy.cue_orders)");
+    v("square_weight", square_weight, Range{0.0, 100.0},
+      "of the squared errors of places and waypoints, beside their size: gross errors, where one "
+      "place is taken for another, are then learnt away sooner; at the end, where the likelier of "
+      "two places is wanted and not their mean, 0");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
       "weight of blocks with an open decision in the losses of actions, waypoints and places");
     v("decision_share", decision_share, Range{0.0, 1.0},
