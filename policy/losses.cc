@@ -7,6 +7,13 @@ constexpr double kGripperWeight = 0.2;
 constexpr double kGoalNear = 0.03;  // metres: demonstrators scatter about a target's place
 constexpr double kTiny = 1e-6;
 
+torch::Tensor BinaryCrossEntropy(const torch::Tensor& logits, const torch::Tensor& labels) {
+  namespace F = torch::nn::functional;
+  return F::binary_cross_entropy_with_logits(
+      logits.to(torch::kFloat32), labels,
+      F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone));
+}
+
 }  // namespace
 
 BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
@@ -20,12 +27,8 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
       ((outputs.motion.to(torch::kFloat32) - batch.motion.to(device)).abs().mean(-1) * valid)
           .sum(-1) /
       steps;
-  losses.gripper = (F::binary_cross_entropy_with_logits(
-                        outputs.gripper.to(torch::kFloat32), batch.gripper.to(device),
-                        F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)) *
-                    valid)
-                       .sum(-1) /
-                   steps;
+  losses.gripper =
+      (BinaryCrossEntropy(outputs.gripper, batch.gripper.to(device)) * valid).sum(-1) / steps;
   const torch::Tensor target = batch.target_class.to(device);
   losses.target_valid = batch.target_known.to(device);
   const int64_t classes = outputs.target.size(-1);
@@ -55,19 +58,21 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
   const torch::Tensor even = options / options.sum(-1, /*keepdim=*/true);
   const torch::Tensor log_odds = torch::log_softmax(outputs.target.to(torch::kFloat32), -1);
   losses.unsure = (even * (even.log() - log_odds)).sum(-1) * losses.unsure_valid;
-  const torch::Tensor off = (outputs.places.to(torch::kFloat32) - batch.places.to(device)).abs() *
-                            losses.places_valid.unsqueeze(-1);
+  const torch::Tensor places = batch.places.to(device);
+  const torch::Tensor off =
+      (outputs.places.to(torch::kFloat32) - places).abs() * losses.places_valid.unsqueeze(-1);
   losses.places = off.mean(-1);
   losses.places_square = off.square().mean(-1);
   const torch::Tensor right = torch::one_hot(target.clamp_min(0), classes).to(torch::kFloat32);
-  const torch::Tensor goal = (batch.places.to(device) * right.unsqueeze(-1)).sum(-2);
-  losses.goal_valid = losses.target_valid * (losses.places_valid * right).sum(-1);
+  const torch::Tensor goal = (places * right.unsqueeze(-1)).sum(-2);
+  const torch::Tensor has_place = (losses.places_valid * right).sum(-1);  // the target
+  losses.goal_valid = losses.target_valid * has_place;
   losses.goal = (outputs.goal.to(torch::kFloat32) - goal).abs().mean(-1) * losses.goal_valid;
 
   const torch::Tensor waypoint = batch.waypoint.to(device);
   const torch::Tensor to_goal =
       ((waypoint - goal).norm(2, -1) < kGoalNear / VlaNetImpl::kWaypointScale).to(torch::kFloat32) *
-      (target >= 0).to(torch::kFloat32) * (losses.places_valid * right).sum(-1);
+      (target >= 0).to(torch::kFloat32) * has_place;
   const auto off_by = [&waypoint](const torch::Tensor& x) {
     return (x.to(torch::kFloat32) - waypoint).abs();
   };
@@ -76,10 +81,7 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
       losses.action_valid.unsqueeze(-1);
   losses.waypoint = off_way.mean(-1);
   losses.waypoint_square = off_way.square().mean(-1);
-  losses.choice = F::binary_cross_entropy_with_logits(
-                      outputs.to_goal.to(torch::kFloat32), to_goal,
-                      F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)) *
-                  losses.action_valid;
+  losses.choice = BinaryCrossEntropy(outputs.to_goal, to_goal) * losses.action_valid;
   return losses;
 }
 

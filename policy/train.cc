@@ -222,11 +222,12 @@ std::vector<Batch> Trainer::DrawBatch(const Demos& demos, int samples, bool full
   std::ranges::stable_sort(drawn, {}, [](const auto& d) { return d.second.blocks.size(); });
   std::vector<Batch> parts;
   for (size_t first = 0, end = 0; first < drawn.size(); first = end) {
-    size_t blocks = 0;  // with the padding: the longest comes last
-    do {
+    end = first + 1;
+    // Counted with the padding: the longest comes last.
+    while (end < drawn.size() &&
+           (end + 1 - first) * drawn[end].second.blocks.size() <= kBlocksAtOnce) {
       ++end;
-      blocks = end < drawn.size() ? (end + 1 - first) * drawn[end].second.blocks.size() : 0;
-    } while (end < drawn.size() && blocks <= kBlocksAtOnce);
+    }
     parts.push_back(PartOf(demos, std::span(drawn).subspan(first, end - first)));
   }
   return parts;
