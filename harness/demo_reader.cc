@@ -165,6 +165,15 @@ Result<DemoEpisode> DemoReader::Read(int index) {
     e.target_places.push_back({static_cast<float>(places[i]), static_cast<float>(places[i + 1]),
                                static_cast<float>(places[i + 2])});
   }
+  // Older shards: every class with a place is a choice.
+  e.choices = static_cast<int>(group->HasAttribute("choices") ? reads.Integer("choices")
+                                                             : places.size() / 3);
+  if (!reads.status().ok()) return reads.status();
+  if (e.choices < 0) {
+    return BadInput(fmt::format("{}: attribute 'choices' is {}, it must be 0 or more",
+                                files_[entries_[static_cast<size_t>(index)].file].string(),
+                                e.choices));
+  }
   std::vector<CueInterval> cues;
   for (size_t i = 0; i < std::min(begins.size(), ends.size()); ++i) {
     cues.push_back({begins[i], ends[i]});

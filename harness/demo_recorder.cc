@@ -82,6 +82,7 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
       task_->MakeExpert(r.scenario, /*blind=*/false, Rng(key, "demo/expert"));
   ActionNoise disturbance(noise, Rng(key, "demo/noise"));
 
+  r.choices = task_->info().num_choices;
   if (driver != nullptr) {
     Status status = driver->Begin(r.scenario.instruction, Rng(key, "demo/driver"));
     if (!status.ok()) return status;

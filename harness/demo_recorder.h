@@ -74,6 +74,7 @@ struct DemoRecording {
   std::vector<float> waypoints;  // [steps, 3]
   std::vector<int32_t> target_class;  // [steps]
   std::vector<uint8_t> decision;      // [steps]
+  int choices = 0;                    // TaskInfo::num_choices
 };
 
 // One task with its world and GL context; used on one thread, reused over episodes.

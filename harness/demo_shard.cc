@@ -135,6 +135,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
       .Integer("seed", static_cast<int64_t>(r.scenario.run_seed))
       .Integer("episode", static_cast<int64_t>(r.scenario.episode))
       .Integer("target", r.scenario.target)
+      .Integer("choices", r.choices)
       .Reals("target_places", places)  // [classes * 3], world metres
       .Reals("cue_begin_s", begins)
       .Reals("cue_end_s", ends);

@@ -23,6 +23,7 @@ constexpr const char* kCameras[] = {"front", "wrist"};
 struct Observed {
   std::optional<ProbeSample> decision, cue;
   int decided = -1;  // the expert's class when the decision opened
+  int seen = -1;     // its class at the cue
   int cued = -1;     // the scenario's
 };
 
@@ -53,6 +54,7 @@ class Observer {
       }
       if (!observed.cue && cue_s >= 0 && world_.time_s() >= cue_s) {
         if (Status status = Look(&observed.cue); !status.ok()) return status;
+        observed.seen = label.target;
       }
       const Status stepped = world_.Step(action);
       if (stepped.code() == StatusCode::kDiverged) return observed;
@@ -85,24 +87,30 @@ class Observer {
   int image_size_;
 };
 
-// Labels every episode with what varies: the class at the decision, or the cued one.
-void Label(std::vector<Observed>* episodes) {
+// Whether a class is known of every episode with a decision, and not always the same.
+bool Varies(const std::vector<Observed>& episodes, int Observed::*which) {
   int least = INT32_MAX, most = -1;
-  for (const Observed& o : *episodes) {
+  for (const Observed& o : episodes) {
     if (!o.decision) continue;
-    least = std::min(least, o.decided);
-    most = std::max(most, o.decided);
+    least = std::min(least, o.*which);
+    most = std::max(most, o.*which);
   }
-  const bool varies = least >= 0 && most > least;
+  return least >= 0 && most > least;
+}
+
+// Labels every observation with what varies: the expert's class there, or the cued one.
+void Label(std::vector<Observed>* episodes) {
+  const bool decided = Varies(*episodes, &Observed::decided);
+  const bool seen = Varies(*episodes, &Observed::seen);
   for (Observed& o : *episodes) {
-    const int label = varies ? o.decided : o.cued;
+    const int label = decided ? o.decided : o.cued;
     if (!o.decision || label < 0) {
       o.decision.reset();
       o.cue.reset();
       continue;
     }
     o.decision->label = label;
-    if (o.cue) o.cue->label = label;
+    if (o.cue) o.cue->label = seen ? o.seen : o.cued;
   }
 }
 

@@ -32,8 +32,8 @@ struct ProbeResult {
   int cue_held_out = 0, cue_right = 0;
 };
 
-// The class is what the expert's label says when the decision opens, or, where that never varies,
-// the scenario's cued class. The expert acts undisturbed; nothing is drawn but those observations.
+// The class is what the expert's label says then and there, or, where that never varies, the
+// scenario's cued class. The expert acts undisturbed; nothing is drawn but those observations.
 // `progress(done, total)` may be empty; returning false from it cancels. BadInput for a task
 // without a decision.
 Result<ProbeResult> RunProbe(const Task& task, const std::string& delay,

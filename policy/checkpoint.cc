@@ -104,8 +104,14 @@ Status TakeOverTensors(const fs::path& folder, VlaNet& net) {
   int taken = 0;
   for (auto& item : net->named_parameters()) {
     const auto found = file->tensors.find(item.key());
-    if (found == file->tensors.end() || found->second.sizes() != item.value().sizes()) continue;
-    item.value().copy_(found->second);
+    if (found == file->tensors.end()) continue;
+    const torch::Tensor& source = found->second;
+    torch::Tensor into = item.value();
+    if (IsHead(item.key()) && source.dim() == into.dim() && source.size(0) < into.size(0)) {
+      into = into.narrow(0, 0, source.size(0));
+    }
+    if (source.sizes() != into.sizes()) continue;
+    into.copy_(source);
     ++taken;
   }
   if (taken > 0) return {};

@@ -24,8 +24,9 @@ struct Checkpoint {
 Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
                                   std::vector<std::string>* fresh_heads = nullptr);
 
-// Copies the tensors of another policy that have a name and shape of this one's. BadInput where the
-// file can't be read or no tensor fits.
+// Copies the tensors of another policy that have a name and shape of this one's, and of a head that
+// has fewer outputs what it has: it knows fewer classes, and the first are the same. BadInput where
+// the file can't be read or no tensor fits.
 Status TakeOverTensors(const std::filesystem::path& folder, VlaNet& net);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;

@@ -54,7 +54,7 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
   // chunk is worth could not be read off its loss.
   losses.unsure_valid =
       batch.decision.to(device) * (target >= 0).to(torch::kFloat32) * (1.0 - losses.target_valid);
-  const torch::Tensor options = losses.places_valid + kTiny;  // every class where none has a place
+  const torch::Tensor options = batch.choices.to(device).unsqueeze(1) + kTiny;
   const torch::Tensor even = options / options.sum(-1, /*keepdim=*/true);
   const torch::Tensor log_odds = torch::log_softmax(outputs.target.to(torch::kFloat32), -1);
   losses.unsure = (even * (even.log() - log_odds)).sum(-1) * losses.unsure_valid;

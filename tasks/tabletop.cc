@@ -171,6 +171,10 @@ CarrySkill::Phase CarrySkill::Advance(const World& world,
   return Phase::kHome;
 }
 
+Vec3 CarrySkill::Approach(const Vec3& block) {
+  return {block[0] - kApproachBack, block[1], kCruise};
+}
+
 Action CarrySkill::Act(const World& world, const std::array<double, 2>& destination) {
   phase_ = Advance(world, destination);
   const Pose ee = world.EndEffector();
@@ -183,7 +187,7 @@ Action CarrySkill::Act(const World& world, const std::array<double, 2>& destinat
     case Phase::kHome:
       break;
     case Phase::kApproach:
-      target = {block[0] - kApproachBack, block[1], kCruise};
+      target = Approach(block);
       waypoint_ = target;
       break;
     case Phase::kDescend:

@@ -74,10 +74,14 @@ class CarrySkill {
 
   explicit CarrySkill(std::string block = "block") : block_(std::move(block)) {}
 
+  // Where the way to a block begins to descend, [m, world].
+  static Vec3 Approach(const Vec3& block);
   // One control step of carrying the block to `destination` (x, y).
   Action Act(const World& world, const std::array<double, 2>& destination);
   // True while the block is in the gripper or being let go.
   bool busy() const { return phase_ >= Phase::kGrasp; }
+  // True from the lift until the block is let go of.
+  bool holding() const { return phase_ >= Phase::kLift && phase_ <= Phase::kRelease; }
   Phase phase() const { return phase_; }
   const Vec3& waypoint() const { return waypoint_; }
 

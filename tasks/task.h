@@ -16,7 +16,7 @@
 
 namespace kvla {
 
-inline constexpr int kMaxTargets = 5;  // classes of ExpertLabel::target that a task may have
+inline constexpr int kMaxTargets = 10;  // classes of ExpertLabel::target that a task may have
 
 // How an episode's instruction is worded.
 enum class Phrasing {
@@ -59,6 +59,8 @@ struct TaskInfo {
   double chance = 0;  // of the decisive stage without memory; 0 for a control task
   bool needs_memory = false;
   int num_targets = 0;  // classes of ExpertLabel::target, at most kMaxTargets; 0 if there are none
+  // The first of them: what a decision is between. The others are what is seen or used on the way.
+  int num_choices = 0;
 
   // Sets `instruction` as well. REQUIRES: `seen` is not empty.
   void SetInstructions(std::vector<std::string> seen, std::vector<std::string> held_out);
@@ -77,7 +79,8 @@ struct Scenario {
   std::vector<CueInterval> cues;
   double decision_s = -1;  // when the remembered fact is needed first, seconds; -1: never
   int target = -1;         // cued class
-  // Where each target class is used, world metres; labels for training, never an input of a policy.
+  // Where a target class is used, for the first classes at least all choices, world metres; labels
+  // for training, never an input of a policy.
   std::vector<std::array<double, 3>> target_places;
   std::vector<double> params;  // the schedule, defined by the task
 

@@ -61,7 +61,7 @@ CountPresses::CountPresses(const std::filesystem::path& asset_root)
   info_.chance = 1.0 / kMostBlinks;
   info_.needs_memory = true;
   // Presses still owed: none means the lever.
-  info_.num_targets = kMostBlinks + 1;
+  info_.num_targets = info_.num_choices = kMostBlinks + 1;
 }
 
 Vec3 CountPresses::ButtonPlace() { return {0.58, -0.11, kButtonTop}; }

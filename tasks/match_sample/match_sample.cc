@@ -21,7 +21,7 @@ constexpr double kBelow = -0.5;             // where a shape waits
 Vec3 PlaceAt(const Scenario& s, int shape, int step) {
   const auto& params = s.params;
   const int slot = static_cast<int>(params[MatchSample::kSlotOf + static_cast<size_t>(shape)]);
-  if (shape == s.target && step >= params[MatchSample::kCueBegin] &&
+  if (shape == params[MatchSample::kShown] && step >= params[MatchSample::kCueBegin] &&
       step < params[MatchSample::kCueEnd]) {
     return kStand;
   }
@@ -64,7 +64,8 @@ MatchSample::MatchSample(const std::filesystem::path& asset_root)
        "row with its button"});
   info_.chance = 1.0 / kShapes;
   info_.needs_memory = true;
-  info_.num_targets = kShapes;
+  info_.num_targets = 2 * kShapes;
+  info_.num_choices = kShapes;
 }
 
 Result<Scenario> MatchSample::Draw(const EpisodeKey& key) const {
@@ -77,7 +78,8 @@ Result<Scenario> MatchSample::Draw(const EpisodeKey& key) const {
   const int go = cue + kCueSteps + StepOf(delay);
   std::array<int, kShapes> slots = {0, 1, 2, 3};
   rng.Shuffle(slots);
-  s.target = rng.UniformInt(kShapes);
+  const int shown = rng.UniformInt(kShapes);
+  s.target = slots[static_cast<size_t>(shown)];
   s.cues = {{cue * kControlPeriod, (cue + kCueSteps) * kControlPeriod}};
   s.decision_s = go * kControlPeriod;
   s.horizon_steps = go + StepOf(kSecondsToPress);
@@ -88,8 +90,11 @@ Result<Scenario> MatchSample::Draw(const EpisodeKey& key) const {
   s.params[kGo] = go;
   s.params[kChores] = ChoresOwed(go * kControlPeriod);
   s.params[kFirstPlace] = rng.UniformInt(2);
+  s.params[kShown] = shown;
   std::copy(slots.begin(), slots.end(), s.params.begin() + kSlotOf);
-  for (const int slot : slots) s.target_places.push_back({kButtonX, SlotY(slot), kButtonTop});
+  for (int slot = 0; slot < kShapes; ++slot) {
+    s.target_places.push_back({kButtonX, SlotY(slot), kButtonTop});
+  }
   AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
   return s;
 }
@@ -153,8 +158,7 @@ Progress MatchSample::Evaluate(const World& world, const Scenario& scenario) con
   const bool any = memory[kPressed] > 0;
   Progress p;
   p.decisive_reached = any && memory[kPressStep] >= params[kGo];
-  p.decisive_right = p.decisive_reached &&
-                     memory[kPressed] - 1 == params[kSlotOf + static_cast<size_t>(scenario.target)];
+  p.decisive_right = p.decisive_reached && memory[kPressed] - 1 == scenario.target;
   const bool worked = memory[kTransfersAtGo] >= params[kChores];
   p.reached = {memory[kChoreTransfers] >= 1, worked, p.decisive_reached, p.decisive_right};
   p.success = p.decisive_right && worked;

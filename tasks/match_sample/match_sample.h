@@ -27,6 +27,8 @@ class MatchSample : public Task {
   static constexpr double kButtonX = 0.60;
   static constexpr double kButtonTop = 0.040;
   static double SlotY(int slot) { return -0.165 + 0.11 * slot; }
+  // Target classes: first the slots, between which the press decides, then the shapes of the cue.
+  static int ShapeClass(int shape) { return kShapes + shape; }
 
   // Layout of Scenario::params: control steps, slots, then the distractor flashes.
   enum Param : size_t {
@@ -36,6 +38,7 @@ class MatchSample : public Task {
     kGo,          // the lamp is white from here on
     kChores,      // transfers that must be done by then
     kFirstPlace,  // where the block starts: 0 tray, 1 pad
+    kShown,       // the shape that is shown
     kSlotOf,      // kShapes numbers: slot of each shape
     kFlashes = kSlotOf + kShapes,
   };

@@ -19,7 +19,7 @@ class MatchSampleExpert : public Expert {
  private:
   Scenario scenario_;
   Rng rng_;
-  int shape_;  // whose button to press
+  int slot_;  // whose button to press
   ChoreExpert chore_;
   PressSkill press_;
   bool free_ = false;  // after go: the gripper has let go of the block

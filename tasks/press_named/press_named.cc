@@ -42,7 +42,7 @@ PressNamed::PressNamed(const std::filesystem::path& asset_root)
        "after the lamp becomes white, {target} is the button you must press; before that, go on "
        "carrying the block"});
   info_.target_names.assign(kColorNames.begin(), kColorNames.end());
-  info_.num_targets = kNumColors;
+  info_.num_targets = info_.num_choices = kNumColors;
 }
 
 Vec3 PressNamed::SlotPlace(int slot) { return {0.60, -0.165 + 0.11 * slot, kButtonTop}; }

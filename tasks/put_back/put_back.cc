@@ -69,7 +69,7 @@ PutBack::PutBack(const std::filesystem::path& asset_root)
        "white, then restore the block to the pad where you found it"});
   info_.chance = 1.0 / kPads;
   info_.needs_memory = true;
-  info_.num_targets = kPads;
+  info_.num_targets = info_.num_choices = kPads;
 }
 
 std::array<double, 2> PutBack::PadPlace(int pad) { return {0.58, -0.21 + 0.14 * pad}; }

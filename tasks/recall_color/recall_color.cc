@@ -54,7 +54,7 @@ RecallColor::RecallColor(const std::filesystem::path& asset_root)
        "matching button after the lamp becomes white"});
   info_.chance = 1.0 / kNumColors;
   info_.needs_memory = true;
-  info_.num_targets = kNumColors;
+  info_.num_targets = info_.num_choices = kNumColors;
 }
 
 Result<Scenario> RecallColor::Draw(const EpisodeKey& key) const {

@@ -51,7 +51,7 @@ RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
        "press them likewise after the lamp becomes white"});
   info_.chance = 1.0 / 60;
   info_.needs_memory = true;
-  info_.num_targets = kButtons;
+  info_.num_targets = info_.num_choices = kButtons;
 }
 
 Vec3 RepeatSequence::ButtonPlace(int button) { return {0.60, -0.22 + 0.11 * button, kButtonTop}; }

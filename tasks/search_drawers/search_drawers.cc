@@ -66,7 +66,7 @@ SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
        "pointed out or the leftmost one still unopened, but no drawer a second time"});
   info_.chance = 5.0 / 16;
   info_.needs_memory = true;
-  info_.num_targets = kDrawers;
+  info_.num_targets = info_.num_choices = kDrawers;
 }
 
 int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {

@@ -101,7 +101,7 @@ ShellGame::ShellGame(const std::filesystem::path& asset_root)
        "its cup"});
   info_.chance = 1.0 / kCups;
   info_.needs_memory = true;
-  info_.num_targets = kCups;
+  info_.num_targets = info_.num_choices = kCups;
 }
 
 int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {

@@ -86,7 +86,8 @@ SortByCue::SortByCue(const std::filesystem::path& asset_root)
        "block to the bin you saw in this color"});
   info_.chance = 1.0 / (kBins * (kBins - 1));
   info_.needs_memory = true;
-  info_.num_targets = kBins;
+  info_.num_targets = 2 * kBins;
+  info_.num_choices = kBins;
 }
 
 std::string SortByCue::ItemName(int color) { return fmt::format("item{}", color); }
@@ -127,7 +128,10 @@ Result<Scenario> SortByCue::Draw(const EpisodeKey& key) const {
   s.target = bins[static_cast<size_t>(first)];
   s.decision_s = go * kControlPeriod;
   s.horizon_steps = go + StepOf(kSecondsToSort);
-  for (int bin = 0; bin < kBins; ++bin) s.target_places.push_back({kBinX, SlotY(bin), 0});
+  for (int bin = 0; bin < kBins; ++bin) s.target_places.push_back({kBinX, SlotY(bin), kBlockHalf});
+  for (int slot = 0; slot < kBins; ++slot) {
+    s.target_places.push_back(CarrySkill::Approach({kWaitingX, SlotY(slot), kBlockHalf}));
+  }
   AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
   return s;
 }

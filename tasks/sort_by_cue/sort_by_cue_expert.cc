@@ -31,9 +31,8 @@ Action SortByCueExpert::Act(const World& world) {
   const bool open = step >= params[SortByCue::kGo] && put < SortByCue::kAsks;
   const size_t ask = static_cast<size_t>(std::min(put, SortByCue::kAsks - 1));
   const int color = static_cast<int>(params[SortByCue::kAsked + ask]);
-  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
-  label_.target = open ? bin : Shown(step);
-  label_.decision = open;
+  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);  const int waiting = SortByCue::WaitingClass(
+      static_cast<int>(params[SortByCue::kWaitsAt + static_cast<size_t>(color)]));
 
   const bool busy = ask_ < 0 ? chore_.busy() : carry_.busy();
   if (open && !busy && ask_ != put) {
@@ -46,10 +45,13 @@ Action SortByCueExpert::Act(const World& world) {
   if (ask_ < 0) {
     const Action action = chore_.Act(world);
     label_.waypoint = chore_.waypoint();
+    label_.target = open ? waiting : Shown(step);
     return action;
   }
   const Action action = carry_.Act(world, destination_);
   label_.waypoint = carry_.waypoint();
+  label_.decision = open && carry_.holding();
+  label_.target = !open ? -1 : label_.decision ? bin : waiting;
   return action;
 }
 

@@ -107,6 +107,7 @@ void MakeFile(const std::filesystem::path& path, Choices choices) {
     WriteInteger(demo, "num_samples", choices.Number(static_cast<int64_t>(steps)));
     WriteInteger(demo, "num_inferences", choices.Number(static_cast<int64_t>(blocks)));
     WriteInteger(demo, "image_stride", choices.Number(static_cast<int64_t>(stride)));
+    if (!choices.Rarely()) WriteInteger(demo, "choices", choices.Number(1));
     for (const char* key : {"cue_begin_s", "cue_end_s", "target_places"}) {
       std::vector<double> values(choices.Byte() % 7);
       for (double& value : values) value = static_cast<double>(choices.Number(1)) * 0.3;

@@ -322,6 +322,27 @@ TEST_F(DemosTest, NoDemonstrations) {
   EXPECT_TRUE(DemoReader::Open(scratch_ / "train", filter).ok());
 }
 
+TEST_F(DemosTest, WithoutTheirNumberEveryPlaceIsAChoice) {
+  const DemosConfig config = SmallConfig();
+  DemoRecording r = Record(0, config);
+  r.scenario.target_places = {{0.5, 0.1, 0}, {0.6, 0.1, 0}};
+  r.choices = 1;
+  const auto read = [&](auto change) {
+    const fs::path path = Write(config, {r});
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    change(file);
+    H5Fclose(file);
+    return (*DemoReader::Open(scratch_ / "train"))->Read(0);
+  };
+  EXPECT_EQ(read([](hid_t) {})->choices, 1);
+  const auto remove = [](hid_t file) {
+    ASSERT_GE(H5Adelete_by_name(file, "data/demo_0", "choices", H5P_DEFAULT), 0);
+  };
+  EXPECT_EQ(read(remove)->choices, 2);
+  r.choices = -1;
+  EXPECT_EQ(read([](hid_t) {}).status().code(), StatusCode::kBadInput);
+}
+
 TEST_F(DemosTest, AStoppedRunGoesOnWithTheShardsThatAreMissing) {
   DemosConfig config = SmallConfig(3);
   config.episodes_per_shard = 1;

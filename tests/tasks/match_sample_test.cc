@@ -25,7 +25,7 @@ Vec3 ShapeAt(const Play& play, int shape) {
 TEST(MatchSample, ScheduleKeepsItsPromises) {
   Play play("match_sample");
   const Delays delays = {{"short", {6, 9}}, {"medium", {14, 18}}, {"long", {33, 37}}};
-  std::array<int, MatchSample::kShapes> targets{};
+  std::array<int, MatchSample::kShapes> shapes{};
   std::array<int, MatchSample::kShapes> slots{};
   for (const auto& [delay, range] : delays) {
     for (uint64_t e = 0; e < 200; ++e) {
@@ -44,14 +44,13 @@ TEST(MatchSample, ScheduleKeepsItsPromises) {
       const std::set<double> used(&s->params[MatchSample::kSlotOf],
                                   &s->params[MatchSample::kSlotOf] + MatchSample::kShapes);
       EXPECT_EQ(used.size(), 4u);
-      const size_t target = static_cast<size_t>(s->target);
-      const int slot = static_cast<int>(s->params[MatchSample::kSlotOf + target]);
-      EXPECT_EQ(s->target_places[target][1], MatchSample::SlotY(slot));
-      ++targets[target];
-      ++slots[static_cast<size_t>(slot)];
+      const size_t shown = static_cast<size_t>(s->params[MatchSample::kShown]);
+      EXPECT_EQ(s->target, static_cast<int>(s->params[MatchSample::kSlotOf + shown]));
+      ++shapes[shown];
+      ++slots[static_cast<size_t>(s->target)];
     }
   }
-  for (const int n : targets) EXPECT_NEAR(n, 150, 45);
+  for (const int n : shapes) EXPECT_NEAR(n, 150, 45);
   for (const int n : slots) EXPECT_NEAR(n, 150, 45);
 }
 
@@ -69,7 +68,8 @@ TEST(MatchSample, ShapesComeAndGo) {
   EXPECT_EQ(CountPixels(play.Look(), Orange), 0);
   play.Idle(StepOf(s.cues[0].begin_s));
   EXPECT_EQ(hidden(), 3);
-  EXPECT_NEAR(ShapeAt(play, s.target)[0], 0.735, 1e-9);
+  const int shown = static_cast<int>(s.params[MatchSample::kShown]);
+  EXPECT_NEAR(ShapeAt(play, shown)[0], 0.735, 1e-9);
   EXPECT_GE(CountPixels(play.Look(), Orange), 10);  // seen in the very step in which it appears
   play.Idle(StepOf(s.cues[0].end_s));
   EXPECT_EQ(hidden(), 4);
@@ -89,7 +89,7 @@ TEST(MatchSample, SamplesLookDifferent) {
   play.Idle(static_cast<int>(play.scenario.params[MatchSample::kCueBegin]));
   std::vector<std::vector<bool>> seen;
   for (int shape = 0; shape < MatchSample::kShapes; ++shape) {
-    play.scenario.target = shape;
+    play.scenario.params[MatchSample::kShown] = shape;
     play.task->Update(*play.world, play.scenario);
     const Image image = play.Look();
     std::vector<bool> mask;
@@ -126,7 +126,8 @@ TEST(MatchSample, LabelsFollowTheSample) {
     const bool cue =
         step >= s.params[MatchSample::kCueBegin] && step < s.params[MatchSample::kCueEnd];
     const bool go = step >= s.params[MatchSample::kGo];
-    EXPECT_EQ(label.target, cue || go ? s.target : -1);
+    const int shape = static_cast<int>(s.params[MatchSample::kShown]);
+    EXPECT_EQ(label.target, go ? s.target : cue ? MatchSample::ShapeClass(shape) : -1);
     EXPECT_EQ(label.decision, go);
   });
   EXPECT_TRUE(p.success);

@@ -146,23 +146,30 @@ TEST(SortByCue, OnlyTheBlockAskedForCounts) {
   EXPECT_EQ(play.Memory(SortByCue::kWrong), 0);
 }
 
-TEST(SortByCue, LabelsFollowTheBins) {
+TEST(SortByCue, LabelsFollowTheBinsAndTheBlocksToFetch) {
   Play play("sort_by_cue");
   play.Place("short", 1);
   const Scenario s = play.scenario;
   std::set<int> cued;
+  int fetching = 0, putting = 0;
   const Progress p = play.Finish(s, [&](int step, const ExpertLabel& label) {
     const bool go = step >= s.params[SortByCue::kGo];
-    EXPECT_EQ(label.decision, go);
+    EXPECT_TRUE(go || !label.decision);
     if (go) {
       const int put = static_cast<int>(play.Memory(SortByCue::kPut));
-      EXPECT_EQ(label.target, At(s, SortByCue::kBinOf, At(s, SortByCue::kAsked, put)));
+      const int color = At(s, SortByCue::kAsked, put);
+      const int bin = At(s, SortByCue::kBinOf, color), from = At(s, SortByCue::kWaitsAt, color);
+      EXPECT_EQ(label.target, label.decision ? bin : SortByCue::WaitingClass(from));
+      (label.decision ? putting : fetching) += 1;
+      EXPECT_TRUE(label.decision || play.Memory(SortByCue::kRaised) == 0);
     } else if (label.target >= 0) {
       cued.insert(label.target);
     }
   });
   EXPECT_TRUE(p.success);
   EXPECT_EQ(cued.size(), 3u);
+  EXPECT_GT(fetching, 10);
+  EXPECT_GT(putting, 10);
 }
 
 }  // namespace
