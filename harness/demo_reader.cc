@@ -167,7 +167,7 @@ Result<DemoEpisode> DemoReader::Read(int index) {
   }
   // Older shards: every class with a place is a choice.
   e.choices = static_cast<int>(group->HasAttribute("choices") ? reads.Integer("choices")
-                                                             : places.size() / 3);
+                                                              : places.size() / 3);
   if (!reads.status().ok()) return reads.status();
   if (e.choices < 0) {
     return BadInput(fmt::format("{}: attribute 'choices' is {}, it must be 0 or more",

@@ -109,7 +109,9 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   BlockWriter writer(&batch, config);
   for (int64_t s = 0; s < samples; ++s) {
     const SubHistory& history = histories[s];
-    batch.choices[s].narrow(0, 0, std::min(episodes[s]->choices, config.num_target_classes)).fill_(1);
+    batch.choices[s]
+        .narrow(0, 0, std::min(episodes[s]->choices, config.num_target_classes))
+        .fill_(1);
     for (size_t b = 0; b < history.blocks.size(); ++b) {
       const int64_t row = s * blocks + static_cast<int64_t>(b);
       writer.Images(*episodes[s], history.blocks[b], row);

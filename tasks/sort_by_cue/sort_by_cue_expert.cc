@@ -31,7 +31,8 @@ Action SortByCueExpert::Act(const World& world) {
   const bool open = step >= params[SortByCue::kGo] && put < SortByCue::kAsks;
   const size_t ask = static_cast<size_t>(std::min(put, SortByCue::kAsks - 1));
   const int color = static_cast<int>(params[SortByCue::kAsked + ask]);
-  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);  const int waiting = SortByCue::WaitingClass(
+  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
+  const int waiting = SortByCue::WaitingClass(
       static_cast<int>(params[SortByCue::kWaitsAt + static_cast<size_t>(color)]));
 
   const bool busy = ask_ < 0 ? chore_.busy() : carry_.busy();
