@@ -21,19 +21,17 @@ std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   return chunks;
 }
 
-int FirstDecisionBlock(const DemoEpisode& episode, int replan_steps) {
-  const auto open = std::find_if(episode.decision.begin(), episode.decision.end(),
-                                 [](uint8_t decision) { return decision != 0; });
-  if (open == episode.decision.end()) return -1;
-  return std::min(static_cast<int>(open - episode.decision.begin()) / replan_steps,
-                  episode.blocks - 1);
+// -1: none.
+int FirstBlockInUse(const DemoEpisode& episode, int replan_steps) {
+  for (int block = 0; block < episode.blocks; ++block) {
+    if (UsesTarget(episode, block, replan_steps)) return block;
+  }
+  return -1;
 }
 
-bool HasDecision(const DemoEpisode& episode, int replan_steps, int first_block, int end_block) {
-  const int end =
-      std::min<int>(end_block * replan_steps, static_cast<int>(episode.decision.size()));
-  for (int step = first_block * replan_steps; step < end; ++step) {
-    if (episode.decision[step] != 0) return true;
+bool HasUse(const DemoEpisode& episode, int replan_steps, int first_block, int end_block) {
+  for (int block = first_block; block < end_block; ++block) {
+    if (UsesTarget(episode, block, replan_steps)) return true;
   }
   return false;
 }
@@ -61,6 +59,16 @@ std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std:
 
 }  // namespace
 
+bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps) {
+  const int begin = block * replan_steps, end = std::min(begin + replan_steps, episode.steps);
+  for (int step = begin; step < end; ++step) {
+    if (episode.decision[step] != 0) return true;
+  }
+  return episode.target_class[begin] >= 0 &&
+         std::ranges::all_of(episode.cue_blocks,
+                             [block](const auto& cue) { return block > cue.second; });
+}
+
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng) {
   const int chunk_blocks = options.chunk_blocks;
   const std::set<int> cues = CueChunks(episode, chunk_blocks);
@@ -72,13 +80,13 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     const int recent = static_cast<int>(options.max_blocks * options.recent_share);
     if (rng.Uniform() >= options.decision_share) {
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
-    } else if (const int open = FirstDecisionBlock(episode, options.replan_steps); open >= 0) {
+    } else if (const int open = FirstBlockInUse(episode, options.replan_steps); open >= 0) {
       end_block = std::max(recent, open + 1 + rng.UniformInt(episode.blocks - open));
     }
     const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
-    if (HasDecision(episode, options.replan_steps, first_chunk * chunk_blocks, end_block)) {
+    if (HasUse(episode, options.replan_steps, first_chunk * chunk_blocks, end_block)) {
       chunks.insert(cues.begin(), cues.end());
       // Many cues go at the cost of the run's beginning: one long sample makes a whole batch long.
       const int last_run_chunk = *chunks.rbegin();

@@ -22,12 +22,16 @@ struct SubHistoryOptions {
   int chunk_blocks = 4;
   int replan_steps = 4;
   double recent_share = 0.6;    // of max_blocks: the contiguous run at the end
-  double decision_share = 0.5;  // how often that run ends after the decision opened
+  double decision_share = 0.5;  // how often that run ends after the first use of the target
   bool compress = false;  // old chunks compressed or dropped at random, those with a cue dropped
                           // seldom; else all whole
 };
 
-// Where the run holds decision blocks, the chunks of the cue are always among the older ones: no
+// Whether a block belongs to what its episode is about: the decision or, after the last cue, the
+// way to it (a block has to be fetched before a bin is chosen).
+bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps);
+
+// Where the run holds such blocks, the chunks of the cue are always among the older ones: no
 // policy could learn the decision without them.
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng);
 

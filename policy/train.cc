@@ -254,9 +254,9 @@ Batch Trainer::PartOf(const Demos& demos,
 
 torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
   const BlockLosses losses = ComputeLosses(outputs, batch);
-  // Decisions are few beside the chores around them.
+  // What an episode is about is little beside the chores around it.
   const torch::Tensor weight =
-      losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.decision);
+      losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.uses_target);
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight *
              Mean((losses.waypoint + config_.square_weight * losses.waypoint_square +

@@ -334,6 +334,32 @@ TEST(Batch, PaddingChangesNothing) {
   EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
 }
 
+TEST(SubHistory, TheWayToTheDecisionIsPartOfTheUse) {
+  constexpr int kSteps = 4;
+  DemoEpisode episode;
+  episode.blocks = 10;
+  episode.steps = episode.blocks * kSteps - 1;
+  episode.target_class.assign(episode.steps, -1);
+  episode.decision.assign(episode.steps, 0);
+  episode.cue_blocks = {{1, 2}, {3, 4}};
+  // Lit, seen or not; the way, from block 6 on; the decision, within block 8.
+  for (const int block : {1, 2, 3, 6, 7, 8, 9}) episode.target_class[block * kSteps] = 2;
+  episode.decision[8 * kSteps + 2] = 1;
+  episode.target_class[8 * kSteps] = -1;
+  std::vector<int> used;
+  for (int block = 0; block < episode.blocks; ++block) {
+    if (UsesTarget(episode, block, kSteps)) used.push_back(block);
+  }
+  EXPECT_EQ(used, (std::vector<int>{6, 7, 8, 9}));
+  Rng rng(1);
+  for (int i = 0; i < 20; ++i) {
+    const SubHistory h = DrawSubHistory(
+        episode, {.max_blocks = 4, .chunk_blocks = 1, .replan_steps = kSteps, .decision_share = 1},
+        rng);
+    EXPECT_GE(h.blocks.back(), 6);
+  }
+}
+
 class SubHistoryTest : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(StepsCutOff, SubHistoryTest, testing::Values(0, 1, 3));
 
