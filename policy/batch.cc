@@ -1,6 +1,7 @@
 #include "policy/batch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "policy/vla_net.h"
@@ -56,6 +57,7 @@ class BlockWriter {
     const size_t classes = std::min<size_t>(episode.target_places.size(),
                                             static_cast<size_t>(config_.num_target_classes));
     for (size_t c = 0; c < classes; ++c) {
+      if (std::isnan(episode.target_places[c][0])) continue;
       for (size_t i = 0; i < 3; ++i) {
         batch_.places.data_ptr<float>()[(row * config_.num_target_classes + c) * 3 + i] =
             (episode.target_places[c][i] - here[i]) /

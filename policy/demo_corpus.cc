@@ -1,5 +1,6 @@
 #include "policy/demo_corpus.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -20,7 +21,7 @@ Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const std::atomic<bool>*
   return corpus;
 }
 
-void DemoCorpus::GroupBy(Mix mix) {
+void DemoCorpus::GroupBy(Mix mix, const std::vector<std::string>& emphasis) {
   mix_ = mix;
   groups_.clear();
   for (size_t i = 0; i < episodes_.size(); ++i) {
@@ -29,7 +30,9 @@ void DemoCorpus::GroupBy(Mix mix) {
     group.weight += episode.blocks;
     group.by_instruction[episode.instruction].push_back(static_cast<int>(i));
   }
-  for (auto& [name, group] : groups_) group.weight = std::sqrt(group.weight);
+  for (auto& [name, group] : groups_) {
+    group.weight = std::sqrt(group.weight) * std::exp2(std::ranges::count(emphasis, name));
+  }
 }
 
 std::vector<std::string> DemoCorpus::DrawGroups(int samples, Rng& rng) const {

@@ -27,8 +27,9 @@ class DemoCorpus {
   static Result<DemoCorpus> Read(DemoSource& source, const std::atomic<bool>* stop,
                                  const OnRead& on_read = {});
 
-  // To be called before drawing.
-  void GroupBy(Mix mix);
+  // To be called before drawing. `emphasis`: tasks or instructions that count double for each time
+  // that they are named.
+  void GroupBy(Mix mix, const std::vector<std::string>& emphasis = {});
   // The groups of a step's samples, drawn with the square root of their blocks as weights. Under
   // kTasks evenly spaced through the weights, so that every task whose share is 1 / samples or more
   // is in every step.

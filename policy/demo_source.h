@@ -28,7 +28,7 @@ struct DemoEpisode {
   std::vector<std::array<float, 3>> waypoints;          // [steps], world metres
   std::vector<int> target_class;                        // [steps], -1 where there is none
   std::vector<uint8_t> decision;                        // [steps], 1 while the decision is open
-  std::vector<std::array<float, 3>> target_places;      // [classes] or empty, world metres
+  std::vector<std::array<float, 3>> target_places;  // [classes] or empty, world metres, NaN nowhere
   int choices = 0;  // of the classes the first: what the decision is between; 0 not known
   // Inferences that saw the cue, half-open [begin, end). The sampler of sub-histories keeps them; a
   // gate never sees them.

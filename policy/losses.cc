@@ -93,9 +93,8 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
   return losses.motion + kGripperWeight * losses.gripper;
 }
 
-std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
-                                      bool decision) {
-  const torch::Tensor known = ((batch.decision > 0) == decision) & (batch.target_known > 0);
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch, bool in_use) {
+  const torch::Tensor known = ((batch.uses_target > 0) == in_use) & (batch.target_known > 0);
   const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
   std::vector<TargetCount> counts;
   for (int64_t s = 0; s < batch.samples; ++s) {

@@ -43,10 +43,9 @@ struct TargetCount {
   }
   double Rate() const { return known > 0 ? right / known : 0; }
 };
-// One a sample. `decision`: the blocks of an open decision, which need the memory; else those that
-// see the cue.
-std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
-                                      bool decision);
+// One a sample. `in_use`: the blocks of the decision and the way to it; else those that see the
+// cue.
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch, bool in_use);
 
 }  // namespace kvla
 

@@ -63,6 +63,7 @@ class Trainer {
   Result<Demos> ReadDemos(DemoSource& source);
   Status ReadInstructions();
   Status CheckTargets() const;
+  Status CheckEmphasis() const;
   Status Prepare();
   Status Loop();
   bool Learns(const std::string& parameter) const;
@@ -114,6 +115,15 @@ Status Trainer::CheckTargets() const {
       return BadInput(fmt::format("task '{}' has target class {}: policy.num_target_classes is {}",
                                   episode.task, last, config_.policy.num_target_classes));
     }
+  }
+  return {};
+}
+
+Status Trainer::CheckEmphasis() const {
+  for (const std::string& task : config_.emphasis) {
+    const auto is_of = [&task](const DemoEpisode& episode) { return episode.task == task; };
+    if (std::ranges::any_of(train_.corpus.episodes(), is_of)) continue;
+    return BadInput(fmt::format("emphasis: there are no demonstrations of '{}'", task));
   }
   return {};
 }
@@ -184,7 +194,8 @@ Status Trainer::Prepare() {
   // Only embeddings of one length can stand side by side in a step.
   const auto mix =
       config_.policy.reads_sentences() ? DemoCorpus::Mix::kTasks : DemoCorpus::Mix::kOneInstruction;
-  train_.corpus.GroupBy(mix);
+  if (Status status = CheckEmphasis(); !status.ok()) return status;
+  train_.corpus.GroupBy(mix, config_.emphasis);
   validation_.corpus.GroupBy(mix);
   std::vector<torch::Tensor> matrices, vectors;
   for (const auto& item : net_->named_parameters()) {
@@ -303,9 +314,9 @@ std::string Trainer::Validate() {
   net_->eval();
   Rng rng(StableHash("validation"));
   double action = 0, goal = 0, places = 0;
-  TargetCount cue, decision;
+  TargetCount cue, use;
   struct TaskFigures {
-    TargetCount decision;
+    TargetCount use;
     double goal = 0, goal_valid = 0;
   };
   std::map<std::string, TaskFigures> by_task;
@@ -321,10 +332,10 @@ std::string Trainer::Validate() {
       for (const TargetCount& count : CountTargets(outputs, batch, false)) cue.Add(count);
       const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
       for (int sample = 0; sample < batch.samples; ++sample) {
-        decision.Add(counts[sample]);
+        use.Add(counts[sample]);
         TaskFigures& figures = by_task[batch.tasks[sample]];
-        figures.decision.Add(counts[sample]);
-        const torch::Tensor open = batch.decision[sample];
+        figures.use.Add(counts[sample]);
+        const torch::Tensor open = batch.uses_target[sample];
         figures.goal += (losses.goal[sample] * open).sum().item<double>();
         figures.goal_valid += (losses.goal_valid[sample] * open).sum().item<double>();
       }
@@ -333,12 +344,12 @@ std::string Trainer::Validate() {
   average_->Swap(net_);
   std::string note = fmt::format(
       "validation: action loss {:.4f}, places {:.4f}, goal {:.4f}, target right at the cue "
-      "{:.3f}, at the decision {:.3f}",
-      action, places, goal, cue.Rate(), decision.Rate());
+      "{:.3f}, in use {:.3f}",
+      action, places, goal, cue.Rate(), use.Rate());
   if (by_task.size() < 2) return note;
   for (const auto& [task, figures] : by_task) {
-    if (figures.decision.known == 0) continue;
-    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.decision.Rate(),
+    if (figures.use.known == 0) continue;
+    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.use.Rate(),
                         figures.goal / std::max(1.0, figures.goal_valid));
   }
   return note;

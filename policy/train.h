@@ -40,6 +40,7 @@ struct TrainConfig {
   double square_weight = 0.0;
   double decision_weight = 1.0;
   double decision_share = 0.5;
+  std::vector<std::string> emphasis;
   std::string learns = "everything";
   std::string bf16 = "auto";
   bool half_file = true;
@@ -87,6 +88,8 @@ struct TrainConfig {
       "places");
     v("decision_share", decision_share, Range{0.0, 1.0},
       "share of sub-histories that end after the first such block; the others end anywhere");
+    v("emphasis", emphasis,
+      "tasks that are sampled twice as often, or more: twice for each time that they are named");
     v("learns", learns, OneOf{"everything", "decoder", "heads"},
       "what is trained; decoder: decoder and heads behind the encoders of init_from, which see "
       "each demonstration once, beforehand; heads: on the rest of init_from");

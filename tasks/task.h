@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@
 namespace kvla {
 
 inline constexpr int kMaxTargets = 10;  // classes of ExpertLabel::target that a task may have
+
+inline constexpr std::array<double, 3> kNoPlace = {std::numeric_limits<double>::quiet_NaN(),
+                                                   std::numeric_limits<double>::quiet_NaN(),
+                                                   std::numeric_limits<double>::quiet_NaN()};
 
 // How an episode's instruction is worded.
 enum class Phrasing {
@@ -80,7 +85,7 @@ struct Scenario {
   double decision_s = -1;  // when the remembered fact is needed first, seconds; -1: never
   int target = -1;         // cued class
   // Where a target class is used, for the first classes at least all choices, world metres; labels
-  // for training, never an input of a policy.
+  // for training, never an input of a policy. kNoPlace: nowhere in this episode.
   std::vector<std::array<double, 3>> target_places;
   std::vector<double> params;  // the schedule, defined by the task
 

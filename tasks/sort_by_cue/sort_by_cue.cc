@@ -129,8 +129,10 @@ Result<Scenario> SortByCue::Draw(const EpisodeKey& key) const {
   s.decision_s = go * kControlPeriod;
   s.horizon_steps = go + StepOf(kSecondsToSort);
   for (int bin = 0; bin < kBins; ++bin) s.target_places.push_back({kBinX, SlotY(bin), kBlockHalf});
-  for (int slot = 0; slot < kBins; ++slot) {
-    s.target_places.push_back(CarrySkill::Approach({kWaitingX, SlotY(slot), kBlockHalf}));
+  for (int color = 0; color < kBins; ++color) {
+    const int slot = IntAt(s, kWaitsAt, color);
+    s.target_places.push_back(
+        slot < 0 ? kNoPlace : CarrySkill::Approach({kWaitingX, SlotY(slot), kBlockHalf}));
   }
   AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
   return s;

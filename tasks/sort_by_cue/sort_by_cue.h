@@ -30,8 +30,8 @@ class SortByCue : public Task {
   static constexpr double kBinX = 0.625;
   static constexpr double kWaitingX = 0.515;
   static double SlotY(int slot) { return -0.22 + 0.11 * slot; }
-  // Target classes: first the bins, between which a held block decides, then where blocks wait.
-  static int WaitingClass(int slot) { return kBins + slot; }
+  // Target classes: first the bins, between which a held block decides, then the blocks.
+  static int BlockClass(int color) { return kBins + color; }
   // Body, joint and geom of the block of a colour.
   static std::string ItemName(int color);
 

@@ -32,8 +32,6 @@ Action SortByCueExpert::Act(const World& world) {
   const size_t ask = static_cast<size_t>(std::min(put, SortByCue::kAsks - 1));
   const int color = static_cast<int>(params[SortByCue::kAsked + ask]);
   const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
-  const int waiting = SortByCue::WaitingClass(
-      static_cast<int>(params[SortByCue::kWaitsAt + static_cast<size_t>(color)]));
 
   const bool busy = ask_ < 0 ? chore_.busy() : carry_.busy();
   if (open && !busy && ask_ != put) {
@@ -46,13 +44,13 @@ Action SortByCueExpert::Act(const World& world) {
   if (ask_ < 0) {
     const Action action = chore_.Act(world);
     label_.waypoint = chore_.waypoint();
-    label_.target = open ? waiting : Shown(step);
+    label_.target = open ? SortByCue::BlockClass(color) : Shown(step);
     return action;
   }
   const Action action = carry_.Act(world, destination_);
   label_.waypoint = carry_.waypoint();
   label_.decision = open && carry_.holding();
-  label_.target = !open ? -1 : label_.decision ? bin : waiting;
+  label_.target = !open ? -1 : label_.decision ? bin : SortByCue::BlockClass(color);
   return action;
 }
 

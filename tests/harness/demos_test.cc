@@ -328,6 +328,7 @@ TEST_F(DemosTest, WithoutTheirNumberEveryPlaceIsAChoice) {
   r.scenario.target_places = {{0.5, 0.1, 0}, {0.6, 0.1, 0}};
   r.choices = 1;
   const auto read = [&](auto change) {
+    fs::remove_all(scratch_ / "train");
     const fs::path path = Write(config, {r});
     const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
     change(file);

@@ -64,6 +64,22 @@ TEST(DemoCorpus, AStepOverTasksMixesThem) {
   EXPECT_NEAR(share["c"], 4.0 / 34, 0.02);
 }
 
+TEST(DemoCorpus, EmphasisDoublesEachTimeThatATaskIsNamed) {
+  DemoCorpus corpus = Corpus(DemoCorpus::Mix::kTasks);
+  corpus.GroupBy(DemoCorpus::Mix::kTasks, {"b", "c", "c"});
+  Rng rng(2);
+  std::map<std::string, double> share;
+  constexpr int kSteps = 300, kSamples = 12;
+  for (int step = 0; step < kSteps; ++step) {
+    for (const std::string& task : corpus.DrawGroups(kSamples, rng)) {
+      share[task] += 1.0 / (kSteps * kSamples);
+    }
+  }
+  EXPECT_NEAR(share["a"], 20.0 / 56, 0.02);
+  EXPECT_NEAR(share["b"], 20.0 / 56, 0.02);
+  EXPECT_NEAR(share["c"], 16.0 / 56, 0.02);
+}
+
 TEST(DemoCorpus, PhrasingsAreAllAlike) {
   const DemoCorpus corpus = Corpus(DemoCorpus::Mix::kTasks);
   Rng rng(3);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
@@ -166,6 +167,13 @@ TEST(Losses, PlacesThatAnEpisodeLacksDoNotCount) {
   EXPECT_GT(before.places.sum().item<double>(), 0.0);
   EXPECT_TRUE(torch::equal(before.places, after.places));
   EXPECT_EQ(before.places_valid.sum().item<double>(), 8 * 2);
+  episode.target_places[0].fill(std::numeric_limits<float>::quiet_NaN());
+  const Batch one =
+      MakeBatch({&episode}, {DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng)},
+                TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
+  const BlockLosses without = ComputeLosses(TrainingForward(net, one, Told::kTarget), one);
+  EXPECT_EQ(without.places_valid.sum().item<double>(), 8);
+  EXPECT_TRUE(without.places.isfinite().all().item<bool>());
 }
 
 TEST(Losses, TheWayIsJudgedByTheOneOfGoalAndElsewhereThatItLeadsTo) {
@@ -309,6 +317,15 @@ TEST(Train, AnotherPolicysTensorsAreTheStartWhereTheyFit) {
   }
   config.init_from = first.out;
   EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);
+}
+
+TEST(Train, EmphasisOnATaskWithoutDemonstrationsIsBadInput) {
+  TinySource demos = Source(3), validation = Source(1);
+  TrainConfig config = Config("emphasis");
+  config.emphasis = {"tiny", "tidy"};
+  const Status status = Train(config, demos, validation, {});
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  EXPECT_NE(status.message().find("'tidy'"), std::string::npos) << status.message();
 }
 
 TEST(Train, NoDemonstrationsIsBadInput) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "tests/tasks/play.h"
@@ -158,8 +159,8 @@ TEST(SortByCue, LabelsFollowTheBinsAndTheBlocksToFetch) {
     if (go) {
       const int put = static_cast<int>(play.Memory(SortByCue::kPut));
       const int color = At(s, SortByCue::kAsked, put);
-      const int bin = At(s, SortByCue::kBinOf, color), from = At(s, SortByCue::kWaitsAt, color);
-      EXPECT_EQ(label.target, label.decision ? bin : SortByCue::WaitingClass(from));
+      const int bin = At(s, SortByCue::kBinOf, color);
+      EXPECT_EQ(label.target, label.decision ? bin : SortByCue::BlockClass(color));
       (label.decision ? putting : fetching) += 1;
       EXPECT_TRUE(label.decision || play.Memory(SortByCue::kRaised) == 0);
     } else if (label.target >= 0) {
@@ -168,6 +169,12 @@ TEST(SortByCue, LabelsFollowTheBinsAndTheBlocksToFetch) {
   });
   EXPECT_TRUE(p.success);
   EXPECT_EQ(cued.size(), 3u);
+  for (int c = 0; c < SortByCue::kBins; ++c) {
+    const auto& place = s.target_places[static_cast<size_t>(SortByCue::BlockClass(c))];
+    const int slot = At(s, SortByCue::kWaitsAt, c);
+    EXPECT_EQ(std::isnan(place[0]), slot < 0);
+    EXPECT_TRUE(slot < 0 || place[1] == SortByCue::SlotY(slot));
+  }
   EXPECT_GT(fetching, 10);
   EXPECT_GT(putting, 10);
 }
