@@ -23,12 +23,15 @@ struct DemoDriverConfig {
   std::string checkpoint;
   double share = 0.6;
   int span_blocks = 12;
+  bool keep_failed = false;
 
   template <class V>
   void Fields(V& v) {
     v("checkpoint", checkpoint, "policy that acts in stretches; empty: the expert alone");
     v("share", share, Range{0.0, 1.0}, "share of an episode that the policy acts in");
     v("span_blocks", span_blocks, Range{1, 1000}, "inferences of a stretch, on average");
+    v("keep_failed", keep_failed,
+      "keep episodes that end in a mistake: the expert's labels hold up to it");
   }
 };
 

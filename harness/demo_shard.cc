@@ -65,6 +65,11 @@ std::string ShardSettings(const DemosConfig& config) {
   return PrintConfig(settings);
 }
 
+bool IsKept(const DemoRecording& recording, const DemosConfig& config) {
+  const bool driven = !config.driver.checkpoint.empty();
+  return !recording.diverged && (recording.success || (driven && config.driver.keep_failed));
+}
+
 Result<ShardWriter> ShardWriter::Create(const DemosConfig& config, const DemoShard& shard,
                                         const std::filesystem::path& asset_root) {
   std::filesystem::path temporary = shard.path;
@@ -86,7 +91,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
     ++diverged_;
     return {};
   }
-  if (!r.success) {
+  if (!IsKept(r, config_)) {
     ++failed_;
     return {};
   }
@@ -96,7 +101,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
   const int gzip = config_.gzip;
   std::vector<float> rewards(static_cast<size_t>(n), 0.0f);
   std::vector<uint8_t> dones(static_cast<size_t>(n), 0);
-  rewards.back() = 1;
+  rewards.back() = r.success ? 1.0f : 0.0f;
   dones.back() = 1;
   std::vector<double> begins, ends, places;
   for (const std::array<double, 3>& place : r.scenario.target_places) {

@@ -34,12 +34,16 @@ std::string ShardSettings(const DemosConfig& config);
 // was made with other settings or is no shard.
 Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard);
 
+// Whether a demonstration goes into its shard: it succeeded, or failed with a policy at the wheel
+// whose mistakes are wanted.
+bool IsKept(const DemoRecording& recording, const DemosConfig& config);
+
 // Writes one shard; nothing is seen under its name before Finish().
 class ShardWriter {
  public:
   static Result<ShardWriter> Create(const DemosConfig& config, const DemoShard& shard,
                                     const std::filesystem::path& asset_root);
-  // A recording that failed or diverged is counted and left out.
+  // A recording that is not IsKept() is counted and left out.
   Status Add(const DemoRecording& recording);
   Status Finish();
   // Bytes of the unfinished file so far.

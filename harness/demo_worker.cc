@@ -44,11 +44,11 @@ class DemoWorker {
       Result<DemoRecording> recording =
           recorder_->Record(key, config_.noise, *phrasing, driver_.get());
       if (!recording.ok()) return recording.status();
-      recorded = recording->success;
+      recorded = IsKept(*recording, config_);
       if (Status status = writer->Add(*recording); !status.ok()) return status;
       if (probe) continue;
       if (Status status = progress({{"steps", recording->steps},
-                                    {"success", recording->success},
+                                    {"recorded", recorded},
                                     {"diverged", recording->diverged}});
           !status.ok()) {
         return status;

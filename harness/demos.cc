@@ -89,7 +89,7 @@ class ShardClient : public PoolClient {
     summary_->control_steps += body.at("steps").get<int64_t>();
     if (body.at("diverged").get<bool>()) {
       ++summary_->diverged;
-    } else if (!body.at("success").get<bool>()) {
+    } else if (!body.at("recorded").get<bool>()) {
       ++summary_->failed;
     } else {
       ++summary_->episodes;

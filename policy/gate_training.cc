@@ -37,7 +37,8 @@ class GateTrainer {
   Status Run(DemoSource& demos, DemoSource& validation);
 
  private:
-  Status Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out);
+  Status Label(const char* phase, DemoSource& source, int episodes,
+               std::vector<LabelledChunks>* out);
   Status Fit();
   double Epoch(torch::optim::Adam& optimizer, Rng& rng);
   double Loss(const std::vector<LabelledChunks>& set);
@@ -55,7 +56,8 @@ class GateTrainer {
   double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
 };
 
-Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<LabelledChunks>* out) {
+Status GateTrainer::Label(const char* phase, DemoSource& source, int episodes,
+                          std::vector<LabelledChunks>* out) {
   // Spread over the whole set: its order follows task and delay.
   const int total = std::min(episodes, source.size());
   for (int first = 0; first < total; first += kEpisodesAtOnce) {
@@ -84,7 +86,7 @@ Status GateTrainer::Label(DemoSource& source, int episodes, std::vector<Labelled
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     if (hooks_.on_progress) {
-      hooks_.on_progress({"label chunks", end, total, 0.0, seconds.count() / (end - first), ""});
+      hooks_.on_progress({phase, end, total, 0.0, seconds.count() / (end - first), ""});
     }
   }
   return {};
@@ -238,8 +240,12 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   std::error_code error;
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) return IoError(fmt::format("{}: {}", folder.string(), error.message()));
-  if (Status s = Label(demos, config_.episodes, &train_); !s.ok()) return s;
-  if (Status s = Label(validation, config_.validation_episodes, &validation_); !s.ok()) return s;
+  if (Status s = Label("label chunks", demos, config_.episodes, &train_); !s.ok()) return s;
+  if (Status s =
+          Label("label validation chunks", validation, config_.validation_episodes, &validation_);
+      !s.ok()) {
+    return s;
+  }
   if (train_.empty() || validation_.empty()) {
     return BadInput(
         fmt::format("no demonstration of task '{}' is long enough for a gate", config_.task));

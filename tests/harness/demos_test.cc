@@ -273,6 +273,27 @@ TEST_F(DemosTest, FailedRecordingsAreCountedAndLeftOut) {
   EXPECT_EQ((*reader)->Read(0)->episode, 1u);
 }
 
+TEST_F(DemosTest, AMistakeOfThePolicyAtTheWheelIsKeptWhereItIsWanted) {
+  DemosConfig config = SmallConfig();
+  DemoRecording failed = Record(0, config);
+  failed.success = false;
+  config.driver.keep_failed = true;
+  EXPECT_FALSE(IsKept(failed, config)) << "no policy was at the wheel";
+  config.driver.checkpoint = "policy";
+  EXPECT_TRUE(IsKept(failed, config));
+  const Result<Hdf5Node> file = Hdf5Node::OpenFile(Write(config, {failed}));
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(*file->OpenGroup("data")->Integer("num_demos"), 1);
+  std::vector<float> rewards;
+  ASSERT_TRUE(file->OpenGroup("data/demo_0")->Read("rewards", &rewards).ok());
+  EXPECT_EQ(rewards.back(), 0);
+  failed.diverged = true;
+  EXPECT_FALSE(IsKept(failed, config));
+  failed.diverged = false;
+  config.driver.keep_failed = false;
+  EXPECT_FALSE(IsKept(failed, config));
+}
+
 TEST_F(DemosTest, ATruncatedShardIsNamed) {
   const DemosConfig config = SmallConfig();
   const fs::path path = Write(config, {Record(0, config)});

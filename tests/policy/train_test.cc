@@ -70,6 +70,19 @@ TEST(Train, LossFalls) {
   EXPECT_LT(losses.back(), 0.7 * losses.front());
 }
 
+TEST(Train, WholeHistoriesAreValidatedWhereTheyAreTrained) {
+  for (const double share : {0.0, 0.5}) {
+    TinySource demos = Source(6), validation = Source(3);
+    TrainConfig config = Config("whole_histories");
+    config.full_history_share = share;
+    std::string note;
+    TrainHooks hooks;
+    hooks.on_progress = [&](const TrainProgress& p) { note = p.note; };
+    ASSERT_TRUE(Train(config, demos, validation, hooks).ok());
+    EXPECT_EQ(note.find("whole histories") != std::string::npos, share > 0) << note;
+  }
+}
+
 TEST(Train, ResumedRunEndsWithTheSameWeights) {
   TinySource demos = Source(6), validation = Source(3);
   const TrainConfig straight = Config("straight");
