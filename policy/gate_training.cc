@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -42,6 +43,8 @@ class GateTrainer {
   Status Fit();
   double Epoch(torch::optim::Adam& optimizer, Rng& rng);
   double Loss(const std::vector<LabelledChunks>& set);
+  void KeepWeights();
+  void TakeBestWeights();
   void Calibrate();
   nlohmann::json Describe();
   std::string LabelTable();
@@ -52,6 +55,8 @@ class GateTrainer {
   Checkpoint policy_;
   std::optional<InstructionReader> reader_;
   ChunkGate gate_{nullptr};
+  std::vector<torch::Tensor> best_;  // its weights after the epoch with the least validation loss
+  int best_epoch_ = 0;
   std::vector<LabelledChunks> train_, validation_;
   double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
 };
@@ -130,6 +135,7 @@ Status GateTrainer::Fit() {
   std::ofstream curve(config_.out + ".csv");
   curve << "epoch,train_loss,validation_loss\n";
   Rng rng(StableHash(fmt::format("gate/{}", config_.seed)));
+  double best = std::numeric_limits<double>::infinity();
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
     if (Stopped()) return {StatusCode::kCancelled, "stopped while fitting the gate"};
     const auto begin = std::chrono::steady_clock::now();
@@ -139,6 +145,11 @@ Status GateTrainer::Fit() {
     }
     const double loss = Epoch(optimizer, rng);
     const double held_out = Loss(validation_);
+    if (held_out < best) {
+      best = held_out;
+      best_epoch_ = epoch + 1;
+      KeepWeights();
+    }
     curve << epoch + 1 << ',' << loss << ',' << held_out << '\n' << std::flush;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     if (hooks_.on_progress) {
@@ -147,7 +158,19 @@ Status GateTrainer::Fit() {
                           tell ? fmt::format("validation loss {:.4f}", held_out) : ""});
     }
   }
+  TakeBestWeights();
   return {};
+}
+
+void GateTrainer::KeepWeights() {
+  best_.clear();
+  for (const torch::Tensor& weight : gate_->parameters()) best_.push_back(weight.detach().clone());
+}
+
+void GateTrainer::TakeBestWeights() {
+  const torch::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> weights = gate_->parameters();
+  for (size_t i = 0; i < best_.size(); ++i) weights[i].copy_(best_[i]);
 }
 
 void GateTrainer::Calibrate() {
@@ -194,6 +217,7 @@ nlohmann::json GateTrainer::Describe() {
   }
   nlohmann::json out = {{"validation_episodes", validation_.size()},
                         {"training_episodes", train_.size()},
+                        {"epoch", best_epoch_},
                         {"chunks", chunks},
                         {"useful", useful},
                         {"kept", kept},

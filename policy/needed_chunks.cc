@@ -5,6 +5,9 @@
 namespace kvla {
 namespace {
 
+// Groups longer than this go from their end, shorter ones from their beginning.
+constexpr size_t kNear = 8;
+
 class Pruning {
  public:
   Pruning(const std::vector<int>& chunks, const std::function<double(const std::set<int>&)>& loss,
@@ -16,9 +19,10 @@ class Pruning {
   double all() const { return all_; }
   void Halve(std::span<const int> group) {
     if (group.size() < 2) return;
-    for (const auto half : {group.first(group.size() / 2), group.subspan(group.size() / 2)}) {
-      Take(half);
-    }
+    const auto front = group.first(group.size() / 2), back = group.subspan(group.size() / 2);
+    const bool near = group.size() <= kNear;
+    Take(near ? front : back);
+    Take(near ? back : front);
   }
   const std::set<int>& left() const { return left_; }
 

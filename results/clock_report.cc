@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "results/json_values.h"
 #include "results/text_table.h"
 
 namespace kvla {
@@ -26,8 +27,6 @@ struct Cell {
   std::map<int64_t, bool> success;  // by seed, without errors
   double control_steps = 0;
 };
-
-json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 // Whom to compare an arm with whose clock does not wait.
 struct Clocked {
@@ -173,34 +172,31 @@ std::string FormatClockTable(const std::vector<ClockRow>& rows) {
 }
 
 json ClockJson(const std::vector<ClockRow>& rows) {
-  const auto interval = [](const Interval& i) -> json {
-    return {{"value", Number(i.value)}, {"low", Number(i.low)}, {"high", Number(i.high)}};
-  };
   json list = json::array();
   for (const ClockRow& row : rows) {
-    json item = {
-        {"arm", row.arm},
-        {"task", row.task},
-        {"delay", row.delay},
-        {"episodes", row.episodes},
-        {"control_rate_hz", Number(row.control_rate_hz)},
-        {"think_ms", {{"p50", Number(row.think_ms_p50)}, {"p95", Number(row.think_ms_p95)}}},
-        {"stale_steps", Number(row.stale_steps)},
-        {"stale_share", Number(row.stale_share)},
-        {"missed_deadlines", Number(row.missed_deadlines)},
-        {"success", interval(row.success)},
-        {"twin", row.twin},
-        {"pairs", row.pairs},
-        {"lost_points", interval(row.lost_points)},
-        {"same_clock_full", nullptr}};
+    json item = {{"arm", row.arm},
+                 {"task", row.task},
+                 {"delay", row.delay},
+                 {"episodes", row.episodes},
+                 {"control_rate_hz", JsonNumber(row.control_rate_hz)},
+                 {"think_ms",
+                  {{"p50", JsonNumber(row.think_ms_p50)}, {"p95", JsonNumber(row.think_ms_p95)}}},
+                 {"stale_steps", JsonNumber(row.stale_steps)},
+                 {"stale_share", JsonNumber(row.stale_share)},
+                 {"missed_deadlines", JsonNumber(row.missed_deadlines)},
+                 {"success", JsonInterval(row.success)},
+                 {"twin", row.twin},
+                 {"pairs", row.pairs},
+                 {"lost_points", JsonInterval(row.lost_points)},
+                 {"same_clock_full", nullptr}};
     if (!row.full.empty()) {
       item["same_clock_full"] = {{"arm", row.full},
                                  {"pairs", row.against_full.n},
-                                 {"success", interval(row.full_success)},
+                                 {"success", JsonInterval(row.full_success)},
                                  {"only_arm", row.against_full.only_a},
                                  {"only_full", row.against_full.only_b},
-                                 {"difference_points", interval(row.gain_points)},
-                                 {"mcnemar_p", Number(row.mcnemar_p)}};
+                                 {"difference_points", JsonInterval(row.gain_points)},
+                                 {"mcnemar_p", JsonNumber(row.mcnemar_p)}};
     }
     list.push_back(std::move(item));
   }

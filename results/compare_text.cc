@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "results/compare.h"
+#include "results/json_values.h"
 #include "results/text_table.h"
 
 namespace kvla {
@@ -33,17 +34,11 @@ const char* Winner(const EpisodePair& p) {
   return p.a_success ? "arm" : "reference";
 }
 
-json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-
-json IntervalJson(const Interval& i) {
-  return {{"value", Number(i.value)}, {"low", Number(i.low)}, {"high", Number(i.high)}};
-}
-
 json TimeJson(const TimeToSuccess& t) {
   return {{"successes", t.successes},
-          {"p50_s", Number(t.p50_s)},
-          {"p90_s", Number(t.p90_s)},
-          {"restricted_mean_s", IntervalJson(t.restricted_s)}};
+          {"p50_s", JsonNumber(t.p50_s)},
+          {"p90_s", JsonNumber(t.p90_s)},
+          {"restricted_mean_s", JsonInterval(t.restricted_s)}};
 }
 
 json CellJson(const ComparedCell& c) {
@@ -56,23 +51,23 @@ json CellJson(const ComparedCell& c) {
       {"left_out", c.left_out},
       {"only_arm", c.pairs.only_a},
       {"only_reference", c.pairs.only_b},
-      {"success", {{"arm", IntervalJson(c.a_success)}, {"reference", IntervalJson(c.b_success)}}},
-      {"difference", IntervalJson(c.difference)},
-      {"difference_bootstrap", IntervalJson(c.difference_bootstrap)},
-      {"difference_anytime", IntervalJson(c.anytime)},
-      {"mcnemar_p", Number(c.mcnemar_p)},
-      {"holm_p", Number(c.holm_p)},
+      {"success", {{"arm", JsonInterval(c.a_success)}, {"reference", JsonInterval(c.b_success)}}},
+      {"difference", JsonInterval(c.difference)},
+      {"difference_bootstrap", JsonInterval(c.difference_bootstrap)},
+      {"difference_anytime", JsonInterval(c.anytime)},
+      {"mcnemar_p", JsonNumber(c.mcnemar_p)},
+      {"holm_p", JsonNumber(c.holm_p)},
       {"non_inferiority",
-       {{"margin", n.margin}, {"p", Number(n.p)}, {"verdict", InferiorityName(n.verdict)}}},
-      {"progress", IntervalJson(c.progress)},
-      {"kv_bytes_ratio", IntervalJson(c.bytes_ratio)},
-      {"flops_ratio", IntervalJson(c.flops_ratio)},
-      {"decoder_ratio", IntervalJson(c.decoder_ratio)},
-      {"latency_ratio", IntervalJson(c.latency_ratio)},
+       {{"margin", n.margin}, {"p", JsonNumber(n.p)}, {"verdict", InferiorityName(n.verdict)}}},
+      {"progress", JsonInterval(c.progress)},
+      {"kv_bytes_ratio", JsonInterval(c.bytes_ratio)},
+      {"flops_ratio", JsonInterval(c.flops_ratio)},
+      {"decoder_ratio", JsonInterval(c.decoder_ratio)},
+      {"latency_ratio", JsonInterval(c.latency_ratio)},
       {"time_to_success", {{"arm", TimeJson(c.a_time)}, {"reference", TimeJson(c.b_time)}}},
       {"power",
-       {{"detectable_difference_80", Number(c.detectable)},
-        {"non_inferiority_if_equal", Number(c.power_margin)}}}};
+       {{"detectable_difference_80", JsonNumber(c.detectable)},
+        {"non_inferiority_if_equal", JsonNumber(c.power_margin)}}}};
 }
 
 json PairJson(const EpisodePair& p) {

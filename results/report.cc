@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/rng.h"
+#include "results/json_values.h"
 
 namespace kvla {
 namespace {
@@ -189,35 +190,30 @@ std::vector<std::string> ArmOrder(const RunMeta& meta) {
 
 // ---- JSON ----
 
-json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-
-json Rate(const Interval& i) {
-  return {{"rate", Number(i.value)}, {"low", Number(i.low)}, {"high", Number(i.high)}};
-}
-
 json PercentilesJson(const Percentiles& p) {
-  return {{"p50", Number(p.p50)},
-          {"p95", Number(p.p95)},
-          {"p99", Number(p.p99)},
-          {"max", Number(p.max)}};
+  return {{"p50", JsonNumber(p.p50)},
+          {"p95", JsonNumber(p.p95)},
+          {"p99", JsonNumber(p.p99)},
+          {"max", JsonNumber(p.max)}};
 }
 
 json RowJson(const ReportRow& r) {
-  return {{"arm", r.arm},
-          {"task", r.task},
-          {"delay", r.delay},
-          {"episodes", r.episodes},
-          {"errors", r.errors},
-          {"success", Rate(r.success)},
-          {"decisive", Rate(r.decisive)},
-          {"progress",
-           {{"mean", Number(r.progress.value)},
-            {"low", Number(r.progress.low)},
-            {"high", Number(r.progress.high)}}},
-          {"latency_ms", PercentilesJson(r.latency_ms)},
-          {"decoder_ms_last10", {{"p50", Number(r.decoder_ms_last10_p50)}}},
-          {"kv_bytes", {{"mean", Number(r.kv_bytes_mean)}, {"peak", Number(r.kv_bytes_peak)}}},
-          {"flops", {{"mean", Number(r.flops_mean)}, {"last", Number(r.flops_last)}}}};
+  return {
+      {"arm", r.arm},
+      {"task", r.task},
+      {"delay", r.delay},
+      {"episodes", r.episodes},
+      {"errors", r.errors},
+      {"success", JsonRate(r.success)},
+      {"decisive", JsonRate(r.decisive)},
+      {"progress",
+       {{"mean", JsonNumber(r.progress.value)},
+        {"low", JsonNumber(r.progress.low)},
+        {"high", JsonNumber(r.progress.high)}}},
+      {"latency_ms", PercentilesJson(r.latency_ms)},
+      {"decoder_ms_last10", {{"p50", JsonNumber(r.decoder_ms_last10_p50)}}},
+      {"kv_bytes", {{"mean", JsonNumber(r.kv_bytes_mean)}, {"peak", JsonNumber(r.kv_bytes_peak)}}},
+      {"flops", {{"mean", JsonNumber(r.flops_mean)}, {"last", JsonNumber(r.flops_last)}}}};
 }
 
 json DetailJson(const ReportRow& r) {
@@ -229,21 +225,21 @@ json DetailJson(const ReportRow& r) {
   if (r.against_full) {
     const AgainstFull& f = *r.against_full;
     against = {{"pairs", f.pairs},
-               {"kv_bytes_ratio", Number(f.kv_bytes_ratio)},
-               {"flops_ratio", Number(f.flops_ratio)},
-               {"decoder_ratio", Number(f.decoder_ratio)},
+               {"kv_bytes_ratio", JsonNumber(f.kv_bytes_ratio)},
+               {"flops_ratio", JsonNumber(f.flops_ratio)},
+               {"decoder_ratio", JsonNumber(f.decoder_ratio)},
                {"success_points",
-                {{"difference", Number(f.success_points.value)},
-                 {"low", Number(f.success_points.low)},
-                 {"high", Number(f.success_points.high)}}},
-               {"mcnemar_p", Number(f.mcnemar_p)}};
+                {{"difference", JsonNumber(f.success_points.value)},
+                 {"low", JsonNumber(f.success_points.low)},
+                 {"high", JsonNumber(f.success_points.high)}}},
+               {"mcnemar_p", JsonNumber(f.mcnemar_p)}};
   }
   json stages = json::array();
   for (const StageProgress& s : r.stages) {
     stages.push_back({{"name", s.name},
                       {"decisive", s.decisive},
-                      {"reached", Rate(s.reached)},
-                      {"p50_s", Number(s.p50_s)},
+                      {"reached", JsonRate(s.reached)},
+                      {"p50_s", JsonNumber(s.p50_s)},
                       {"known", s.known}});
   }
   return {{"arm", r.arm},
@@ -252,17 +248,14 @@ json DetailJson(const ReportRow& r) {
           {"stages", std::move(stages)},
           {"time_to_success",
            {{"successes", r.time.successes},
-            {"p50_s", Number(r.time.p50_s)},
-            {"p90_s", Number(r.time.p90_s)},
-            {"restricted_mean_s",
-             {{"value", Number(r.time.restricted_s.value)},
-              {"low", Number(r.time.restricted_s.low)},
-              {"high", Number(r.time.restricted_s.high)}}}}},
+            {"p50_s", JsonNumber(r.time.p50_s)},
+            {"p90_s", JsonNumber(r.time.p90_s)},
+            {"restricted_mean_s", JsonInterval(r.time.restricted_s)}}},
           {"trace_mb_per_episode", r.trace_bytes / 1e6},
           {"decisive_reached", r.decisive_reached},
-          {"chance", Number(r.chance)},
-          {"motor", Rate(r.motor)},
-          {"cached_tokens_last", Number(r.cached_tokens_last)},
+          {"chance", JsonNumber(r.chance)},
+          {"motor", JsonRate(r.motor)},
+          {"cached_tokens_last", JsonNumber(r.cached_tokens_last)},
           {"parts_ms", std::move(parts)},
           {"against_full", std::move(against)}};
 }
@@ -330,6 +323,7 @@ Result<Report> BuildReport(const RunStore& store) {
   };
   std::sort(report.rows.begin(), report.rows.end(), before);
   std::sort(report.clock.begin(), report.clock.end(), before);
+  report.suite = BuildSuiteRows(report.rows);
   return report;
 }
 
@@ -339,6 +333,7 @@ json ReportJson(const Report& report, bool episodes) {
     out["rows"].push_back(RowJson(row));
     out["details"].push_back(DetailJson(row));
   }
+  if (!report.suite.empty()) out["suite"] = SuiteJson(report.suite);
   if (!report.clock.empty()) out["clock"] = ClockJson(report.clock);
   if (!episodes) return out;
   out["episodes"] = json::array();
@@ -349,7 +344,7 @@ json ReportJson(const Report& report, bool episodes) {
                                {"seed", e.id.seed},
                                {"outcome", e.outcome},
                                {"success", e.success},
-                               {"progress", Number(e.progress)},
+                               {"progress", JsonNumber(e.progress)},
                                {"steps", e.steps},
                                {"state_hash", e.state_hash}});
   }

@@ -15,6 +15,7 @@
 #include "results/clock_report.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
+#include "results/suite_report.h"
 
 namespace kvla {
 
@@ -69,6 +70,7 @@ inline constexpr const char* kLatencyPartNames[] = {"render", "encode",  "linear
 struct Report {
   RunMeta meta;
   std::vector<ReportRow> rows;        // by task, delay, then arm in the order of meta "arms"
+  std::vector<SuiteRow> suite;        // over tasks, where there are several
   std::vector<ClockRow> clock;        // of arms whose world does not wait
   std::vector<EpisodeRow> episodes;   // sorted by id
   std::vector<std::string> warnings;  // each once, with the number of episodes that had it
@@ -76,14 +78,15 @@ struct Report {
 
 Result<Report> BuildReport(const RunStore& store);
 
-// Aligned plain text, at most 140 columns: success, cost, latency by part, against `full`.
+// Aligned plain text, at most 140 columns: success, over tasks, cost, latency by part, against
+// `full`.
 std::string FormatTable(const Report& report);
 
 // One line an arm, task and delay; with `episodes` one line an episode instead. RFC 4180.
 std::string ReportCsv(const Report& report, bool episodes);
 
-// {"rows": [...], "details": [...], "warnings": [...]}, with `episodes` also {"episodes": [...]}.
-// NaN is null.
+// {"rows": [...], "details": [...], "warnings": [...], "suite": [...]}, with `episodes` also
+// {"episodes": [...]}. NaN is null.
 nlohmann::json ReportJson(const Report& report, bool episodes);
 
 }  // namespace kvla

@@ -100,8 +100,9 @@ std::string FormatTable(const Report& report) {
            PValue(f.mcnemar_p)});
     }
   }
-  std::string out =
-      MetaLine(report.meta) + success.Format() + "\n" + cost.Format() + "\n" + parts.Format();
+  std::string out = MetaLine(report.meta) + success.Format() + "\n";
+  if (!report.suite.empty()) out += FormatSuiteTable(report.suite) + "\n";
+  out += cost.Format() + "\n" + parts.Format();
   if (!against.empty()) out += "\n" + against.Format();
   if (!report.clock.empty()) out += "\n" + FormatClockTable(report.clock);
   double bytes = 0;

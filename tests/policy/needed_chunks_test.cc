@@ -31,6 +31,14 @@ TEST(NeededChunksTest, KeepsOneOfTwoThatSayTheSame) {
   EXPECT_EQ(NeededChunks(Chunks(11), loss, 0.5), (Needed{{6, 3.0}}));
 }
 
+// What was read into a later chunk came from the first, which a cache meets before it.
+TEST(NeededChunksTest, KeepsTheFirstOfTwoFarApart) {
+  const auto loss = [](const std::set<int>& held) {
+    return held.contains(5) || held.contains(90) ? 0.0 : 3.0;
+  };
+  EXPECT_EQ(NeededChunks(Chunks(100), loss, 0.5), (Needed{{5, 3.0}}));
+}
+
 TEST(NeededChunksTest, KeepsNothingWhereNothingHelps) {
   EXPECT_TRUE(NeededChunks(
                   Chunks(8), [](const std::set<int>&) { return 1.0; }, 0.1)
