@@ -93,8 +93,12 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
   return losses.motion + kGripperWeight * losses.gripper;
 }
 
-std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch, bool in_use) {
-  const torch::Tensor known = ((batch.uses_target > 0) == in_use) & (batch.target_known > 0);
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
+                                      Counted counted) {
+  const torch::Tensor of = counted == Counted::kCue   ? batch.uses_target == 0
+                           : counted == Counted::kUse ? batch.uses_target > 0
+                                                      : batch.decision > 0;
+  const torch::Tensor known = of & (batch.target_known > 0);
   const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
   std::vector<TargetCount> counts;
   for (int64_t s = 0; s < batch.samples; ++s) {

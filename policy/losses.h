@@ -43,9 +43,11 @@ struct TargetCount {
   }
   double Rate() const { return known > 0 ? right / known : 0; }
 };
-// One a sample. `in_use`: the blocks of the decision and the way to it; else those that see the
-// cue.
-std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch, bool in_use);
+// The blocks that see the cue; those of a decision and the way to it; those of a decision alone.
+enum class Counted { kCue, kUse, kDecision };
+// One a sample.
+std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
+                                      Counted counted);
 
 }  // namespace kvla
 

@@ -317,7 +317,7 @@ std::string Trainer::Validate() {
   double action = 0, goal = 0, places = 0;
   TargetCount cue, use;
   struct TaskFigures {
-    TargetCount use;
+    TargetCount decision;
     double goal = 0, goal_valid = 0;
   };
   std::map<std::string, TaskFigures> by_task;
@@ -330,12 +330,12 @@ std::string Trainer::Validate() {
       action += Mean(ActionLoss(losses), losses.action_valid).item<double>() * share;
       goal += Mean(losses.goal, losses.goal_valid).item<double>() * share;
       places += Mean(losses.places, losses.places_valid).item<double>() * share;
-      for (const TargetCount& count : CountTargets(outputs, batch, false)) cue.Add(count);
-      const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
+      for (const TargetCount& count : CountTargets(outputs, batch, Counted::kCue)) cue.Add(count);
+      for (const TargetCount& count : CountTargets(outputs, batch, Counted::kUse)) use.Add(count);
+      const std::vector<TargetCount> counts = CountTargets(outputs, batch, Counted::kDecision);
       for (int sample = 0; sample < batch.samples; ++sample) {
-        use.Add(counts[sample]);
         TaskFigures& figures = by_task[batch.tasks[sample]];
-        figures.use.Add(counts[sample]);
+        figures.decision.Add(counts[sample]);
         const torch::Tensor open = batch.uses_target[sample];
         figures.goal += (losses.goal[sample] * open).sum().item<double>();
         figures.goal_valid += (losses.goal_valid[sample] * open).sum().item<double>();
@@ -350,8 +350,8 @@ std::string Trainer::Validate() {
       action, places, goal, cue.Rate(), use.Rate());
   if (by_task.size() < 2) return note + whole;
   for (const auto& [task, figures] : by_task) {
-    if (figures.use.known == 0) continue;
-    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.use.Rate(),
+    if (figures.decision.known == 0) continue;
+    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.decision.Rate(),
                         figures.goal / std::max(1.0, figures.goal_valid));
   }
   return note + whole;
@@ -365,7 +365,7 @@ std::string Trainer::ValidateWhole() {
   std::map<std::string, TargetCount> by_task;
   for (const Batch& batch : DrawBatch(validation_, kHistories, true, false, rng)) {
     const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
-    const std::vector<TargetCount> counts = CountTargets(outputs, batch, true);
+    const std::vector<TargetCount> counts = CountTargets(outputs, batch, Counted::kDecision);
     for (int sample = 0; sample < batch.samples; ++sample) {
       all.Add(counts[sample]);
       by_task[batch.tasks[sample]].Add(counts[sample]);

@@ -248,6 +248,25 @@ TEST(Losses, BeingSureCostsWhereTheCueIsNotInTheHistoryAndThereAlone) {
   EXPECT_GT(losses.unsure[1].sum().item<double>(), 3.0);
 }
 
+TEST(Losses, TargetsAreCountedAtTheCueOnTheWayAndAtTheDecision) {
+  Batch batch;
+  HeadOutputs outputs;
+  batch.samples = 1;
+  batch.blocks = 5;
+  batch.target_class = torch::tensor({{0, 1, 1, 2, 2}}, torch::kInt64);
+  batch.target_known = torch::tensor({{1.0F, 1.0F, 1.0F, 1.0F, 0.0F}});
+  batch.uses_target = torch::tensor({{0.0F, 1.0F, 1.0F, 1.0F, 1.0F}});
+  batch.decision = torch::tensor({{0.0F, 0.0F, 0.0F, 1.0F, 1.0F}});
+  outputs.target = torch::one_hot(torch::tensor({{0, 1, 0, 2, 2}}, torch::kInt64), 3);
+  const auto count = [&](Counted counted) {
+    const TargetCount of = CountTargets(outputs, batch, counted)[0];
+    return std::make_pair(of.right, of.known);
+  };
+  EXPECT_EQ(count(Counted::kCue), std::make_pair(1.0, 1.0));
+  EXPECT_EQ(count(Counted::kUse), std::make_pair(2.0, 3.0));
+  EXPECT_EQ(count(Counted::kDecision), std::make_pair(1.0, 1.0));
+}
+
 TEST(Losses, WhichCueABlockSeesIsLearntWhereTheHistoryTellsIt) {
   torch::manual_seed(2);
   PolicyConfig sizes = TinyConfig();
