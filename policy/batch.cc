@@ -73,6 +73,8 @@ class BlockWriter {
     batch_.decision.data_ptr<float>()[row] = episode.decision[step] != 0 ? 1.0F : 0.0F;
     batch_.uses_target.data_ptr<float>()[row] =
         UsesTarget(episode, block, config_.replan_steps) ? 1.0F : 0.0F;
+    batch_.fresh.data_ptr<float>()[row] =
+        IsFresh(episode, block, config_.replan_steps) ? 1.0F : 0.0F;
     batch_.valid.data_ptr<float>()[row] = 1.0F;
   }
 
@@ -110,6 +112,7 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   batch.choices = torch::zeros({samples, config.num_target_classes});
   batch.decision = torch::zeros({samples, blocks});
   batch.uses_target = torch::zeros({samples, blocks});
+  batch.fresh = torch::zeros({samples, blocks});
   batch.valid = torch::zeros({samples, blocks});
   BlockWriter writer(&batch, config);
   for (int64_t s = 0; s < samples; ++s) {

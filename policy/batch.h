@@ -34,6 +34,7 @@ struct Batch {
   torch::Tensor choices;       // [samples, classes], 1 for what the decision is between
   torch::Tensor decision;      // [samples, blocks], 1 where the decision is open
   torch::Tensor uses_target;   // [samples, blocks], 1 where UsesTarget()
+  torch::Tensor fresh;         // [samples, blocks], 1 where IsFresh()
   torch::Tensor valid;         // [samples, blocks], 0 in the padding
   std::vector<SubHistory> histories;  // [samples]
 };

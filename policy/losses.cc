@@ -97,7 +97,7 @@ std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& b
                                       Counted counted) {
   const torch::Tensor of = counted == Counted::kCue   ? batch.uses_target == 0
                            : counted == Counted::kUse ? batch.uses_target > 0
-                                                      : batch.decision > 0;
+                                                      : batch.decision * batch.fresh > 0;
   const torch::Tensor known = of & (batch.target_known > 0);
   const torch::Tensor right = outputs.target.argmax(-1).cpu() == batch.target_class;
   std::vector<TargetCount> counts;

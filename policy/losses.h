@@ -43,7 +43,8 @@ struct TargetCount {
   }
   double Rate() const { return known > 0 ? right / known : 0; }
 };
-// The blocks that see the cue; those of a decision and the way to it; those of a decision alone.
+// The blocks that see the cue; those of a decision and the way to it; those of a decision in which
+// the target is new (IsFresh()), so that it must be remembered.
 enum class Counted { kCue, kUse, kDecision };
 // One a sample.
 std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,

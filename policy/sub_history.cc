@@ -12,6 +12,7 @@ constexpr double kAllCompressedShare = 0.4;
 constexpr double kForgetShare = 0.15;
 // Of the sample, what the run at its end keeps where there are many cues.
 constexpr double kLeastRunShare = 1.0 / 3;
+constexpr int kFreshBlocks = 2;
 
 std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   std::set<int> chunks;
@@ -67,6 +68,13 @@ bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps) {
   return episode.target_class[begin] >= 0 &&
          std::ranges::all_of(episode.cue_blocks,
                              [block](const auto& cue) { return block > cue.second; });
+}
+
+bool IsFresh(const DemoEpisode& episode, int block, int replan_steps) {
+  if (!UsesTarget(episode, block, replan_steps)) return false;
+  const int before = block - kFreshBlocks;
+  if (before < 0 || !UsesTarget(episode, before, replan_steps)) return true;
+  return episode.target_class[block * replan_steps] != episode.target_class[before * replan_steps];
 }
 
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng) {

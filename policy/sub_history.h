@@ -31,6 +31,10 @@ struct SubHistoryOptions {
 // way to it (a block has to be fetched before a bin is chosen).
 bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps);
 
+// Whether a block in use has just got its target. A little later a demonstrator's motion gives the
+// target away, and what has to be remembered could be read off it.
+bool IsFresh(const DemoEpisode& episode, int block, int replan_steps);
+
 // Where the run holds such blocks, the chunks of the cue are always among the older ones: no
 // policy could learn the decision without them.
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng);

@@ -269,13 +269,14 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
   // What an episode is about is little beside the chores around it.
   const torch::Tensor weight =
       losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.uses_target);
+  const torch::Tensor fresh = 1.0 + (config_.fresh_weight - 1.0) * batch.fresh;
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight *
              Mean((losses.waypoint + config_.square_weight * losses.waypoint_square +
                    kChoiceWeight * losses.choice) *
                       weight,
                   weight) +
-         config_.target_weight * Mean(losses.target, losses.target_valid) +
+         config_.target_weight * Mean(losses.target * fresh, losses.target_valid * fresh) +
          config_.unsure_weight * Mean(losses.unsure, losses.unsure_valid) +
          config_.order_weight * Mean(losses.order, losses.order_valid) +
          config_.places_weight *

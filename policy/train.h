@@ -35,6 +35,7 @@ struct TrainConfig {
   double waypoint_weight = 0.5;
   double target_weight = 0.5;
   double unsure_weight = 0.5;
+  double fresh_weight = 1;
   double places_weight = 1.0;
   double order_weight = 0.5;
   double square_weight = 0.0;
@@ -73,6 +74,8 @@ struct TrainConfig {
       "share of steps on histories with chunks compressed or dropped");
     v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
     v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
+    v("fresh_weight", fresh_weight, Range{0.0, 100.0},
+      "of a target's loss in its first blocks, where no motion gives it away yet");
     v("unsure_weight", unsure_weight, Range{0.0, 100.0},
       "weight of the loss that wants every class alike where the cue is not in the history");
     v("places_weight", places_weight, Range{0.0, 100.0},

@@ -256,7 +256,8 @@ TEST(Losses, TargetsAreCountedAtTheCueOnTheWayAndAtTheDecision) {
   batch.target_class = torch::tensor({{0, 1, 1, 2, 2}}, torch::kInt64);
   batch.target_known = torch::tensor({{1.0F, 1.0F, 1.0F, 1.0F, 0.0F}});
   batch.uses_target = torch::tensor({{0.0F, 1.0F, 1.0F, 1.0F, 1.0F}});
-  batch.decision = torch::tensor({{0.0F, 0.0F, 0.0F, 1.0F, 1.0F}});
+  batch.decision = torch::tensor({{0.0F, 0.0F, 1.0F, 1.0F, 1.0F}});
+  batch.fresh = torch::tensor({{0.0F, 1.0F, 0.0F, 1.0F, 0.0F}});
   outputs.target = torch::one_hot(torch::tensor({{0, 1, 0, 2, 2}}, torch::kInt64), 3);
   const auto count = [&](Counted counted) {
     const TargetCount of = CountTargets(outputs, batch, counted)[0];
@@ -407,6 +408,19 @@ TEST(SubHistory, TheWayToTheDecisionIsPartOfTheUse) {
         rng);
     EXPECT_GE(h.blocks.back(), 6);
   }
+}
+
+TEST(SubHistory, ATargetIsFreshInItsFirstBlocks) {
+  DemoEpisode episode;
+  episode.blocks = episode.steps = 10;
+  episode.target_class = {-1, 1, -1, -1, 2, 2, 2, 2, 3, 3};
+  episode.decision = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
+  episode.cue_blocks = {{1, 2}};
+  std::vector<int> fresh;
+  for (int block = 0; block < episode.blocks; ++block) {
+    if (IsFresh(episode, block, 1)) fresh.push_back(block);
+  }
+  EXPECT_EQ(fresh, (std::vector<int>{4, 5, 8, 9}));
 }
 
 class SubHistoryTest : public testing::TestWithParam<int> {};
