@@ -87,12 +87,8 @@ Result<ShardWriter> ShardWriter::Create(const DemosConfig& config, const DemoSha
 }
 
 Status ShardWriter::Add(const DemoRecording& r) {
-  if (r.diverged) {
-    ++diverged_;
-    return {};
-  }
   if (!IsKept(r, config_)) {
-    ++failed_;
+    ++(r.diverged ? diverged_ : failed_);
     return {};
   }
   Result<Hdf5Node> group = data_.CreateGroup(fmt::format("demo_{}", demos_));

@@ -18,7 +18,6 @@ using nlohmann::json;
 using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr size_t kMaxName = 24;
 
 // What the inferences of one cell add up to.
 struct Cell {

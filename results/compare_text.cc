@@ -13,8 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxName = 24;
-
 Interval Points(const Interval& i) { return {100 * i.value, 100 * i.low, 100 * i.high}; }
 
 std::string CellName(const std::string& task, const std::string& delay) {

@@ -11,8 +11,6 @@
 namespace kvla {
 namespace {
 
-constexpr size_t kMaxName = 24;
-
 std::string KiB(double bytes) { return Fixed(bytes / 1024, 1); }
 
 std::string MetaLine(const RunMeta& meta) {

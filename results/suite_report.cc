@@ -66,7 +66,7 @@ std::string FormatSuiteTable(std::span<const SuiteRow> rows) {
                   {"arm", "tasks", "n", "success", "decisive right", "by chance"});
   for (const SuiteRow& row : rows) {
     table.Add(row.memory ? "memory" : "controls",
-              {Shorten(row.arm, 24), std::to_string(row.tasks), std::to_string(row.episodes),
+              {Shorten(row.arm, kMaxName), std::to_string(row.tasks), std::to_string(row.episodes),
                Percent(row.success), Percent(row.decisive),
                row.memory ? Fixed(100 * row.chance, 1) : "-"});
   }

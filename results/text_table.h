@@ -11,6 +11,7 @@
 namespace kvla {
 
 inline constexpr size_t kMaxTableWidth = 140;
+inline constexpr size_t kMaxName = 24;  // of an arm or cell in a table, characters
 
 std::string Shorten(const std::string& text, size_t width);
 std::string Fixed(double value, int digits);
