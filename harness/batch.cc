@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <map>
@@ -244,6 +245,7 @@ class BatchClient : public PoolClient {
   // Weight that earlier calls did.
   double Remaining() {
     for (const EpisodeJob& job : jobs_) done_ -= job.weight;
+    done_ = std::max(done_, 0.0);  // the weights are fractions
     return done_;
   }
   int64_t LastSeed() const { return stop_plan_.first_episode + stop_.episodes - 1; }

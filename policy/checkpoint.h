@@ -25,9 +25,11 @@ Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
                                   std::vector<std::string>* fresh_heads = nullptr);
 
 // Copies the tensors of another policy that have a name and shape of this one's, and of a head that
-// has fewer outputs what it has: it knows fewer classes, and the first are the same. BadInput where
-// the file can't be read or no tensor fits.
-Status TakeOverTensors(const std::filesystem::path& folder, VlaNet& net);
+// has fewer outputs what it has: it knows fewer classes, and the first are the same. With `parts`
+// only tensors whose names begin with one of them. BadInput where the file can't be read, or no
+// tensor fits or begins with a part.
+Status TakeOverTensors(const std::filesystem::path& folder, const std::vector<std::string>& parts,
+                       VlaNet& net);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.

@@ -137,6 +137,9 @@ Status Trainer::Start() {
   if (!config_.init_from.empty() && !config_.warm_from.empty()) {
     return BadInput("init_from and warm_from are both given: use one");
   }
+  if (config_.warm_from.empty() && !config_.warm_parts.empty()) {
+    return BadInput("warm_parts says what to take from warm_from, which is not given");
+  }
   if (config_.init_from.empty()) {
     if (config_.learns == "everything") return {};
     return BadInput(fmt::format(
@@ -187,7 +190,8 @@ Status Trainer::Prepare() {
     if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
     net_ = VlaNet(config_.policy);
     if (!config_.warm_from.empty()) {
-      if (Status s = TakeOverTensors(config_.warm_from, net_); !s.ok()) return s;
+      if (Status s = TakeOverTensors(config_.warm_from, config_.warm_parts, net_); !s.ok())
+        return s;
     }
   }
   if (Status status = CheckTargets(); !status.ok()) return status;

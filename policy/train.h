@@ -20,6 +20,7 @@ struct TrainConfig {
   std::string out;         // checkpoint folder to write
   std::string init_from;   // checkpoint folder to start from; empty: fresh weights
   std::string warm_from;   // without init_from: tensors of equal name and shape are taken over
+  std::vector<std::string> warm_parts;
   PolicyConfig policy;
   int seed = 0;
   int steps = 1500;
@@ -58,6 +59,7 @@ struct TrainConfig {
     v("warm_from", warm_from,
       "checkpoint folder of another policy, whose tensors of equal name and shape are the start; "
       "not with init_from");
+    v("warm_parts", warm_parts, "of warm_from: how the names of tensors to take begin; empty: all");
     v("policy", policy, "sizes of the policy; taken from init_from where that is given");
     v("seed", seed, Range{0, 1000000}, "seed of weights and batches");
     v("steps", steps, Range{1, 1000000}, "optimiser steps");

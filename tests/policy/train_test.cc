@@ -352,6 +352,36 @@ TEST(Train, AnotherPolicysTensorsAreTheStartWhereTheyFit) {
   EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);
 }
 
+TEST(Train, OnlyTheNamedPartsOfAnotherPolicyAreTaken) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig first = Config("parts_first");
+  ASSERT_TRUE(Train(first, demos, validation, {}).ok());
+  TrainConfig config = Config("parts_second");
+  config.seed = first.seed + 1;
+  config.learning_rate = 0;
+  config.warm_parts = {"model", "image_encoders.0.trunk"};
+  EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);  // of what?
+  config.warm_from = first.out;
+  const Status status = Train(config, demos, validation, {});
+  ASSERT_TRUE(status.ok()) << status.message();
+  const auto before = Weights(first.out), after = Weights(config.out);
+  const auto same = [&](const std::string& name) {
+    return torch::allclose(after.at(name), before.at(name), 1e-4, 1e-6);
+  };
+  for (const auto& [name, tensor] : after) {
+    const bool taken = name.starts_with("model.") || name.starts_with("image_encoders.0.trunk.");
+    if (taken) EXPECT_TRUE(same(name)) << name;
+  }
+  for (const char* name :
+       {"image_encoders.0.to_tokens.weight", "slot_embedding", "target_head.weight"}) {
+    EXPECT_FALSE(same(name)) << name;
+  }
+  config.warm_parts = {"model", "modle"};
+  const Status wrong = Train(config, demos, validation, {});
+  EXPECT_EQ(wrong.code(), StatusCode::kBadInput);
+  EXPECT_NE(wrong.message().find("'modle'"), std::string::npos) << wrong.message();
+}
+
 TEST(Train, EmphasisOnATaskWithoutDemonstrationsIsBadInput) {
   TinySource demos = Source(3), validation = Source(1);
   TrainConfig config = Config("emphasis");
