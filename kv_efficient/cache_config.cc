@@ -97,6 +97,7 @@ std::string CueCoverageWarning(const CacheConfig& c,
                                int decision_block) {
   const int window_begin = BlockSchedule(c).NearBegin(decision_block);
   for (const auto& [begin, end] : cue_blocks) {
+    if (begin >= decision_block) continue;  // of a later decision
     // `full` holds the cue because it holds everything; every other method must choose.
     if (c.policy != "full" && end > window_begin) {
       return fmt::format(

@@ -1,11 +1,15 @@
 #include "results/report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <regex>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "base/rng.h"
 #include "results/json_values.h"
@@ -260,6 +264,38 @@ json DetailJson(const ReportRow& r) {
           {"against_full", std::move(against)}};
 }
 
+// Episodes' warnings, those of an arm that differ in numbers alone as one.
+class WarningSummary {
+ public:
+  void Add(const EpisodeId& id, const std::string& text) {
+    Kind& kind = kinds_[{id.arm, std::regex_replace(text, number_, "#")}];
+    if (kind.episodes++ == 0) {
+      kind.text = text;
+      kind.first = id;
+    }
+    kind.same = kind.same && kind.text == text;
+  }
+  std::vector<std::string> Lines() const {
+    std::vector<std::string> lines;
+    for (const auto& [key, kind] : kinds_) {
+      const std::string of = kind.same ? "" : "; the numbers are those of " + ToString(kind.first);
+      lines.push_back(fmt::format("{}: {} ({} episode{}{})", key.first, kind.text, kind.episodes,
+                                  kind.episodes == 1 ? "" : "s", of));
+    }
+    return lines;
+  }
+
+ private:
+  struct Kind {
+    std::string text;
+    EpisodeId first;
+    int episodes = 0;
+    bool same = true;
+  };
+  const std::regex number_{"[0-9]+"};
+  std::map<std::pair<std::string, std::string>, Kind> kinds_;  // by arm and text without numbers
+};
+
 }  // namespace
 
 Result<Report> BuildReport(const RunStore& store) {
@@ -274,16 +310,13 @@ Result<Report> BuildReport(const RunStore& store) {
   using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
   std::map<CellKey, Cell> cells;
   std::set<EpisodeId> counted;
-  std::map<std::string, int> warnings;
+  WarningSummary warnings;
   for (const EpisodeRow& e : report.episodes) {
     cells[{e.id.arm, e.id.task, e.id.delay}].push_back(&e);
     if (!e.is_error()) counted.insert(e.id);
-    for (const std::string& warning : e.warnings) ++warnings[e.id.arm + ": " + warning];
+    for (const std::string& warning : e.warnings) warnings.Add(e.id, warning);
   }
-  for (const auto& [text, n] : warnings) {
-    report.warnings.push_back(text + " (" + std::to_string(n) +
-                              (n == 1 ? " episode)" : " episodes)"));
-  }
+  report.warnings = warnings.Lines();
 
   std::map<CellKey, CellCosts> costs;
   // An episode that ends between the two reads is in neither: only those of the list count.

@@ -211,6 +211,7 @@ TEST(Config, WarnsWhenAnArmCoversTheCue) {
   EXPECT_NE(CueCoverageWarning(SmallConfig("window"), {{30, 34}}, 40), "");  // window from 32
   EXPECT_EQ(CueCoverageWarning(SmallConfig("window"), {{30, 32}}, 40), "");
   EXPECT_EQ(CueCoverageWarning(SmallConfig("full"), {{30, 34}}, 40), "");
+  EXPECT_EQ(CueCoverageWarning(SmallConfig("window"), {{10, 12}, {40, 44}}, 40), "");
   CacheConfig sink = SmallConfig("sink_window");
   sink.sink_chunks = 3;
   EXPECT_NE(CueCoverageWarning(sink, {{11, 13}}, 60), "");

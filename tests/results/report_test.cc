@@ -112,6 +112,22 @@ TEST_F(ReportTest, CountsAndCosts) {
   EXPECT_EQ(out["warnings"], json({"gated: the window covers the cue (1 episode)"}));
 }
 
+TEST_F(ReportTest, WarningsThatDifferInNumbersAloneAreOne) {
+  const auto add = [this](const std::string& arm, int seed, const std::string& warning) {
+    EpisodeRecord r = MakeRecord({arm, "recall_color", "long", seed}, 20, true);
+    r.begin.warnings = {warning};
+    EXPECT_TRUE(store_.WriteEpisode(r).ok());
+  };
+  for (int i = 3; i < 6; ++i) add("window", i, "block " + std::to_string(i) + " is held");
+  add("window", 6, "block 7 is lost");
+  add("sink", 3, "block 3 is held");
+  EXPECT_EQ(Json()["warnings"],
+            json({"sink: block 3 is held (1 episode)",
+                  "window: block 3 is held (3 episodes; the numbers are those of "
+                  "window recall_color/long seed 3)",
+                  "window: block 7 is lost (1 episode)"}));
+}
+
 TEST_F(ReportTest, RowsHaveTheAgreedKeys) {
   Add({"full", "recall_color", "long", 4}, true);
   const json out = Json(true);
