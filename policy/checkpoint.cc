@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/config_io.h"
 #include "base/files.h"
@@ -99,14 +98,19 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
 }
 
 Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& parts, VlaNet& net) {
+  const std::vector<std::string> names = net->named_parameters().keys();
+  for (const std::string& part : parts) {
+    const auto begins = [&](const std::string& name) { return name.starts_with(part); };
+    if (std::ranges::any_of(names, begins)) continue;
+    return BadInput(fmt::format("no tensor of this policy begins with '{}'; its modules are {}",
+                                part, fmt::join(net->named_children().keys(), ", ")));
+  }
   Result<TensorFile> file = ReadSafetensors(folder / kWeightsFile);
   if (!file.ok()) return file.status();
   const torch::NoGradGuard no_grad;
   int taken = 0;
-  std::set<std::string> missing(parts.begin(), parts.end());
   for (auto& item : net->named_parameters()) {
     const auto begins = [&](const std::string& part) { return item.key().starts_with(part); };
-    std::erase_if(missing, begins);
     if (!parts.empty() && !std::ranges::any_of(parts, begins)) continue;
     const auto found = file->tensors.find(item.key());
     if (found == file->tensors.end()) continue;
@@ -118,12 +122,6 @@ Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& p
     if (source.sizes() != into.sizes()) continue;
     into.copy_(source);
     ++taken;
-  }
-  if (!missing.empty()) {
-    std::vector<std::string> modules;
-    for (const auto& item : net->named_children()) modules.push_back(item.key());
-    return BadInput(fmt::format("no tensor of this policy begins with '{}'; its modules are {}",
-                                *missing.begin(), fmt::join(modules, ", ")));
   }
   if (taken > 0) return {};
   return BadInput(fmt::format("{}: no tensor has a name and shape of this policy's",
