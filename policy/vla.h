@@ -34,7 +34,7 @@ struct EpisodeContext {
   uint64_t stream_key = 0;  // keys the random draws of a cache method
   // Inferences that see the cue, half-open [begin, end). Privileged: it reaches the cache only
   // under a method that declares that it needs it (`oracle`).
-  std::vector<std::pair<int, int>> cue_blocks;
+  std::vector<std::pair<int, int>> cue_blocks{};
 };
 
 // One action chunk and what it cost.

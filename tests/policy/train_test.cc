@@ -5,18 +5,13 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
 #include "kv_efficient/torch.h"
-#include "policy/batch.h"
 #include "policy/checkpoint.h"
-#include "policy/encode_episode.h"
 #include "policy/gate_training.h"
-#include "policy/losses.h"
 #include "policy/text_encoder_files.h"
-#include "policy/training_forward.h"
 #include "policy/vla.h"
 #include "tests/policy/tiny_policy.h"
 
@@ -163,153 +158,6 @@ TEST(Train, ATargetWithoutALogitIsBadInput) {
   EXPECT_NE(status.message().find("num_target_classes"), std::string::npos) << status.message();
 }
 
-TEST(Losses, PlacesThatAnEpisodeLacksDoNotCount) {
-  torch::manual_seed(2);
-  VlaNet net(TinyConfig());
-  const torch::NoGradGuard no_grad;
-  DemoEpisode episode = TinyEpisode(TinyConfig(), 8, 3, 1);
-  episode.target_places = {{0.5F, 0.1F, 0.1F}, {0.6F, -0.1F, 0.1F}};
-  Rng rng(1);
-  const Batch batch =
-      MakeBatch({&episode}, {DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng)},
-                TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  HeadOutputs outputs = TrainingForward(net, batch, Told::kTarget);
-  const BlockLosses before = ComputeLosses(outputs, batch);
-  outputs.places.narrow(2, 2, 2).add_(100.0);
-  const BlockLosses after = ComputeLosses(outputs, batch);
-  EXPECT_GT(before.places.sum().item<double>(), 0.0);
-  EXPECT_TRUE(torch::equal(before.places, after.places));
-  EXPECT_EQ(before.places_valid.sum().item<double>(), 8 * 2);
-  episode.target_places[0].fill(std::numeric_limits<float>::quiet_NaN());
-  const Batch one =
-      MakeBatch({&episode}, {DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng)},
-                TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  const BlockLosses without = ComputeLosses(TrainingForward(net, one, Told::kTarget), one);
-  EXPECT_EQ(without.places_valid.sum().item<double>(), 8);
-  EXPECT_TRUE(without.places.isfinite().all().item<bool>());
-}
-
-TEST(Losses, TheWayIsJudgedByTheOneOfGoalAndElsewhereThatItLeadsTo) {
-  torch::manual_seed(2);
-  VlaNet net(TinyConfig());
-  const torch::NoGradGuard no_grad;
-  DemoEpisode episode = TinyEpisode(TinyConfig(), 8, 3, 1);
-  episode.target_places = {{0.5F, 0.1F, 0.1F}, {0.6F, -0.1F, 0.1F}};
-  std::fill(episode.target_class.begin(), episode.target_class.end(), 1);
-  std::fill(episode.waypoints.begin(), episode.waypoints.end(),
-            std::array<float, 3>{0.3F, 0.0F, 0.2F});
-  const int steps = TinyConfig().replan_steps;
-  for (int i = 0; i < steps; ++i) episode.waypoints[i] = {0.6F, -0.09F, 0.1F};  // a scattered goal
-  Rng rng(1);
-  const Batch batch =
-      MakeBatch({&episode}, {DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng)},
-                TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  HeadOutputs outputs = TrainingForward(net, batch, Told::kTarget);
-  outputs.to_goal.fill_(10.0);  // sure that every way leads to the goal
-  const BlockLosses before = ComputeLosses(outputs, batch);
-  EXPECT_LT(before.choice[0][0].item<double>(), 0.1);
-  EXPECT_GT(before.choice[0][1].item<double>(), 5.0);
-  outputs.elsewhere = outputs.elsewhere + 1.0;
-  const torch::Tensor change = (ComputeLosses(outputs, batch).waypoint - before.waypoint).abs()[0];
-  EXPECT_EQ(change[0].item<double>(), 0.0);
-  EXPECT_GT(change[1].item<double>(), 0.1);
-  outputs.goal = outputs.goal + 1.0;
-  const torch::Tensor both = (ComputeLosses(outputs, batch).waypoint - before.waypoint).abs()[0];
-  EXPECT_GT(both[0].item<double>(), 0.1);
-  EXPECT_EQ(both[1].item<double>(), change[1].item<double>());
-}
-
-TEST(Losses, BeingSureCostsWhereTheCueIsNotInTheHistoryAndThereAlone) {
-  torch::manual_seed(2);
-  VlaNet net(TinyConfig());
-  const torch::NoGradGuard no_grad;
-  const DemoEpisode episode = TinyEpisode(TinyConfig(), 8, 3, 1);
-  Rng rng(1);
-  SubHistory knows = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
-  SubHistory guesses = knows;
-  guesses.holds_cue = false;
-  const Batch batch = MakeBatch({&episode, &episode}, {knows, guesses}, TinyConfig(),
-                                torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  HeadOutputs outputs = TrainingForward(net, batch, Told::kNothing);
-  outputs.target.zero_();
-  EXPECT_NEAR(ComputeLosses(outputs, batch).unsure.abs().max().item<double>(), 0.0, 1e-6);
-  Batch two = batch;
-  two.choices = torch::zeros_like(batch.choices);
-  two.choices.narrow(1, 0, 2).fill_(1);
-  EXPECT_GT(ComputeLosses(outputs, two).unsure.max().item<double>(), 0.1);
-  outputs.target.narrow(-1, 2, outputs.target.size(-1) - 2).sub_(30.0);  // between the first two
-  EXPECT_NEAR(ComputeLosses(outputs, two).unsure.abs().max().item<double>(), 0.0, 1e-3);
-  outputs.target.zero_();
-  outputs.target.select(-1, 1).add_(10.0);  // sure, and of the right class
-  const BlockLosses losses = ComputeLosses(outputs, batch);
-  EXPECT_EQ(losses.unsure_valid[0].sum().item<double>(), 0.0);
-  EXPECT_EQ(losses.unsure_valid[1].sum().item<double>(), 3.0);  // the blocks of the decision
-  EXPECT_EQ(losses.unsure[0].abs().sum().item<double>(), 0.0);
-  EXPECT_GT(losses.unsure[1].sum().item<double>(), 3.0);
-}
-
-TEST(Losses, TargetsAreCountedAtTheCueOnTheWayAndAtTheDecision) {
-  Batch batch;
-  HeadOutputs outputs;
-  batch.samples = 1;
-  batch.blocks = 5;
-  batch.target_class = torch::tensor({{0, 1, 1, 2, 2}}, torch::kInt64);
-  batch.target_known = torch::tensor({{1.0F, 1.0F, 1.0F, 1.0F, 0.0F}});
-  batch.uses_target = torch::tensor({{0.0F, 1.0F, 1.0F, 1.0F, 1.0F}});
-  batch.decision = torch::tensor({{0.0F, 0.0F, 1.0F, 1.0F, 1.0F}});
-  batch.fresh = torch::tensor({{0.0F, 1.0F, 0.0F, 1.0F, 0.0F}});
-  outputs.target = torch::one_hot(torch::tensor({{0, 1, 0, 2, 2}}, torch::kInt64), 3);
-  const auto count = [&](Counted counted) {
-    const TargetCount of = CountTargets(outputs, batch, counted)[0];
-    return std::make_pair(of.right, of.known);
-  };
-  EXPECT_EQ(count(Counted::kCue), std::make_pair(1.0, 1.0));
-  EXPECT_EQ(count(Counted::kUse), std::make_pair(2.0, 3.0));
-  EXPECT_EQ(count(Counted::kDecision), std::make_pair(1.0, 1.0));
-}
-
-TEST(Losses, WhichCueABlockSeesIsLearntWhereTheHistoryTellsIt) {
-  torch::manual_seed(2);
-  PolicyConfig sizes = TinyConfig();
-  sizes.cue_orders = 3;
-  VlaNet net(sizes);
-  const torch::NoGradGuard no_grad;
-  DemoEpisode episode = TinyEpisode(sizes, 8, 1, 1);
-  episode.cue_blocks = {{1, 2}, {3, 5}};
-  Rng rng(1);
-  SubHistory knows = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
-  SubHistory guesses = knows;
-  guesses.holds_cue = false;
-  const Batch batch = MakeBatch({&episode, &episode}, {knows, guesses}, sizes,
-                                torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  const std::vector<int64_t> expected = {-1, 0, -1, 1, 1, -1, -1, -1};
-  EXPECT_TRUE(torch::equal(batch.cue_order[0], torch::tensor(expected)));
-  EXPECT_TRUE(torch::equal(batch.cue_order[1], torch::full({8}, -1, torch::kInt64)));
-  HeadOutputs outputs = TrainingForward(net, batch, Told::kNothing);
-  outputs.order.zero_();
-  outputs.order.select(-1, 1).add_(10.0);  // sure that it is the second one
-  const torch::Tensor loss = ComputeLosses(outputs, batch).order;
-  EXPECT_GT(loss[0][1].item<double>(), 5.0);
-  EXPECT_LT(loss[0][3].item<double>(), 0.1);
-  EXPECT_EQ(loss[1].abs().sum().item<double>(), 0.0);
-}
-
-TEST(Batch, BlocksEncodedBeforehandChangeNothing) {
-  torch::manual_seed(2);
-  VlaNet net(TinyConfig());
-  const torch::NoGradGuard no_grad;
-  const DemoEpisode episode = TinyEpisode(TinyConfig(), 12, 3, 1);
-  Rng rng(1);
-  const SubHistory history = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
-  Batch batch =
-      MakeBatch({&episode}, {history}, TinyConfig(), torch::tensor({0, 2, 3, 4}, torch::kInt64));
-  const torch::Tensor expected = TrainingForward(net, batch, Told::kNothing).motion;
-  batch.encoded = EncodeEpisode(net, episode);
-  for (torch::Tensor& camera : batch.images) camera.zero_();  // not looked at
-  const torch::Tensor got = TrainingForward(net, batch, Told::kNothing).motion;
-  EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
-}
-
 TEST(Train, WhatIsNotLearntStaysAsItWas) {
   TinySource demos = Source(6), validation = Source(3);
   const TrainConfig first = Config("learns_everything");
@@ -369,8 +217,9 @@ TEST(Train, OnlyTheNamedPartsOfAnotherPolicyAreTaken) {
     return torch::allclose(after.at(name), before.at(name), 1e-4, 1e-6);
   };
   for (const auto& [name, tensor] : after) {
-    const bool taken = name.starts_with("model.") || name.starts_with("image_encoders.0.trunk.");
-    if (taken) EXPECT_TRUE(same(name)) << name;
+    if (name.starts_with("model.") || name.starts_with("image_encoders.0.trunk.")) {
+      EXPECT_TRUE(same(name)) << name;
+    }
   }
   for (const char* name :
        {"image_encoders.0.to_tokens.weight", "slot_embedding", "target_head.weight"}) {
@@ -394,91 +243,6 @@ TEST(Train, EmphasisOnATaskWithoutDemonstrationsIsBadInput) {
 TEST(Train, NoDemonstrationsIsBadInput) {
   TinySource none({}), validation = Source(1);
   EXPECT_EQ(Train(Config("none"), none, validation, {}).code(), StatusCode::kBadInput);
-}
-
-TEST(Batch, PaddingChangesNothing) {
-  torch::manual_seed(2);
-  VlaNet net(TinyConfig());
-  const torch::NoGradGuard no_grad;
-  const DemoEpisode episode = TinyEpisode(TinyConfig(), 12, 3, 1);
-  Rng rng(1);
-  const SubHistory whole = DrawSubHistory(episode, {.max_blocks = 100, .chunk_blocks = 2}, rng);
-  SubHistory shorter = whole;
-  shorter.blocks.resize(8);
-  shorter.decisions.resize(4);
-  const torch::Tensor ids = torch::tensor({0, 2, 3, 4}, torch::kInt64);
-  const Batch alone = MakeBatch({&episode}, {shorter}, TinyConfig(), ids);
-  const Batch padded = MakeBatch({&episode, &episode}, {shorter, whole}, TinyConfig(), ids);
-  const torch::Tensor expected = TrainingForward(net, alone, Told::kNothing).motion[0];
-  const torch::Tensor got = TrainingForward(net, padded, Told::kNothing).motion[0].narrow(0, 0, 8);
-  EXPECT_LT((expected - got).abs().max().item<double>(), 1e-5);
-}
-
-TEST(SubHistory, TheWayToTheDecisionIsPartOfTheUse) {
-  constexpr int kSteps = 4;
-  DemoEpisode episode;
-  episode.blocks = 10;
-  episode.steps = episode.blocks * kSteps - 1;
-  episode.target_class.assign(episode.steps, -1);
-  episode.decision.assign(episode.steps, 0);
-  episode.cue_blocks = {{1, 2}, {3, 4}};
-  // Lit, seen or not; the way, from block 6 on; the decision, within block 8.
-  for (const int block : {1, 2, 3, 6, 7, 8, 9}) episode.target_class[block * kSteps] = 2;
-  episode.decision[8 * kSteps + 2] = 1;
-  episode.target_class[8 * kSteps] = -1;
-  std::vector<int> used;
-  for (int block = 0; block < episode.blocks; ++block) {
-    if (UsesTarget(episode, block, kSteps)) used.push_back(block);
-  }
-  EXPECT_EQ(used, (std::vector<int>{6, 7, 8, 9}));
-  Rng rng(1);
-  for (int i = 0; i < 20; ++i) {
-    const SubHistory h = DrawSubHistory(
-        episode, {.max_blocks = 4, .chunk_blocks = 1, .replan_steps = kSteps, .decision_share = 1},
-        rng);
-    EXPECT_GE(h.blocks.back(), 6);
-  }
-}
-
-TEST(SubHistory, ATargetIsFreshInItsFirstBlocks) {
-  DemoEpisode episode;
-  episode.blocks = episode.steps = 10;
-  episode.target_class = {-1, 1, -1, -1, 2, 2, 2, 2, 3, 3};
-  episode.decision = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
-  episode.cue_blocks = {{1, 2}};
-  std::vector<int> fresh;
-  for (int block = 0; block < episode.blocks; ++block) {
-    if (IsFresh(episode, block, 1)) fresh.push_back(block);
-  }
-  EXPECT_EQ(fresh, (std::vector<int>{4, 5, 8, 9}));
-}
-
-class SubHistoryTest : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(StepsCutOff, SubHistoryTest, testing::Values(0, 1, 3));
-
-TEST_P(SubHistoryTest, KeepsTheCueWhereTheDecisionIs) {
-  DemoEpisode episode = TinyEpisode(TinyConfig(), 60, 7, 1);
-  episode.steps -= GetParam();  // an episode ends where it is done, seldom at a block's end
-  episode.decision.resize(static_cast<size_t>(episode.steps));
-  Rng rng(4);
-  int decisions = 0, forgotten = 0;
-  for (int i = 0; i < 200; ++i) {
-    const SubHistory h =
-        DrawSubHistory(episode, {.max_blocks = 16, .chunk_blocks = 2, .compress = true}, rng);
-    EXPECT_LE(h.blocks.size(), 16U + 2U);
-    EXPECT_TRUE(std::is_sorted(h.blocks.begin(), h.blocks.end()));
-    if (h.blocks.back() >= 57) {
-      ++decisions;
-      const auto cue = std::find_if(h.decisions.begin(), h.decisions.end(),
-                                    [](const ChunkDecision& d) { return d.chunk == 3; });
-      ASSERT_NE(cue, h.decisions.end());
-      EXPECT_EQ(h.holds_cue, cue->action != ChunkAction::kDropped);
-      forgotten += h.holds_cue ? 0 : 1;
-    }
-  }
-  EXPECT_GT(decisions, 50);
-  EXPECT_GT(forgotten, 0);
-  EXPECT_LT(forgotten, decisions / 2);
 }
 
 class GateTraining : public testing::TestWithParam<std::string> {};
