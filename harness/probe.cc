@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/work_through.h"
 #include "harness/policy_io.h"
 #include "policy/probe_net.h"
 #include "sim/renderer.h"
@@ -87,6 +88,34 @@ class Observer {
   int image_size_;
 };
 
+// All episodes, those to train on first.
+Result<std::vector<Observed>> Observe(const Task& task, const std::string& delay,
+                                      const ProbeOptions& options,
+                                      const std::function<bool(int, int)>& progress) {
+  const int total = options.train_episodes + options.held_out_episodes;
+  std::vector<Observed> episodes(static_cast<size_t>(total));  // each written by who took it
+  const auto begin = [&]() -> Result<Job> {
+    Result<std::unique_ptr<World>> world = World::Load(task.scene());
+    if (!world.ok()) return world.status();
+    Result<std::unique_ptr<Renderer>> renderer =
+        Renderer::Create((*world)->model(), options.image_size, options.image_size);
+    if (!renderer.ok()) return renderer.status();
+    return Job([&, world = std::shared_ptr<World>(*std::move(world)),
+                renderer = std::shared_ptr<Renderer>(*std::move(renderer))](int i) -> Status {
+      const bool train = i < options.train_episodes;
+      const EpisodeKey key{train ? Split::kTrain : Split::kValidation, options.run_seed,
+                           task.info().name, delay,
+                           static_cast<uint64_t>(train ? i : i - options.train_episodes)};
+      Result<Observed> observed = Observer(task, *world, *renderer, options.image_size).Run(key);
+      if (!observed.ok()) return observed.status();
+      episodes[static_cast<size_t>(i)] = *std::move(observed);
+      return {};
+    });
+  };
+  if (Status s = WorkThrough(total, options.threads, begin, progress); !s.ok()) return s;
+  return episodes;
+}
+
 // Whether a class is known of every episode with a decision, and not always the same.
 bool Varies(const std::vector<Observed>& episodes, int Observed::*which) {
   int least = INT32_MAX, most = -1;
@@ -130,7 +159,6 @@ Result<int> CountRight(const std::vector<ProbeSample>& train,
   ProbeTraining training;
   training.image_size = options.image_size;
   training.seed = options.run_seed;
-  training.threads = options.threads;
   const Result<std::vector<int>> guesses = TrainProbe(train, held_out, training);
   if (!guesses.ok()) return guesses.status();
   int right = 0;
@@ -143,25 +171,9 @@ Result<int> CountRight(const std::vector<ProbeSample>& train,
 Result<ProbeResult> RunProbe(const Task& task, const std::string& delay,
                              const ProbeOptions& options,
                              const std::function<bool(int, int)>& progress) {
-  Result<std::unique_ptr<World>> world = World::Load(task.scene());
-  if (!world.ok()) return world.status();
-  Result<std::unique_ptr<Renderer>> renderer =
-      Renderer::Create((*world)->model(), options.image_size, options.image_size);
-  if (!renderer.ok()) return renderer.status();
-  Observer observer(task, **world, **renderer, options.image_size);
-  const int total = options.train_episodes + options.held_out_episodes;
-  std::vector<Observed> episodes;
-  for (int i = 0; i < total; ++i) {
-    if (progress && !progress(i, total)) return Status(StatusCode::kCancelled, "cancelled");
-    const bool train = i < options.train_episodes;
-    const EpisodeKey key{train ? Split::kTrain : Split::kValidation, options.run_seed,
-                         task.info().name, delay,
-                         static_cast<uint64_t>(train ? i : i - options.train_episodes)};
-    Result<Observed> observed = observer.Run(key);
-    if (!observed.ok()) return observed.status();
-    episodes.push_back(*std::move(observed));
-  }
-  if (progress) progress(total, total);
+  Result<std::vector<Observed>> observed = Observe(task, delay, options, progress);
+  if (!observed.ok()) return observed.status();
+  std::vector<Observed> episodes = *std::move(observed);
   Label(&episodes);
 
   ProbeResult result;

@@ -18,7 +18,7 @@ struct ProbeOptions {
   int held_out_episodes = 400;  // of the validation split
   uint64_t run_seed = 0;
   int image_size = 64;
-  int threads = 1;
+  int threads = 1;  // changes nothing but the time
 };
 
 // Two classifiers of the same make, each trained and tested on one observation an episode.
@@ -34,7 +34,8 @@ struct ProbeResult {
 
 // The class is what the expert's label says then and there, or, where that never varies, the
 // scenario's cued class. The expert acts undisturbed; nothing is drawn but those observations.
-// `progress(done, total)` may be empty; returning false from it cancels. BadInput for a task
+// `progress(done, total)` may be empty, is called by one thread at a time; returning false from it
+// cancels. BadInput for a task
 // without a decision.
 Result<ProbeResult> RunProbe(const Task& task, const std::string& delay,
                              const ProbeOptions& options,

@@ -13,6 +13,7 @@ ProbeOptions Few() {
   ProbeOptions options;
   options.train_episodes = 24;
   options.held_out_episodes = 12;
+  options.threads = 2;
   return options;
 }
 
