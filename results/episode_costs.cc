@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "base/rng.h"
 
@@ -28,19 +30,27 @@ Costs NoCosts() {
   return none;
 }
 
-// The mean and the largest of one value of the events.
+// The mean and the largest of one value of the events, over those that have it.
 template <class F>
 double MeanOf(std::span<const InferenceEvent> events, F value) {
-  double sum = 0;
-  for (const InferenceEvent& e : events) sum += static_cast<double>(value(e));
-  return sum / static_cast<double>(events.size());
+  double sum = 0, n = 0;
+  for (const InferenceEvent& e : events) {
+    const double v = value(e);
+    if (std::isnan(v)) continue;
+    sum += v;
+    ++n;
+  }
+  return sum / n;
 }
 template <class F>
 double PeakOf(std::span<const InferenceEvent> events, F value) {
-  double peak = 0;
-  for (const InferenceEvent& e : events) peak = std::max(peak, static_cast<double>(value(e)));
+  double peak = kNan;
+  for (const InferenceEvent& e : events) peak = std::fmax(peak, value(e));
   return peak;
 }
+
+double Number(int64_t bytes) { return static_cast<double>(bytes); }
+double Number(const std::optional<int64_t>& bytes) { return bytes ? Number(*bytes) : kNan; }
 
 }  // namespace
 
@@ -63,15 +73,15 @@ Costs CostsOf(std::span<const InferenceEvent> events) {
   for (size_t p = 0; p < kLatencyParts; ++p) {
     c.parts_ms[p] = MeanOf(events, [p](const auto& e) { return PartsOf(e.latency)[p]; });
   }
-  const auto live = [](const InferenceEvent& e) { return e.kv_live_bytes; };
-  const auto attending = [](const InferenceEvent& e) { return e.kv_attending_bytes; };
+  const auto live = [](const InferenceEvent& e) { return Number(e.kv_live_bytes); };
+  const auto attending = [](const InferenceEvent& e) { return Number(e.kv_attending_bytes); };
   c.kv_bytes = MeanOf(events, live);
   c.kv_bytes_peak = PeakOf(events, live);
   c.attending_bytes = MeanOf(events, attending);
   c.attending_peak = PeakOf(events, attending);
-  c.committed_peak = PeakOf(events, [](const auto& e) { return e.kv_committed_bytes; });
-  c.transient_peak = PeakOf(events, [](const auto& e) { return e.kv_transient_bytes; });
-  c.method_bytes = PeakOf(events, [](const auto& e) { return e.method_bytes; });
+  c.committed_peak = PeakOf(events, [](const auto& e) { return Number(e.kv_committed_bytes); });
+  c.transient_peak = PeakOf(events, [](const auto& e) { return Number(e.kv_transient_bytes); });
+  c.method_bytes = PeakOf(events, [](const auto& e) { return Number(e.method_bytes); });
   c.flops = MeanOf(events, [](const auto& e) { return e.flops; });
   c.flops_last = events.back().flops;
   c.tokens_last = events.back().cached_tokens;
