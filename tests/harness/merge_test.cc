@@ -103,6 +103,14 @@ TEST_F(MergeTest, OneEpisodeWithTwoOutcomesIsRefused) {
   EXPECT_EQ(earlier.code(), StatusCode::kBadInput);
   EXPECT_NE(earlier.message().find("seed 1 ended as failure"), std::string::npos)
       << earlier.message();
+  // The same outcome from another state is another episode.
+  {
+    RunStore part = Part("d", 6, true);
+    EpisodeRecord other = MakeRecord({"full", "task", "long", 1}, 5, true);
+    other.end.state_hash = "0123456789abcdef";
+    ASSERT_TRUE(part.WriteEpisode(other).ok());
+  }
+  EXPECT_NE(Merge({"d"}).status().message().find("(state 0123456789abcdef)"), std::string::npos);
   // And a part of another run.
   Part("c", 2, true, {{"checkpoint_hash", "other"}});
   EXPECT_NE(Merge({"c"}).status().message().find("checkpoint_hash"), std::string::npos);

@@ -250,6 +250,17 @@ TEST_F(ReportTest, AnEmptyRunSaysSo) {
   EXPECT_EQ(Json(true)["rows"], json::array());
 }
 
+// Whether a cell needs memory does not hang on an episode that went well.
+TEST_F(ReportTest, ACellOfErrorsAloneStaysAMemoryCell) {
+  Add({"full", "recall_color", "long", 0}, false, 1, "error");
+  Add({"full", "recall_color", "short", 0}, true);
+  const json out = Json();
+  EXPECT_EQ(Row(out["details"], "full")["chance"], 0.25);
+  ASSERT_EQ(out["suite"].size(), 1u);
+  EXPECT_EQ(out["suite"][0]["cells"], 2);
+  EXPECT_TRUE(out["suite"][0]["success"]["rate"].is_null());
+}
+
 // The median of the last 10% hides what runs in one inference of four; the mean does not.
 TEST_F(ReportTest, TheLastTenthIsAMean) {
   EpisodeRecord r = MakeRecord({"gated", "recall_color", "long", 0}, 40, true);
