@@ -55,14 +55,15 @@ std::string PValue(double p) {
 
 std::string Wrap(const std::string& text, const std::string& indent) {
   if (text.size() <= kMaxTableWidth) return text;
-  std::string out, line;
+  std::string out, line(text.find_first_not_of(' '), ' ');
+  bool begun = false;  // the line has a word
   std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    if (!line.empty() && line.size() + 1 + word.size() > kMaxTableWidth) {
+  for (std::string word; words >> word; begun = true) {
+    if (begun && line.size() + 1 + word.size() > kMaxTableWidth) {
       out += line + "\n";
       line = indent + word;
     } else {
-      line += (line.empty() ? "" : " ") + word;
+      line += (begun ? " " : "") + word;
     }
   }
   return out + line;
@@ -75,7 +76,7 @@ std::string TextTable::Format() const {
     for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
   }
   const std::string head = Line(header_, widths);
-  std::string out = Wrap(title_, "  ") + "\n" + head + std::string(head.size() - 1, '-') + "\n";
+  std::string out = Wrap(title_, "    ") + "\n" + head + std::string(head.size() - 1, '-') + "\n";
   const std::string* last = nullptr;
   for (const auto& [group, cells] : rows_) {
     if (!group.empty() && (last == nullptr || *last != group)) {
