@@ -14,6 +14,7 @@
 #include "base/config_io.h"
 #include "harness/batch.h"
 #include "harness/estimate.h"
+#include "harness/ledger.h"
 #include "harness/progress.h"
 #include "results/paired.h"
 #include "results/report.h"
@@ -22,7 +23,7 @@ namespace kvla {
 namespace {
 
 struct EvalFlags {
-  std::string config, out, shard;
+  std::string config, out, shard, ledger;
   std::vector<std::string> overrides;
   int workers = 1;
   bool dry_run = false, check = false;
@@ -139,6 +140,8 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   options.workers = flags.workers;
   options.command = SelfAsWorker(context);
   options.checkpoint_hash = *hash;
+  options.ledger = flags.ledger.empty() ? DefaultLedger(context.asset_root, flags.out)
+                                        : std::filesystem::path(flags.ledger);
   const Result<int> done = CheckBatch(*plan, options);
   if (!done.ok()) return ReportStatus(done.status());
   options.cancel = CatchInterrupts();
@@ -174,6 +177,11 @@ CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code) {
       ->capture_default_str();
   command->add_option("--shard", flags->shard,
                       "Only part i of n, as in 2/8, in a folder of its own (see merge)");
+  command
+      ->add_option("--ledger", flags->ledger,
+                   "File that a run on the evaluation split is written down in; else "
+                   "results/ledger.jsonl of the source tree, or ledger.jsonl beside DIR")
+      ->envname("KVLA_LEDGER");
   command->add_flag("--dry-run", flags->dry_run,
                     "Check everything, print the config and what it will take, keep nothing");
   command->add_flag("--check", flags->check, "Check everything and do nothing");

@@ -27,6 +27,7 @@ int RunMerge(const MergeFlags& flags) {
   const Result<Report> report = BuildReport(*store);
   if (!report.ok()) return ReportStatus(report.status());
   fmt::print("{}", FormatTable(*report));
+  for (const std::string& note : merged->notes) fmt::print(stderr, "kvla: note: {}\n", note);
   const int missing = merged->planned - merged->episodes;
   fmt::print(stderr, "{} episodes in {} ({} added, {} planned)\n", merged->episodes, flags.out,
              merged->added, merged->planned);

@@ -3,10 +3,17 @@ set(commit "unknown")
 find_program(GIT git)
 if(GIT)
   execute_process(
-    COMMAND "${GIT}" -C "${SOURCE_DIR}" describe --always --dirty --abbrev=12 --exclude=*
+    COMMAND "${GIT}" -C "${SOURCE_DIR}" describe --always --abbrev=12 --exclude=*
     OUTPUT_VARIABLE described RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+  # The ledger grows by every evaluation and is no part of the program.
+  execute_process(
+    COMMAND "${GIT}" -C "${SOURCE_DIR}" diff --quiet HEAD -- . ":(exclude)results/ledger.jsonl"
+    RESULT_VARIABLE changed ERROR_QUIET)
   if(NOT failed AND described)
     set(commit "${described}")
+    if(changed)
+      string(APPEND commit "-dirty")
+    endif()
   endif()
 endif()
 file(CONFIGURE OUTPUT "${OUTPUT}" @ONLY CONTENT [=[

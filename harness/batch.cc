@@ -1,10 +1,10 @@
 #include "harness/batch.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <map>
 #include <set>
 #include <span>
@@ -16,24 +16,18 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "harness/ledger.h"
 #include "harness/progress.h"
 #include "harness/protocol.h"
 #include "harness/runner.h"
+#include "harness/utc.h"
+#include "kv_efficient/torch_version.h"
 #include "results/record_codec.h"
 #include "results/run_store.h"
 #include "results/video_rule.h"
 
 namespace kvla {
 namespace {
-
-std::string UtcNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
 
 // Whom to compare each arm with whose clock does not wait: the arm that differs from it in nothing
 // but that ("twin"), and the full cache under the same clock ("full").
@@ -60,26 +54,29 @@ nlohmann::json ClockedArms(const RunPlan& plan) {
 RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
   nlohmann::json arms = nlohmann::json::array();
   for (const RunArm& arm : plan.config.arms) arms.push_back(arm.name);
-  return {{"cpu", ReadMachineFacts().CpuLine()},
-          {"device", plan.config.device},
-          {"started", UtcNow()},
-          {"workers", std::to_string(options.workers)},
-          {"arms", arms.dump()},
-          {"planned", std::to_string(plan.planned)},
-          {"protocol",
-           ProtocolOf(plan, std::to_string(options.workers), ReadMachineFacts().CpuLine()).dump()},
-          {"clocked_arms", ClockedArms(plan).dump()}};
+  RunMeta facts = {{"cpu", ReadMachineFacts().CpuLine()},
+                   {"cpu_kernels", TorchCpuKernels()},
+                   {"device", plan.config.device},
+                   {"started", UtcNow()},
+                   {"workers", std::to_string(options.workers)},
+                   {"arms", arms.dump()},
+                   {"planned", std::to_string(plan.planned)},
+                   {"clocked_arms", ClockedArms(plan).dump()}};
+  facts["run_id"] = HashHex(fmt::format("{} {} {}", facts["started"], getpid(),
+                                        std::filesystem::absolute(options.out).string()));
+  facts["protocol"] = ProtocolOf(plan, facts).dump();
+  return facts;
 }
 
 // A run that goes on with other workers or elsewhere says so: its latencies are not comparable, and
-// another CPU may differ in the last bits.
+// another CPU, or other kernels on it, may differ in the last bits.
 // `fresh`: no episode has ended yet, so that what an earlier call planned counts for nothing.
 Status NoteChanges(const RunPlan& plan, const BatchOptions& options, bool fresh, RunStore* store) {
   Result<RunMeta> meta = store->Meta();
   if (!meta.ok()) return meta.status();
   RunMeta now = Facts(plan, options);
   bool changed = false;
-  for (const char* key : {"workers", "cpu"}) {
+  for (const char* key : {"workers", "cpu", "cpu_kernels"}) {
     const std::string was = (*meta)[key];
     now[key] = WithListed(fresh ? "" : was, now[key]);
     if (now[key] == was) continue;
@@ -90,7 +87,7 @@ Status NoteChanges(const RunPlan& plan, const BatchOptions& options, bool fresh,
     if (Status status = store->PutMeta(key, now[key]); !status.ok()) return status;
   }
   if (!changed) return {};
-  return store->PutMeta("protocol", ProtocolOf(plan, now["workers"], now["cpu"]).dump());
+  return store->PutMeta("protocol", ProtocolOf(plan, now).dump());
 }
 
 // The program in one word. Of a build with changes the commit says too little: the program's own
@@ -311,6 +308,17 @@ class BatchClient : public PoolClient {
   ProgressBar bar_;
 };
 
+// A look at the evaluation split is written down; a ledger that cannot be written loses no run.
+void KeepInLedger(const RunPlan& plan, const BatchOptions& options, const RunStore& store,
+                  bool finished) {
+  if (options.ledger.empty() || plan.config.split != "evaluation") return;
+  const Result<nlohmann::json> line = LedgerLine(plan, store, finished);
+  const Status status = line.ok() ? AppendLedger(options.ledger, *line) : line.status();
+  if (!status.ok()) {
+    fmt::print(stderr, "kvla: warning: the ledger was not written: {}\n", status.message());
+  }
+}
+
 }  // namespace
 
 RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
@@ -382,10 +390,13 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   if (!status.ok()) return status;
   if (client.stop().stop) summary.stopped = client.stop().statements;
   if (nothing_left || client.stop().stop) return summary;
+  // Before and after: what is killed in between has been looked at too.
+  KeepInLedger(plan, options, *store, false);
   status = RunPool(options.command, pool, &client);
   client.Finish();
   if (status.ok()) status = client.LookForStop();
   if (status.ok()) status = client.KeepMemory();
+  KeepInLedger(plan, options, *store, status.ok());
   if (!status.ok()) return status;
   summary.errors = client.errors();
   if (client.stop().stop) summary.stopped = client.stop().statements;

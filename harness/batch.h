@@ -20,7 +20,8 @@ struct BatchOptions {
   std::filesystem::path out;
   int workers = 1;
   WorkerCommand command;
-  std::string checkpoint_hash;  // of CheckPolicies()
+  std::string checkpoint_hash;   // of CheckPolicies()
+  std::filesystem::path ledger;  // that a run on the evaluation split appends to; empty: none
   const std::atomic<bool>* cancel = nullptr;
   bool quiet = false;  // no progress bar
 };

@@ -126,8 +126,10 @@ Status Loop::Infer(int step, int* stale) {
   event.latency.compact_ms = inference->compact_ms;
   event.latency.act_ms = inference->act_ms;
   event.kv_live_bytes = inference->kv_live_bytes;
-  event.kv_reserved_bytes = inference->kv_reserved_bytes;
+  event.kv_attending_bytes = inference->kv_attending_bytes;
+  event.kv_committed_bytes = inference->kv_committed_bytes;
   event.kv_transient_bytes = inference->kv_transient_bytes;
+  event.method_bytes = inference->method_bytes;
   event.cached_tokens = inference->cached_tokens;
   event.flops = inference->flops;
   event.attention = inference->attention;

@@ -24,6 +24,10 @@ namespace fs = std::filesystem;
 constexpr const char* kShared[] = {"config", "config_hash", "checkpoint_hash", "version",
                                    "commit", "assets_hash", "recorded_hash"};
 
+// What may differ between them, and is listed.
+constexpr const char* kListed[] = {"cpu",    "cpu_kernels", "gl_renderer",
+                                   "device", "workers",     "pinned"};
+
 // One part, open for reading.
 struct Part {
   fs::path folder;
@@ -67,16 +71,6 @@ Status CheckOutcomes(const std::vector<const Part*>& parts,
     }
   }
   return {};
-}
-
-// All values of one key, each once.
-std::string Gather(const std::vector<Part>& parts, const std::string& key) {
-  std::string all;
-  for (const Part& part : parts) {
-    const auto found = part.meta.find(key);
-    if (found != part.meta.end()) all = WithListed(all, found->second);
-  }
-  return all;
 }
 
 // An episode's video, before its row: a row never names a file that is not there, whole.
@@ -139,9 +133,6 @@ Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>&
   RunMeta identity = shared, facts = parts[0].meta;
   identity["shard"] = "1/1";
   for (const auto& [key, value] : identity) facts.erase(key);
-  for (const char* key : {"cpu", "gl_renderer", "device", "workers"}) {
-    facts[key] = Gather(parts, key);
-  }
   facts["merged"] = std::to_string(parts.size());
   Result<RunStore> store = RunStore::OpenOrCreate(out, identity, facts);
   if (!store.ok()) return store.status();
@@ -149,6 +140,22 @@ Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>&
   if (!done.ok()) return done.status();
 
   MergeSummary summary;
+  Result<RunMeta> merged_meta = store->Meta();
+  if (!merged_meta.ok()) return merged_meta.status();
+  for (const char* key : kListed) {
+    // Of an earlier merge too.
+    std::string all = (*merged_meta)[key];
+    for (const Part& part : parts) {
+      const auto found = part.meta.find(key);
+      if (found != part.meta.end()) all = WithListed(all, found->second);
+    }
+    if (all != (*merged_meta)[key]) {
+      if (Status status = store->PutMeta(key, all); !status.ok()) return status;
+    }
+    if (all.find(" | ") != std::string::npos) {
+      summary.notes.push_back(fmt::format("the parts differ in {}: {}", key, all));
+    }
+  }
   summary.planned = std::atoi(parts[0].meta["planned"].c_str());
   for (const Part& part : parts) {
     for (const EpisodeRow& row : part.rows) {

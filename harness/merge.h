@@ -3,6 +3,7 @@
 #define KVLA_HARNESS_MERGE_H_
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -14,6 +15,8 @@ struct MergeSummary {
   int added = 0;     // by this call
   int planned = 0;   // of the whole run
   int errors = 0;    // episodes that ended in error
+  // How the machines of the parts differ, on which outcomes and times depend.
+  std::vector<std::string> notes;
 };
 
 // Adds every episode of `runs` to the run in `out`, which is made if it is not there; an episode

@@ -4,6 +4,7 @@
 #include <mujoco/mujoco.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "kv_efficient/torch_version.h"
+#include "results/comparable.h"
 #include "sim/specs.h"
 #include "tasks/task_list.h"
 
@@ -77,7 +79,7 @@ std::string Clocks(const RunPlan& plan) {
 
 }  // namespace
 
-json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu) {
+json ProtocolOf(const RunPlan& plan, const RunMeta& facts) {
   const RunConfig& config = plan.config;
   const PolicyConfig& policy = plan.policy;
   json out = json::array();
@@ -113,17 +115,19 @@ json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::stri
           .Add("rotations", "quaternions as w x y z")
           .Take());
   const MachineFacts machine = ReadMachineFacts();
+  const std::string why_not = WhyNotComparable(std::span(&facts, 1));
   out.push_back(Section("Versions and machine")
                     .Add("kvla", std::string(Version()) + " (" + std::string(GitCommit()) + ")")
                     .Add("MuJoCo", mj_versionString())
                     .Add("LibTorch", TorchVersion())
                     .Add("system", machine.os)
-                    .Add("CPU", cpu)
+                    .Add("CPU", facts.at("cpu"))
+                    .Add("CPU kernels", facts.at("cpu_kernels"))
                     .Add("GPUs", Join(machine.gpus, ", "))
                     .Add("NVIDIA driver", machine.nvidia_driver)
                     .Add("policy runs on", config.device)
-                    .Add("workers", workers + (workers == "1" ? ": latencies are comparable"
-                                                              : ": latencies are not comparable"))
+                    .Add("workers", facts.at("workers"))
+                    .Add("latencies", why_not.empty() ? "comparable" : "not comparable: " + why_not)
                     .Take());
   return out;
 }

@@ -4,15 +4,16 @@
 #define KVLA_HARNESS_PROTOCOL_H_
 
 #include <nlohmann/json.hpp>
-#include <string>
 
 #include "harness/run_config.h"
+#include "results/run_store.h"
 
 namespace kvla {
 
 // [{"title": "Tasks", "items": [["what", "value"], ...]}, ...], in the order to be read.
-// `workers` and `cpu` as the run has them: a run that went on elsewhere lists several.
-nlohmann::json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu);
+// `facts` holds "workers", "pinned", "cpu" and "cpu_kernels" as the run has them: one that went on
+// elsewhere lists several.
+nlohmann::json ProtocolOf(const RunPlan& plan, const RunMeta& facts);
 
 }  // namespace kvla
 

@@ -75,6 +75,9 @@ class CachePolicy {
   // State that Reset() and Score() leave behind; empty for methods without any.
   virtual std::vector<uint8_t> SaveState() const { return {}; }
   virtual Status RestoreState(std::span<const uint8_t> bytes);
+  // Bytes that the method itself holds now: weights, state, tables. No default, so that each method
+  // says; the attention mass that the cache gathers for it is added there.
+  virtual int64_t method_bytes() const = 0;
   // Bytes of the largest temporary of one PlanLeaving, for the cost report.
   virtual int64_t transient_bytes() const { return 0; }
   // Work of one PlanLeaving, for the cost report.

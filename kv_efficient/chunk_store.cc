@@ -249,7 +249,7 @@ int64_t ChunkStore::live_bytes() const {
   return held_tokens() * geometry_.head_dim * kValueBytes * 2;
 }
 
-int64_t ChunkStore::reserved_bytes() const {
+int64_t ChunkStore::committed_bytes() const {
   if (!cpu()) return 2 * keys_.numel() * kValueBytes;
   return key_slab_.committed_bytes() + value_slab_.committed_bytes();
 }

@@ -8,7 +8,7 @@
 //
 // Near keys are rotated by their block index; far keys are un-rotated (see kv_cache.h). A chunk
 // that is kept whole while nothing was dropped before it stays where it is. On a CUDA device the
-// slabs are plain tensors: live_bytes falls, reserved_bytes does not.
+// slabs are plain tensors: live_bytes falls, committed_bytes does not.
 #ifndef KVLA_KV_EFFICIENT_CHUNK_STORE_H_
 #define KVLA_KV_EFFICIENT_CHUNK_STORE_H_
 
@@ -92,7 +92,7 @@ class ChunkStore {
   LaneView NearView(int layer, int kv_head) const;
 
   int64_t live_bytes() const;                                   // keys and values held
-  int64_t reserved_bytes() const;                               // pages held
+  int64_t committed_bytes() const;                              // pages held
   int64_t transient_bytes() const { return transient_bytes_; }  // peak of the last Apply
   int64_t held_tokens() const;                                  // over all lanes: far + near
   int64_t ResidentBytes() const;  // what the kernel says of the pages; CPU only, slow

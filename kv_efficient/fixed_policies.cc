@@ -15,6 +15,7 @@ class Constant : public CachePolicy {
       : CachePolicy({.keep = action}), kept_(action != ChunkAction::kDropped), why_(why) {}
   float Score(const ChunkView&) override { return kept_ ? 1.0f : 0.0f; }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Constant>(*this); }
+  int64_t method_bytes() const override { return 0; }
 
  protected:
   ReasonCode reason(bool) const override { return why_; }
@@ -33,6 +34,7 @@ class SinkWindow : public CachePolicy {
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<SinkWindow>(*this);
   }
+  int64_t method_bytes() const override { return 0; }
 
  protected:
   ReasonCode reason(bool kept) const override {
@@ -84,6 +86,7 @@ class Random : public CachePolicy {
   }
 
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Random>(*this); }
+  int64_t method_bytes() const override { return sizeof(key_); }
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;
@@ -123,6 +126,9 @@ class Oracle : public CachePolicy {
                : 0.0f;
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Oracle>(*this); }
+  int64_t method_bytes() const override {
+    return static_cast<int64_t>(cues_.size() * sizeof(cues_[0]));
+  }
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;

@@ -203,6 +203,8 @@ Status KvCache::EndBlock() {
   in_block_ = false;
   try {
     store_->EndBlock();
+    stats_.attending_bytes = store_->live_bytes();
+    stats_.committed_bytes = store_->committed_bytes();
     stats_.attended_tokens = (store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes();
     if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
       ChunkView view;
@@ -246,7 +248,9 @@ void KvCache::UpdateStats() {
   const int64_t lanes = geometry_.lanes(), held = store_->held_tokens();
   const int64_t near = int64_t{blocks() - store_->near_begin_block()} * geometry_.tokens_per_block;
   stats_.live_bytes = store_->live_bytes();
-  stats_.reserved_bytes = store_->reserved_bytes();
+  stats_.committed_bytes = std::max(stats_.committed_bytes, store_->committed_bytes());
+  stats_.method_bytes =
+      policy_->method_bytes() + static_cast<int64_t>(mass_.size() * sizeof(mass_[0]));
   stats_.tokens = (held + lanes - 1) / lanes;
   stats_.far_tokens = stats_.tokens - near;
 }

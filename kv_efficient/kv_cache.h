@@ -30,9 +30,11 @@ namespace kvla {
 
 // Costs of the last block, and the state after it.
 struct CacheStats {
-  int64_t live_bytes = 0;       // keys and values held
-  int64_t reserved_bytes = 0;   // pages held (CUDA: the preallocated tensors)
+  int64_t live_bytes = 0;       // keys and values held now, a chunk that left taken out
+  int64_t attending_bytes = 0;  // keys and values held while attending, the leaving chunk included
+  int64_t committed_bytes = 0;  // most pages held in the block (CUDA: the preallocated tensors)
   int64_t transient_bytes = 0;  // largest temporary of planning and applying in the last block
+  int64_t method_bytes = 0;     // what the method itself holds now; see CachePolicy::method_bytes()
   int64_t attended_tokens = 0;  // keys each query met, its own block included; mean over lanes
   int64_t tokens = 0;           // held now; mean over lanes, rounded up
   int64_t far_tokens = 0;       // of them far, the instruction included

@@ -6,9 +6,9 @@
 
 namespace kvla {
 
-std::string TorchVersion() {
-  return std::string(TORCH_VERSION) + " (" + at::get_cpu_capability() + ")";
-}
+std::string TorchVersion() { return std::string(TORCH_VERSION) + " (" + TorchCpuKernels() + ")"; }
+
+std::string TorchCpuKernels() { return at::get_cpu_capability(); }
 
 int TorchCudaDevices() {
   return torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;

@@ -8,6 +8,10 @@ namespace kvla {
 // LibTorch's version and the CPU instruction set its kernels chose, such as "2.11.0 (AVX512)".
 std::string TorchVersion();
 
+// That instruction set alone, such as "AVX512": two of them may round otherwise, so that a policy
+// that guesses guesses otherwise.
+std::string TorchCpuKernels();
+
 // Number of CUDA devices that LibTorch can use; 0 in a CPU build.
 int TorchCudaDevices();
 

@@ -91,8 +91,10 @@ void Vla::Impl::Measure(Inference* inference) const {
   inference->gate_ms = stats.gate_ms;
   inference->compact_ms = stats.compact_ms;
   inference->kv_live_bytes = stats.live_bytes;
-  inference->kv_reserved_bytes = stats.reserved_bytes;
+  inference->kv_attending_bytes = stats.attending_bytes;
+  inference->kv_committed_bytes = stats.committed_bytes;
   inference->kv_transient_bytes = stats.transient_bytes;
+  inference->method_bytes = stats.method_bytes;
   inference->cached_tokens = static_cast<int>(stats.tokens);
   inference->flops =
       InferenceFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},

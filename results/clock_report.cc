@@ -145,29 +145,33 @@ Result<std::vector<ClockRow>> BuildClockRows(const RunStore& store, const RunMet
 std::string FormatClockTable(const std::vector<ClockRow>& rows) {
   if (rows.empty()) return "";
   TextTable latency(
-      "Latency (ms as the world saw it; stale: control steps without a fresh action; lost: success "
-      "below the frozen twin)",
-      {"arm", "rate, Hz", "think p50", "p95", "stale/episode", "stale %", "deadlines missed %",
-       "pairs", "lost, points", "twin"});
-  TextTable same("Against the full cache under the same clock (success on the same episodes)",
-                 {"arm", "pairs", "success", "full", "won alone", "full alone",
-                  "difference, points", "McNemar p"});
+      "Clocks that do not wait (ms as the world saw it; stale: control steps of an episode without "
+      "a "
+      "fresh action)",
+      {"arm", "rate, Hz", "think p50", "think p95", "stale", "stale %", "deadlines missed %"});
+  TextTable lost("What latency cost: success below the frozen twin (points, the same episodes)",
+                 {"arm", "pairs", "lost", "twin"});
+  TextTable same(
+      "Against the full cache under the same clock (%; difference in points, the same episodes)",
+      {"arm", "pairs", "success", "full", "won alone", "full alone", "difference", "McNemar p"});
   for (const ClockRow& row : rows) {
     const std::string cell = row.task + (row.delay.empty() ? "" : ", " + row.delay);
     const std::string arm = Shorten(row.arm, kMaxName);
     latency.Add(cell, {arm, Short(row.control_rate_hz), Fixed(row.think_ms_p50, 1),
                        Fixed(row.think_ms_p95, 1), Fixed(row.stale_steps, 1),
-                       Fixed(100 * row.stale_share, 1), Fixed(100 * row.missed_deadlines, 1),
-                       std::to_string(row.pairs), row.pairs == 0 ? "-" : Signed(row.lost_points),
-                       row.pairs == 0 ? "-" : Shorten(row.twin, kMaxName)});
+                       Fixed(100 * row.stale_share, 1), Fixed(100 * row.missed_deadlines, 1)});
+    if (row.pairs > 0) {
+      lost.Add(cell, {arm, std::to_string(row.pairs), Signed(row.lost_points),
+                      Shorten(row.twin, kMaxName)});
+    }
     if (row.full.empty()) continue;
-    same.Add(
-        cell,
-        {arm, std::to_string(row.against_full.n), Percent(row.success), Percent(row.full_success),
-         std::to_string(row.against_full.only_a), std::to_string(row.against_full.only_b),
-         row.against_full.n == 0 ? "-" : Signed(row.gain_points), PValue(row.mcnemar_p)});
+    same.Add(cell, {arm, std::to_string(row.against_full.n), Fixed(100 * row.success.value, 1),
+                    Fixed(100 * row.full_success.value, 1), std::to_string(row.against_full.only_a),
+                    std::to_string(row.against_full.only_b), Signed(row.gain_points),
+                    PValue(row.mcnemar_p)});
   }
-  return latency.Format() + (same.empty() ? "" : "\n" + same.Format());
+  return latency.Format() + (lost.empty() ? "" : "\n" + lost.Format()) +
+         (same.empty() ? "" : "\n" + same.Format());
 }
 
 json ClockJson(const std::vector<ClockRow>& rows) {

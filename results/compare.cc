@@ -7,10 +7,12 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "base/rng.h"
 #include "base/text.h"
+#include "results/comparable.h"
 #include "results/sequential.h"
 
 namespace kvla {
@@ -152,8 +154,9 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
     const Result<RunMeta> was = first.run->Meta(), now = c.run->Meta();
     if (!was.ok()) return was.status();
     if (!now.ok()) return now.status();
-    for (const char* key : {"instructions", "disturbance", "checkpoint_hash", "assets_hash",
-                            "version", "commit", "cpu", "gl_renderer", "device", "workers"}) {
+    for (const char* key :
+         {"instructions", "disturbance", "checkpoint_hash", "assets_hash", "version", "commit",
+          "cpu", "cpu_kernels", "gl_renderer", "device", "workers", "pinned"}) {
       const auto value = [&](const RunMeta& meta) {
         const auto found = meta.find(key);
         const std::string of_config = found == meta.end() ? Setting(meta, key) : "";
@@ -204,22 +207,13 @@ Status CheckSameEpisodes(const CompareOptions& options, std::vector<Contender>* 
   return {};
 }
 
-struct Costs {
-  double bytes = kNan, flops = kNan, decoder = kNan, latency = kNan;
-};
-
-Costs CostsOf(const std::vector<InferenceEvent>& events) {
-  Costs costs;
-  if (events.empty()) return costs;
-  std::vector<double> bytes, flops, decoder, latency;
-  const size_t tail = std::max<size_t>(1, (events.size() + 9) / 10);
-  for (size_t i = 0; i < events.size(); ++i) {
-    bytes.push_back(static_cast<double>(events[i].kv_live_bytes));
-    flops.push_back(events[i].flops);
-    latency.push_back(events[i].latency.total_ms());
-    if (i + tail >= events.size()) decoder.push_back(events[i].latency.decoder_ms());
+Tail TailOf(const std::vector<InferenceEvent>& events) {
+  Tail tail;
+  for (const InferenceEvent& e : LastTenth(events)) {
+    tail.latency.push_back(e.latency.total_ms());
+    tail.decoder.push_back(e.latency.decoder_ms());
   }
-  return {Mean(bytes), Mean(flops), Mean(decoder), Quantile(latency, 0.5)};
+  return tail;
 }
 
 Result<EpisodePair> PairOf(const Contender& a, const EpisodeRow& ra, const Contender& b,
@@ -239,11 +233,9 @@ Result<EpisodePair> PairOf(const Contender& a, const EpisodeRow& ra, const Conte
   p.b_seconds = rb.steps / rb.control_rate_hz;
   p.a_horizon_s = ra.horizon_steps / ra.control_rate_hz;
   p.b_horizon_s = rb.horizon_steps / rb.control_rate_hz;
-  const Costs ca = CostsOf(ea->inferences), cb = CostsOf(eb->inferences);
-  p.a_bytes = ca.bytes, p.b_bytes = cb.bytes;
-  p.a_flops = ca.flops, p.b_flops = cb.flops;
-  p.a_decoder = ca.decoder, p.b_decoder = cb.decoder;
-  p.a_latency = ca.latency, p.b_latency = cb.latency;
+  p.chance = ra.chance;
+  p.a_costs = CostsOf(ea->inferences), p.b_costs = CostsOf(eb->inferences);
+  p.a_tail = TailOf(ea->inferences), p.b_tail = TailOf(eb->inferences);
   p.divergence = DivergenceOf(*ea, *eb);
   if (!ra.video.empty()) p.a_video = (a.run->folder() / ra.video).string();
   if (!rb.video.empty()) p.b_video = (b.run->folder() / rb.video).string();
@@ -253,16 +245,20 @@ Result<EpisodePair> PairOf(const Contender& a, const EpisodeRow& ra, const Conte
 // A fixed stream: the same episodes give the same interval.
 Rng BootstrapRng(const std::string& purpose) { return Rng(StableHash(purpose)); }
 
-using Member = double EpisodePair::*;
-
-Interval Ratio(const std::vector<const EpisodePair*>& pairs, Member a, Member b) {
-  std::vector<double> top, bottom;
+// p95 of the arm's times / p95 of the reference's.
+double TailRatio(const std::vector<const EpisodePair*>& pairs, std::vector<double> Tail::*times) {
+  std::vector<double> a, b;
   for (const EpisodePair* p : pairs) {
-    if (!std::isfinite(p->*a) || !std::isfinite(p->*b)) continue;
-    top.push_back(p->*a);
-    bottom.push_back(p->*b);
+    a.insert(a.end(), (p->a_tail.*times).begin(), (p->a_tail.*times).end());
+    b.insert(b.end(), (p->b_tail.*times).begin(), (p->b_tail.*times).end());
   }
-  return BootstrapRatio(top, bottom, BootstrapRng("ratio"));
+  return Quantile(a, 0.95) / Quantile(b, 0.95);
+}
+
+CostPairs CostsOfPairs(const std::vector<const EpisodePair*>& pairs) {
+  CostPairs costs;
+  for (const EpisodePair* p : pairs) costs.Add(p->a_costs, p->b_costs);
+  return costs;
 }
 
 // Everything but what pools differently over cells.
@@ -293,10 +289,8 @@ ComparedCell Summarize(const std::vector<const EpisodePair*>& pairs, const Compa
   c.mcnemar_p = c.pairs.n > 0 ? McNemarExact(c.pairs.only_a, c.pairs.only_b) : kNan;
   c.non_inferiority = TestNonInferiority(c.pairs, margin);
   c.progress = PairedBootstrap(progress_a, progress_b, BootstrapRng("progress"));
-  c.bytes_ratio = Ratio(pairs, &EpisodePair::a_bytes, &EpisodePair::b_bytes);
-  c.flops_ratio = Ratio(pairs, &EpisodePair::a_flops, &EpisodePair::b_flops);
-  c.decoder_ratio = Ratio(pairs, &EpisodePair::a_decoder, &EpisodePair::b_decoder);
-  c.latency_ratio = Ratio(pairs, &EpisodePair::a_latency, &EpisodePair::b_latency);
+  c.latency_p95_ratio = TailRatio(pairs, &Tail::latency);
+  c.decoder_p95_ratio = TailRatio(pairs, &Tail::decoder);
   c.a_time = TimeToSuccessOf(a_times, BootstrapRng("time"));
   c.b_time = TimeToSuccessOf(b_times, BootstrapRng("time"));
   // Half a pair more on either side: none seen is not none there.
@@ -308,38 +302,53 @@ ComparedCell Summarize(const std::vector<const EpisodePair*>& pairs, const Compa
   return c;
 }
 
+// Over the cells of one kind.
 ComparedCell Pool(const std::vector<EpisodePair>& episodes, const std::vector<ComparedCell>& cells,
-                  const Comparison& study) {
+                  bool memory, const Comparison& study) {
   std::vector<const EpisodePair*> all;
-  std::map<Cell, std::vector<double>> differences;
-  for (const EpisodePair& p : episodes) {
-    all.push_back(&p);
-    differences[CellOf(p)].push_back((p.a_success ? 1.0 : 0.0) - (p.b_success ? 1.0 : 0.0));
-  }
-  ComparedCell pooled = Summarize(all, study);
+  std::map<Cell, std::vector<const EpisodePair*>> of_cell;
+  for (const EpisodePair& p : episodes) of_cell[CellOf(p)].push_back(&p);
   std::vector<Stratum> a, b;
-  std::vector<std::vector<double>> strata;
+  std::vector<std::vector<double>> success, progress;
+  std::vector<CostPairs> costs;
+  int left_out = 0;
   for (const ComparedCell& c : cells) {
+    if (c.memory != memory) continue;
     const auto wins = [&](const Interval& rate) {
       return c.pairs.n == 0 ? 0 : std::llround(rate.value * static_cast<double>(c.pairs.n));
     };
     a.push_back({wins(c.a_success), c.pairs.n});
     b.push_back({wins(c.b_success), c.pairs.n});
-    strata.push_back(differences[{c.task, c.delay}]);
-    pooled.left_out += c.left_out;
+    const auto& pairs = of_cell[{c.task, c.delay}];
+    all.insert(all.end(), pairs.begin(), pairs.end());
+    success.emplace_back(), progress.emplace_back();
+    for (const EpisodePair* p : pairs) {
+      success.back().push_back((p->a_success ? 1.0 : 0.0) - (p->b_success ? 1.0 : 0.0));
+      progress.back().push_back(p->a_progress - p->b_progress);
+    }
+    costs.push_back(CostsOfPairs(pairs));
+    left_out += c.left_out;
   }
+  ComparedCell pooled = Summarize(all, study);
+  pooled.memory = memory;
+  pooled.cells = static_cast<int>(a.size());
+  pooled.left_out = left_out;
   pooled.a_success = StratifiedRate(a);
   pooled.b_success = StratifiedRate(b);
-  pooled.difference_bootstrap = StratifiedBootstrap(strata, BootstrapRng("difference"));
+  pooled.difference_bootstrap = StratifiedBootstrap(success, BootstrapRng("difference"));
+  pooled.progress = StratifiedBootstrap(progress, BootstrapRng("progress"));
+  pooled.ratios = RatiosOf(costs);
   return pooled;
 }
 
 Result<ComparedArm> CompareArm(const Contender& a, const Contender& b, const Comparison& study) {
   ComparedArm out{a.name, b.name, {}, {}};
   std::map<Cell, int> left_out;
+  std::set<Cell> memory;
   for (const auto& [where, ra] : a.rows) {
     const EpisodeRow& rb = b.rows.at(where);
     left_out[where.first] += 0;
+    if (ra.chance > 0) memory.insert(where.first);
     if (ra.is_error() || rb.is_error() || !ra.comparable || !rb.comparable) {
       ++left_out[where.first];
       continue;
@@ -354,12 +363,19 @@ Result<ComparedArm> CompareArm(const Contender& a, const Contender& b, const Com
       if (CellOf(p) == cell) pairs.push_back(&p);
     }
     ComparedCell compared = Summarize(pairs, study);
+    const CostPairs costs = CostsOfPairs(pairs);
+    compared.ratios = RatiosOf(std::span(&costs, 1));
     compared.task = cell.first;
     compared.delay = cell.second;
+    compared.memory = memory.contains(cell);
     compared.left_out = n;
     out.cells.push_back(std::move(compared));
   }
-  if (out.cells.size() > 1) out.cells.push_back(Pool(out.episodes, out.cells, study));
+  const std::vector<ComparedCell> cells = out.cells;
+  for (const bool kind : {true, false}) {
+    if (std::ranges::count(cells, kind, &ComparedCell::memory) < 2) continue;
+    out.cells.push_back(Pool(out.episodes, cells, kind, study));
+  }
   return out;
 }
 
@@ -414,6 +430,13 @@ Result<Comparison> CompareRuns(const std::vector<RunStore>& runs, const CompareO
   if (Status status = Pick(options, &*arms, &reference); !status.ok()) return status;
   if (Status status = CheckSameStudy(*arms, &out.notes); !status.ok()) return status;
   if (Status status = CheckSameEpisodes(options, &*arms, &out.notes); !status.ok()) return status;
+  std::vector<RunMeta> metas;
+  for (const Contender& arm : *arms) {
+    Result<RunMeta> meta = arm.run->Meta();
+    if (!meta.ok()) return meta.status();
+    metas.push_back(*std::move(meta));
+  }
+  out.why_not_comparable = WhyNotComparable(metas);
   for (size_t i = 0; i < arms->size(); ++i) {
     if (i == reference) continue;
     Result<ComparedArm> arm = CompareArm((*arms)[i], (*arms)[reference], out);

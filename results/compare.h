@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "results/episode_costs.h"
 #include "results/paired.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
@@ -29,6 +30,11 @@ struct Divergence {
 };
 Divergence DivergenceOf(const EpisodeRecord& a, const EpisodeRecord& b);
 
+// Times of the inferences that are the last 10% of an episode, ms.
+struct Tail {
+  std::vector<double> latency, decoder;  // whole inferences; the decoder in them
+};
+
 // The same episode under an arm (a) and the reference (b); without errors.
 struct EpisodePair {
   std::string task, delay;
@@ -36,18 +42,21 @@ struct EpisodePair {
   bool a_success = false, b_success = false;
   double a_progress = 0, b_progress = 0;
   double a_seconds = 0, b_seconds = 0;  // of simulated time until the end
-  double a_bytes = 0, b_bytes = 0;      // live KV, mean over inferences
-  double a_flops = 0, b_flops = 0;      // mean over inferences
-  double a_decoder = 0, b_decoder = 0;  // ms, mean of the last 10% of inferences
-  double a_latency = 0, b_latency = 0;  // ms, median of whole inferences
+  double chance = 0;                    // of the decisive stage; 0: of a control
+  Costs a_costs, b_costs;
+  Tail a_tail, b_tail;
   double a_horizon_s = 0, b_horizon_s = 0;
   Divergence divergence;
   std::string a_video, b_video;  // absolute; empty without one
 };
 
-// An arm against the reference on one task at one delay, or pooled over all (task empty).
+// An arm against the reference on one task at one delay, or pooled (task empty) over the memory
+// cells, where chance alone passes the decisive stage at times, or over the controls, which no
+// cache method can lose. Pooled success is the mean of the cells, pooled costs are ratios of sums.
 struct ComparedCell {
   std::string task, delay;
+  bool memory = false;
+  int cells = 1;     // that it covers
   int left_out = 0;  // pairs in which either ended in error, or was touched by a person
   PairCounts pairs;
   Interval a_success, b_success;     // Wilson; pooled: equal weight for each cell (MOVER)
@@ -56,8 +65,9 @@ struct ComparedCell {
   Interval anytime;                  // of the difference; holds whenever one stopped
   double mcnemar_p = 1, holm_p = 1;  // Holm: over all arms and cells of the comparison
   NonInferiority non_inferiority;
-  Interval progress;  // difference of means, bootstrap
-  Interval bytes_ratio, flops_ratio, decoder_ratio, latency_ratio;  // of means, bootstrap
+  Interval progress;  // difference of means, bootstrap; pooled: as success
+  CostRatios ratios;
+  double latency_p95_ratio = 0, decoder_p95_ratio = 0;  // of the last 10%, over all inferences
   TimeToSuccess a_time, b_time;
   double detectable = 0;    // difference that these pairs, or the planned ones, find at 80% power
   double power_margin = 0;  // chance that they show non-inferiority if there is no difference
@@ -65,7 +75,7 @@ struct ComparedCell {
 
 struct ComparedArm {
   std::string arm, against;
-  std::vector<ComparedCell> cells;  // by task and delay; last, if there are several, all pooled
+  std::vector<ComparedCell> cells;  // by task and delay; last those pooled, of a kind with several
   std::vector<EpisodePair> episodes;
 };
 
@@ -73,6 +83,7 @@ struct Comparison {
   double margin_points = 0;
   int planned_pairs = 0;
   std::vector<std::string> notes;  // what a reader must know: what was left out, how runs differ
+  std::string why_not_comparable;  // WhyNotComparable() of the runs
   std::vector<ComparedArm> arms;
 };
 
@@ -80,7 +91,7 @@ struct Comparison {
 // there, nothing to compare, other seeds or splits, or arms not run on the same episodes.
 Result<Comparison> CompareRuns(const std::vector<RunStore>& runs, const CompareOptions& options);
 
-// At most 140 columns; `all`: every episode instead of those that one arm alone won.
+// At most 100 columns; `all`: every episode instead of those that one arm alone won.
 std::string FormatComparison(const Comparison& comparison, bool all);
 nlohmann::json ComparisonJson(const Comparison& comparison);
 

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "results/cbor.h"
@@ -13,8 +14,10 @@ namespace {
 using nlohmann::json;
 
 // The first byte of a block; a change of the packing needs a new number.
-constexpr uint8_t kInferencesVersion = 2;
-constexpr uint8_t kInferencesWithoutClock = 1;  // read still
+constexpr uint8_t kInferencesVersion = 3;
+// Read still: memory after the inference alone, pages included; and also without the clock.
+constexpr uint8_t kInferencesMemoryAfter = 2;
+constexpr uint8_t kInferencesWithoutClock = 1;
 constexpr uint8_t kStepsVersion = 2;
 constexpr uint8_t kStepsPlain = 1;  // read still: stages and states as they are
 
@@ -36,8 +39,16 @@ LatencyParts UnpackLatency(PackReader* in) {
 
 // What consecutive inferences are stored as differences of.
 struct InferenceDeltas {
-  int64_t index = -1, step = 0, live = 0, reserved = 0, transient = 0, tokens = 0;
+  int64_t index = -1, step = 0, live = 0, attending = 0, committed = 0, transient = 0, method = 0,
+          tokens = 0;
 };
+
+// Bytes that may be absent: never negative where they are known.
+constexpr int64_t kAbsent = -1;
+
+std::optional<int64_t> KnownBytes(int64_t stored) {
+  return stored < 0 ? std::nullopt : std::optional(stored);
+}
 
 // Each value as the bits in which it differs from the one before, without leading zero bytes; a
 // byte in front of two values says how many bytes each has.
@@ -100,8 +111,10 @@ std::vector<uint8_t> PackInferences(const std::vector<InferenceEvent>& events, T
     out.Raw(e.time_s);
     PackLatency(e.latency, &out);
     out.Delta(e.kv_live_bytes, &last.live);
-    out.Delta(e.kv_reserved_bytes, &last.reserved);
+    out.Delta(e.kv_attending_bytes.value_or(kAbsent), &last.attending);
+    out.Delta(e.kv_committed_bytes.value_or(kAbsent), &last.committed);
     out.Delta(e.kv_transient_bytes, &last.transient);
+    out.Delta(e.method_bytes.value_or(kAbsent), &last.method);
     out.Delta(e.cached_tokens, &last.tokens);
     out.Raw(e.flops);
     out.Raw(static_cast<float>(e.think_s));
@@ -125,7 +138,7 @@ std::vector<uint8_t> PackInferences(const std::vector<InferenceEvent>& events, T
 Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> bytes) {
   PackReader in(bytes);
   const auto version = in.Raw<uint8_t>();
-  if (version != kInferencesVersion && version != kInferencesWithoutClock) {
+  if (version < kInferencesWithoutClock || version > kInferencesVersion) {
     return Malformed("inferences");
   }
   std::vector<InferenceEvent> events(in.Count(48));
@@ -136,11 +149,16 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
     e.time_s = in.Raw<double>();
     e.latency = UnpackLatency(&in);
     e.kv_live_bytes = in.Delta(&last.live);
-    e.kv_reserved_bytes = in.Delta(&last.reserved);
+    if (version > kInferencesMemoryAfter)
+      e.kv_attending_bytes = KnownBytes(in.Delta(&last.attending));
+    // The pages of older versions are those that were left after the inference: another figure.
+    const int64_t committed = in.Delta(&last.committed);
+    if (version > kInferencesMemoryAfter) e.kv_committed_bytes = KnownBytes(committed);
     e.kv_transient_bytes = in.Delta(&last.transient);
+    if (version > kInferencesMemoryAfter) e.method_bytes = KnownBytes(in.Delta(&last.method));
     e.cached_tokens = static_cast<int>(in.Delta(&last.tokens));
     e.flops = in.Raw<double>();
-    if (version == kInferencesVersion) {
+    if (version > kInferencesWithoutClock) {
       e.think_s = in.Raw<float>();
       const uint64_t clock = in.Unsigned();
       e.stale_steps = static_cast<int>(clock >> 1 & 0x7fffffff);

@@ -3,16 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <limits>
 #include <map>
 #include <regex>
 #include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
 #include "base/rng.h"
-#include "results/json_values.h"
+#include "results/comparable.h"
+#include "results/paired.h"
 
 namespace kvla {
 namespace {
@@ -20,38 +22,21 @@ namespace {
 using nlohmann::json;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr size_t kParts = std::size(kLatencyPartNames);
-
-// What a cell's inferences add up to; floats, because a night's run has millions of them.
-struct CellCosts {
-  std::vector<float> total;
-  std::vector<float> parts[kParts];
-  std::vector<float> decoder_last10;
-  double bytes_sum = 0, flops_sum = 0, flops_last_sum = 0, tokens_last_sum = 0;
-  int64_t bytes_peak = 0;
-  int64_t inferences = 0, episodes = 0;  // episodes with an inference
+// What a cell's inferences took; floats, because a night's run has millions of them.
+struct CellTimes {
+  std::vector<float> total, total_last10, decoder_last10;
+  std::array<std::vector<float>, kLatencyParts> parts;
 
   void Add(const std::vector<InferenceEvent>& events) {
-    if (events.empty()) return;
-    ++episodes;
-    const size_t tail = std::max<size_t>(1, (events.size() + 9) / 10);
-    for (size_t i = 0; i < events.size(); ++i) {
-      const InferenceEvent& e = events[i];
-      const LatencyParts& l = e.latency;
-      total.push_back(static_cast<float>(l.total_ms()));
-      const double values[kParts] = {l.render_ms, l.encode_ms,  l.linear_ms, l.attend_ms,
-                                     l.gate_ms,   l.compact_ms, l.act_ms};
-      for (size_t p = 0; p < kParts; ++p) parts[p].push_back(static_cast<float>(values[p]));
-      if (i + tail >= events.size()) {
-        decoder_last10.push_back(static_cast<float>(l.decoder_ms()));
-      }
-      bytes_sum += static_cast<double>(e.kv_live_bytes);
-      bytes_peak = std::max(bytes_peak, e.kv_live_bytes);
-      flops_sum += e.flops;
-      ++inferences;
+    for (const InferenceEvent& e : events) {
+      total.push_back(static_cast<float>(e.latency.total_ms()));
+      const auto values = PartsOf(e.latency);
+      for (size_t p = 0; p < kLatencyParts; ++p) parts[p].push_back(static_cast<float>(values[p]));
     }
-    flops_last_sum += events.back().flops;
-    tokens_last_sum += events.back().cached_tokens;
+    for (const InferenceEvent& e : LastTenth(events)) {
+      total_last10.push_back(static_cast<float>(e.latency.total_ms()));
+      decoder_last10.push_back(static_cast<float>(e.latency.decoder_ms()));
+    }
   }
 };
 
@@ -63,18 +48,11 @@ Percentiles PercentilesOf(const std::vector<float>& values) {
           sorted.back()};
 }
 
-void FillCosts(const CellCosts& costs, ReportRow* row) {
-  const auto per = [](double sum, int64_t n) {
-    return n > 0 ? sum / static_cast<double>(n) : kNan;
-  };
-  row->latency_ms = PercentilesOf(costs.total);
-  for (const auto& part : costs.parts) row->parts_ms.push_back(PercentilesOf(part));
-  row->decoder_ms_last10_p50 = PercentilesOf(costs.decoder_last10).p50;
-  row->kv_bytes_mean = per(costs.bytes_sum, costs.inferences);
-  row->kv_bytes_peak = costs.inferences > 0 ? static_cast<double>(costs.bytes_peak) : kNan;
-  row->flops_mean = per(costs.flops_sum, costs.inferences);
-  row->flops_last = per(costs.flops_last_sum, costs.episodes);
-  row->cached_tokens_last = per(costs.tokens_last_sum, costs.episodes);
+void FillTimes(const CellTimes& times, ReportRow* row) {
+  row->latency_ms = PercentilesOf(times.total);
+  row->latency_ms_last10 = PercentilesOf(times.total_last10);
+  row->decoder_ms_last10 = PercentilesOf(times.decoder_last10);
+  for (const auto& part : times.parts) row->parts_ms.push_back(PercentilesOf(part));
 }
 
 // A fixed stream: the same episodes give the same interval.
@@ -122,12 +100,12 @@ ReportRow RatesOf(const Cell& cell) {
   std::vector<double> progress;
   for (const EpisodeRow* e : cell) {
     ++row.episodes;
+    row.chance = e->chance;
     if (e->is_error()) {
       ++row.errors;
       continue;
     }
     ++n;
-    row.chance = e->chance;
     successes += e->success ? 1 : 0;
     motor += e->motor_ok ? 1 : 0;
     progress.push_back(e->progress);
@@ -146,29 +124,29 @@ ReportRow RatesOf(const Cell& cell) {
   return row;
 }
 
-AgainstFull Compare(const ReportRow& row, const Cell& cell, const ReportRow& full_row,
-                    const Cell& full_cell) {
+AgainstFull Compare(const Cell& cell, const Cell& full_cell,
+                    const std::map<EpisodeId, Costs>& costs) {
   AgainstFull out;
-  out.kv_bytes_ratio = row.kv_bytes_mean / full_row.kv_bytes_mean;
-  out.flops_ratio = row.flops_mean / full_row.flops_mean;
-  out.decoder_ratio = row.decoder_ms_last10_p50 / full_row.decoder_ms_last10_p50;
-  std::map<int64_t, bool> of_full;
+  std::map<int64_t, const EpisodeRow*> of_full;  // by seed
   for (const EpisodeRow* e : full_cell) {
-    if (!e->is_error()) of_full[e->id.seed] = e->success;
+    if (!e->is_error()) of_full[e->id.seed] = e;
   }
-  std::vector<double> a, b;
-  int64_t only_arm = 0, only_full = 0;
+  PairCounts pairs;
   for (const EpisodeRow* e : cell) {
     const auto pair = of_full.find(e->id.seed);
     if (e->is_error() || pair == of_full.end()) continue;
-    a.push_back(e->success ? 100 : 0);
-    b.push_back(pair->second ? 100 : 0);
-    only_arm += e->success && !pair->second ? 1 : 0;
-    only_full += !e->success && pair->second ? 1 : 0;
+    const EpisodeRow& full = *pair->second;
+    ++pairs.n;
+    pairs.only_a += e->success && !full.success ? 1 : 0;
+    pairs.only_b += !e->success && full.success ? 1 : 0;
+    out.costs.Add(costs.at(e->id), costs.at(full.id));
   }
-  out.pairs = static_cast<int>(a.size());
-  out.success_points = PairedBootstrap(a, b, BootstrapRng("difference"));
-  out.mcnemar_p = out.pairs > 0 ? McNemarExact(only_arm, only_full) : kNan;
+  out.pairs = static_cast<int>(pairs.n);
+  const Interval d = TangoInterval(pairs);
+  out.success_points = out.pairs > 0 ? Interval{100 * d.value, 100 * d.low, 100 * d.high}
+                                     : Interval{kNan, kNan, kNan};
+  out.mcnemar_p = out.pairs > 0 ? McNemarExact(pairs.only_a, pairs.only_b) : kNan;
+  out.ratios = RatiosOf(std::span(&out.costs, 1));
   return out;
 }
 
@@ -190,78 +168,6 @@ std::vector<std::string> ArmOrder(const RunMeta& meta) {
     if (!order.empty()) return order;
   }
   return {"full"};
-}
-
-// ---- JSON ----
-
-json PercentilesJson(const Percentiles& p) {
-  return {{"p50", JsonNumber(p.p50)},
-          {"p95", JsonNumber(p.p95)},
-          {"p99", JsonNumber(p.p99)},
-          {"max", JsonNumber(p.max)}};
-}
-
-json RowJson(const ReportRow& r) {
-  return {
-      {"arm", r.arm},
-      {"task", r.task},
-      {"delay", r.delay},
-      {"episodes", r.episodes},
-      {"errors", r.errors},
-      {"success", JsonRate(r.success)},
-      {"decisive", JsonRate(r.decisive)},
-      {"progress",
-       {{"mean", JsonNumber(r.progress.value)},
-        {"low", JsonNumber(r.progress.low)},
-        {"high", JsonNumber(r.progress.high)}}},
-      {"latency_ms", PercentilesJson(r.latency_ms)},
-      {"decoder_ms_last10", {{"p50", JsonNumber(r.decoder_ms_last10_p50)}}},
-      {"kv_bytes", {{"mean", JsonNumber(r.kv_bytes_mean)}, {"peak", JsonNumber(r.kv_bytes_peak)}}},
-      {"flops", {{"mean", JsonNumber(r.flops_mean)}, {"last", JsonNumber(r.flops_last)}}}};
-}
-
-json DetailJson(const ReportRow& r) {
-  json parts = json::object();
-  for (size_t p = 0; p < r.parts_ms.size(); ++p) {
-    parts[kLatencyPartNames[p]] = PercentilesJson(r.parts_ms[p]);
-  }
-  json against = nullptr;
-  if (r.against_full) {
-    const AgainstFull& f = *r.against_full;
-    against = {{"pairs", f.pairs},
-               {"kv_bytes_ratio", JsonNumber(f.kv_bytes_ratio)},
-               {"flops_ratio", JsonNumber(f.flops_ratio)},
-               {"decoder_ratio", JsonNumber(f.decoder_ratio)},
-               {"success_points",
-                {{"difference", JsonNumber(f.success_points.value)},
-                 {"low", JsonNumber(f.success_points.low)},
-                 {"high", JsonNumber(f.success_points.high)}}},
-               {"mcnemar_p", JsonNumber(f.mcnemar_p)}};
-  }
-  json stages = json::array();
-  for (const StageProgress& s : r.stages) {
-    stages.push_back({{"name", s.name},
-                      {"decisive", s.decisive},
-                      {"reached", JsonRate(s.reached)},
-                      {"p50_s", JsonNumber(s.p50_s)},
-                      {"known", s.known}});
-  }
-  return {{"arm", r.arm},
-          {"task", r.task},
-          {"delay", r.delay},
-          {"stages", std::move(stages)},
-          {"time_to_success",
-           {{"successes", r.time.successes},
-            {"p50_s", JsonNumber(r.time.p50_s)},
-            {"p90_s", JsonNumber(r.time.p90_s)},
-            {"restricted_mean_s", JsonInterval(r.time.restricted_s)}}},
-          {"trace_mb_per_episode", r.trace_bytes / 1e6},
-          {"decisive_reached", r.decisive_reached},
-          {"chance", JsonNumber(r.chance)},
-          {"motor", JsonRate(r.motor)},
-          {"cached_tokens_last", JsonNumber(r.cached_tokens_last)},
-          {"parts_ms", std::move(parts)},
-          {"against_full", std::move(against)}};
 }
 
 // Episodes' warnings, those of an arm that differ in numbers alone as one.
@@ -303,6 +209,7 @@ Result<Report> BuildReport(const RunStore& store) {
   Result<RunMeta> meta = store.Meta();
   if (!meta.ok()) return meta.status();
   report.meta = std::move(*meta);
+  report.why_not_comparable = WhyNotComparable(std::span(&report.meta, 1));
   Result<std::vector<EpisodeRow>> episodes = store.Episodes();
   if (!episodes.ok()) return episodes.status();
   report.episodes = std::move(*episodes);
@@ -318,28 +225,31 @@ Result<Report> BuildReport(const RunStore& store) {
   }
   report.warnings = warnings.Lines();
 
-  std::map<CellKey, CellCosts> costs;
+  std::map<CellKey, CellTimes> times;
+  std::map<CellKey, std::vector<Costs>> cell_costs;
+  std::map<EpisodeId, Costs> costs;
+  for (const EpisodeId& id : counted) costs[id] = CostsOf({});
   // An episode that ends between the two reads is in neither: only those of the list count.
   const Status status =
       store.ForEachInferences([&](const EpisodeId& id, const std::vector<InferenceEvent>& events) {
-        if (counted.contains(id)) costs[{id.arm, id.task, id.delay}].Add(events);
+        if (!counted.contains(id)) return;
+        const CellKey key{id.arm, id.task, id.delay};
+        times[key].Add(events);
+        cell_costs[key].push_back(costs[id] = CostsOf(events));
       });
   if (!status.ok()) return status;
 
   for (const auto& [key, cell] : cells) {
     ReportRow row = RatesOf(cell);
-    FillCosts(costs[key], &row);
-    costs.erase(key);
+    row.costs = MeanCosts(cell_costs[key]);
+    FillTimes(times[key], &row);
+    times.erase(key);
     report.rows.push_back(std::move(row));
   }
   for (ReportRow& row : report.rows) {
-    if (row.arm == "full") continue;
-    const auto full = std::find_if(report.rows.begin(), report.rows.end(), [&](const auto& r) {
-      return r.arm == "full" && r.task == row.task && r.delay == row.delay;
-    });
-    if (full == report.rows.end()) continue;
-    row.against_full = Compare(row, cells[{row.arm, row.task, row.delay}], *full,
-                               cells[{"full", row.task, row.delay}]);
+    const auto full = cells.find({"full", row.task, row.delay});
+    if (row.arm == "full" || full == cells.end()) continue;
+    row.against_full = Compare(cells[{row.arm, row.task, row.delay}], full->second, costs);
   }
 
   auto clock = BuildClockRows(store, report.meta, report.episodes);
@@ -358,30 +268,6 @@ Result<Report> BuildReport(const RunStore& store) {
   std::sort(report.clock.begin(), report.clock.end(), before);
   report.suite = BuildSuiteRows(report.rows);
   return report;
-}
-
-json ReportJson(const Report& report, bool episodes) {
-  json out = {{"rows", json::array()}, {"details", json::array()}, {"warnings", report.warnings}};
-  for (const ReportRow& row : report.rows) {
-    out["rows"].push_back(RowJson(row));
-    out["details"].push_back(DetailJson(row));
-  }
-  if (!report.suite.empty()) out["suite"] = SuiteJson(report.suite);
-  if (!report.clock.empty()) out["clock"] = ClockJson(report.clock);
-  if (!episodes) return out;
-  out["episodes"] = json::array();
-  for (const EpisodeRow& e : report.episodes) {
-    out["episodes"].push_back({{"arm", e.id.arm},
-                               {"task", e.id.task},
-                               {"delay", e.id.delay},
-                               {"seed", e.id.seed},
-                               {"outcome", e.outcome},
-                               {"success", e.success},
-                               {"progress", JsonNumber(e.progress)},
-                               {"steps", e.steps},
-                               {"state_hash", e.state_hash}});
-  }
-  return out;
 }
 
 }  // namespace kvla

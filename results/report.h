@@ -1,7 +1,8 @@
 // A run's table, as text and as JSON.
 //
 // Episodes that ended in error have their own column and enter no rate and no cost. Rates carry
-// Wilson intervals, means percentile bootstrap intervals, all at 95%.
+// Wilson intervals, differences of success Tango's, other means percentile bootstrap intervals, all
+// at 95%. Averages: see results/episode_costs.h for costs; success over cells is the mean of them.
 #ifndef KVLA_RESULTS_REPORT_H_
 #define KVLA_RESULTS_REPORT_H_
 
@@ -13,22 +14,25 @@
 
 #include "base/status.h"
 #include "results/clock_report.h"
+#include "results/episode_costs.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 #include "results/suite_report.h"
 
 namespace kvla {
 
+// Over inferences of all episodes of a cell.
 struct Percentiles {
   double p50 = 0, p95 = 0, p99 = 0, max = 0;
 };
 
 // An arm against the arm named `full`, on the episodes that both ended without error.
 struct AgainstFull {
-  double kv_bytes_ratio = 0, flops_ratio = 0, decoder_ratio = 0;  // arm / full
   int pairs = 0;
-  Interval success_points;  // difference of success rates, in points, paired bootstrap
+  Interval success_points;  // difference of success rates, in points (Tango)
   double mcnemar_p = 1;
+  CostPairs costs;
+  CostRatios ratios;  // of `costs`
 };
 
 // One stage of a task: how many episodes reached it, and when.
@@ -52,20 +56,15 @@ struct ReportRow {
   Interval motor;     // every motor stage reached
   Interval progress;
   std::vector<StageProgress> stages;
-  TimeToSuccess time;                // of the horizon of each episode
-  double trace_bytes = 0;            // in the file, mean of an episode
-  Percentiles latency_ms;            // of whole inferences
-  double decoder_ms_last10_p50 = 0;  // linear, attend, gate, compact; last 10% of each episode
-  double kv_bytes_mean = 0, kv_bytes_peak = 0;  // live bytes, over inferences
-  double flops_mean = 0, flops_last = 0;        // per inference; mean over episodes of the last one
-  double cached_tokens_last = 0;                // mean over episodes
-  // render, encode, linear, attend, gate, compact, act
-  std::vector<Percentiles> parts_ms;
+  TimeToSuccess time;                       // of the horizon of each episode
+  double trace_bytes = 0;                   // in the file, mean of an episode
+  Costs costs;                              // MeanCosts()
+  Percentiles latency_ms;                   // of whole inferences
+  Percentiles latency_ms_last10;            // of those of the last 10% of each episode
+  Percentiles decoder_ms_last10;            // likewise: linear, attend, gate, compact
+  std::vector<Percentiles> parts_ms;        // in the order of kLatencyPartNames
   std::optional<AgainstFull> against_full;  // none for `full` itself, and where it was not run
 };
-
-inline constexpr const char* kLatencyPartNames[] = {"render", "encode",  "linear", "attend",
-                                                    "gate",   "compact", "act"};
 
 struct Report {
   RunMeta meta;
@@ -74,19 +73,20 @@ struct Report {
   std::vector<ClockRow> clock;        // of arms whose world does not wait
   std::vector<EpisodeRow> episodes;   // sorted by id
   std::vector<std::string> warnings;  // each once, with the number of episodes that had it
+  std::string why_not_comparable;     // WhyNotComparable() of the run
 };
 
 Result<Report> BuildReport(const RunStore& store);
 
-// Aligned plain text, at most 140 columns: success, over tasks, cost, latency by part, against
+// Aligned plain text, at most 100 columns: success, over cells, latency, memory, work, against
 // `full`.
 std::string FormatTable(const Report& report);
 
 // One line an arm, task and delay; with `episodes` one line an episode instead. RFC 4180.
 std::string ReportCsv(const Report& report, bool episodes);
 
-// {"rows": [...], "details": [...], "warnings": [...], "suite": [...]}, with `episodes` also
-// {"episodes": [...]}. NaN is null.
+// {"rows": [...], "details": [...], "warnings": [...], "latency": {...}, "suite": [...]}, with
+// `episodes` also {"episodes": [...]}. NaN is null.
 nlohmann::json ReportJson(const Report& report, bool episodes);
 
 }  // namespace kvla

@@ -12,22 +12,30 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 double NormalCdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
-// The percentile interval of the mean of `values` under resampling.
+// The percentile interval of `resamples`. None where they are all the same: a bootstrap cannot tell
+// "nothing varies" from "nothing was seen to vary".
+Interval PercentileInterval(double value, std::vector<double>* resamples, double confidence) {
+  std::sort(resamples->begin(), resamples->end());
+  const Interval out{value, QuantileSorted(*resamples, (1 - confidence) / 2),
+                     QuantileSorted(*resamples, (1 + confidence) / 2)};
+  const double rounding = 1e-12 * std::max(1.0, std::fabs(value));
+  return out.high - out.low > rounding ? out : Interval{value, kNan, kNan};
+}
+
+// The mean of as many draws with replacement.
+double ResampledMean(std::span<const double> values, Rng* rng) {
+  const auto n = static_cast<int>(values.size());
+  double sum = 0;
+  for (int i = 0; i < n; ++i) sum += values[static_cast<size_t>(rng->UniformInt(n))];
+  return sum / n;
+}
+
 Interval BootstrapInterval(std::span<const double> values, Rng rng, int resamples,
                            double confidence) {
-  Interval out{Mean(values), kNan, kNan};
-  if (values.empty()) return out;
-  const auto n = static_cast<int>(values.size());
+  if (values.empty()) return {kNan, kNan, kNan};
   std::vector<double> means(static_cast<size_t>(resamples));
-  for (double& mean : means) {
-    double sum = 0;
-    for (int i = 0; i < n; ++i) sum += values[static_cast<size_t>(rng.UniformInt(n))];
-    mean = sum / n;
-  }
-  std::sort(means.begin(), means.end());
-  out.low = QuantileSorted(means, (1 - confidence) / 2);
-  out.high = QuantileSorted(means, (1 + confidence) / 2);
-  return out;
+  for (double& mean : means) mean = ResampledMean(values, &rng);
+  return PercentileInterval(Mean(values), &means, confidence);
 }
 
 }  // namespace
@@ -120,46 +128,44 @@ Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, R
 
 Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rng, int resamples,
                              double confidence) {
-  Interval out{0, kNan, kNan};
-  for (const auto& values : strata) out.value += Mean(values);
-  out.value /= static_cast<double>(strata.size());
-  if (std::isnan(out.value)) return out;
+  double value = 0;
+  for (const auto& values : strata) value += Mean(values);
+  value /= static_cast<double>(strata.size());
+  if (std::isnan(value)) return {kNan, kNan, kNan};
   std::vector<double> means(static_cast<size_t>(resamples));
   for (double& mean : means) {
-    for (const auto& values : strata) {
-      const auto n = static_cast<int>(values.size());
-      double sum = 0;
-      for (int i = 0; i < n; ++i) sum += values[static_cast<size_t>(rng.UniformInt(n))];
-      mean += sum / n;
-    }
+    for (const auto& values : strata) mean += ResampledMean(values, &rng);
     mean /= static_cast<double>(strata.size());
   }
-  std::sort(means.begin(), means.end());
-  out.low = QuantileSorted(means, (1 - confidence) / 2);
-  out.high = QuantileSorted(means, (1 + confidence) / 2);
-  return out;
+  return PercentileInterval(value, &means, confidence);
 }
 
-Interval BootstrapRatio(std::span<const double> a, std::span<const double> b, Rng rng,
-                        int resamples, double confidence) {
-  const double base = Mean(b);
-  if (a.empty() || base == 0) return {kNan, kNan, kNan};
-  Interval out{Mean(a) / base, kNan, kNan};
-  const auto n = static_cast<int>(a.size());
+Interval BootstrapRatio(std::span<const PairedSample> strata, Rng rng, int resamples,
+                        double confidence) {
+  double top = 0, bottom = 0;
+  for (const PairedSample& sample : strata) {
+    top += Mean(sample.a);
+    bottom += Mean(sample.b);
+  }
+  const double value = top / bottom;
+  if (!std::isfinite(value)) return {kNan, kNan, kNan};
   std::vector<double> ratios(static_cast<size_t>(resamples));
   for (double& ratio : ratios) {
-    double top = 0, bottom = 0;
-    for (int i = 0; i < n; ++i) {
-      const auto at = static_cast<size_t>(rng.UniformInt(n));
-      top += a[at];
-      bottom += b[at];
+    top = bottom = 0;
+    for (const PairedSample& sample : strata) {
+      const auto n = static_cast<int>(sample.a.size());
+      double a = 0, b = 0;
+      for (int i = 0; i < n; ++i) {
+        const auto at = static_cast<size_t>(rng.UniformInt(n));
+        a += sample.a[at];
+        b += sample.b[at];
+      }
+      top += a / n;
+      bottom += b / n;
     }
-    ratio = bottom == 0 ? out.value : top / bottom;
+    ratio = bottom == 0 ? value : top / bottom;
   }
-  std::sort(ratios.begin(), ratios.end());
-  out.low = QuantileSorted(ratios, (1 - confidence) / 2);
-  out.high = QuantileSorted(ratios, (1 + confidence) / 2);
-  return out;
+  return PercentileInterval(value, &ratios, confidence);
 }
 
 TimeToSuccess TimeToSuccessOf(std::span<const TimedOutcome> outcomes, Rng rng) {

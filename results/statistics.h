@@ -2,6 +2,7 @@
 #ifndef KVLA_RESULTS_STATISTICS_H_
 #define KVLA_RESULTS_STATISTICS_H_
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -10,8 +11,12 @@
 
 namespace kvla {
 
+// Both bounds are NaN beside a value where the sample has no spread to tell an interval from, so
+// that no interval ever has no width.
 struct Interval {
   double value = 0, low = 0, high = 0;
+
+  bool no_spread() const { return std::isfinite(value) && std::isnan(low); }
 };
 
 // The quantile of the standard normal distribution; 0 < p < 1.
@@ -56,10 +61,16 @@ Interval PairedBootstrap(std::span<const double> a, std::span<const double> b, R
 Interval StratifiedBootstrap(std::span<const std::vector<double>> strata, Rng rng,
                              int resamples = 2000, double confidence = 0.95);
 
-// mean(a) / mean(b) over pairs, resampling pairs. NaN without pairs or where b is 0 throughout.
-// REQUIRES: a.size() == b.size().
-Interval BootstrapRatio(std::span<const double> a, std::span<const double> b, Rng rng,
-                        int resamples = 2000, double confidence = 0.95);
+// One value of each of two arms an episode. a.size() == b.size().
+struct PairedSample {
+  std::vector<double> a, b;
+};
+
+// A ratio of sums: the sum over strata of mean(a) / the sum of mean(b), so that no stratum counts
+// for more because more of it was run; the interval resamples pairs within strata. NaN without
+// pairs in a stratum, with a NaN among them, or where b is 0 throughout.
+Interval BootstrapRatio(std::span<const PairedSample> strata, Rng rng, int resamples = 2000,
+                        double confidence = 0.95);
 
 // How fast successes came. A failure counts as the whole horizon in `restricted_s`.
 struct TimeToSuccess {

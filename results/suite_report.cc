@@ -1,11 +1,13 @@
 #include "results/suite_report.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
-#include "base/text.h"
+#include "results/comparable.h"
 #include "results/json_values.h"
 #include "results/report.h"
 #include "results/text_table.h"
@@ -15,30 +17,31 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Stratum StratumOf(const Interval& rate, int n, double weight) {
+Stratum StratumOf(const Interval& rate, int n) {
   // A rate without data is NaN, and its count none.
   const double successes = n > 0 ? rate.value * n : 0.0;
-  return {std::llround(successes), n, weight};
+  return {std::llround(successes), n, 1};
 }
 
 SuiteRow RowOf(const std::string& arm, const std::vector<const ReportRow*>& cells) {
   SuiteRow out;
   out.arm = arm;
   out.memory = cells.front()->chance > 0;
-  std::map<std::string, int> delays;  // by task
-  for (const ReportRow* cell : cells) ++delays[cell->task];
-  out.tasks = static_cast<int>(delays.size());
+  out.cells = static_cast<int>(cells.size());
   std::vector<Stratum> success, decisive;
+  std::vector<CostPairs> costs;
   for (const ReportRow* cell : cells) {
-    const double weight = 1.0 / delays[cell->task];
     const int ended = cell->episodes - cell->errors;
     out.episodes += ended;
-    success.push_back(StratumOf(cell->success, ended, weight));
-    decisive.push_back(StratumOf(cell->decisive, cell->decisive_reached, weight));
-    out.chance += cell->chance * weight / out.tasks;
+    success.push_back(StratumOf(cell->success, ended));
+    decisive.push_back(StratumOf(cell->decisive, cell->decisive_reached));
+    out.chance += cell->chance / out.cells;
+    out.cells_above_chance += out.memory && cell->decisive.low > cell->chance ? 1 : 0;
+    if (cell->against_full) costs.push_back(cell->against_full->costs);
   }
   out.success = StratifiedRate(success);
   out.decisive = out.memory ? StratifiedRate(decisive) : Interval{kNan, kNan, kNan};
+  if (costs.size() == cells.size()) out.ratios = RatiosOf(costs);
   return out;
 }
 
@@ -61,28 +64,51 @@ std::vector<SuiteRow> BuildSuiteRows(std::span<const ReportRow> rows) {
   return out;
 }
 
-std::string FormatSuiteTable(std::span<const SuiteRow> rows) {
-  TextTable table("Over tasks (mean of the tasks' rates, %; 95% intervals)",
-                  {"arm", "tasks", "n", "success", "decisive right", "by chance"});
+std::string FormatSuiteTable(std::span<const SuiteRow> rows, bool comparable) {
+  TextTable rates(
+      "Success over cells (mean of the cells, %; 95% intervals; above chance: cells whose interval "
+      "of decisive right lies above chance as a whole)",
+      {"arm", "cells", "n", "success", "decisive right", "chance", "above chance"});
+  TextTable costs(
+      "Costs over cells against full (ratio of sums over the cells; last: the last 10% of each "
+      "episode; of cells: mean of the cells' own ratios of live KV)",
+      {"arm", "live KV", "of cells", "attending", "FLOPs", "decoder, last", "inference, last"});
+  const auto time = [&](const Interval& ratio) {
+    return (comparable || !std::isfinite(ratio.value) ? "" : kNotComparableMark) +
+           Fixed(ratio.value, 3);
+  };
   for (const SuiteRow& row : rows) {
-    table.Add(row.memory ? "memory" : "controls",
-              {Shorten(row.arm, kMaxName), std::to_string(row.tasks), std::to_string(row.episodes),
-               Percent(row.success), Percent(row.decisive),
-               row.memory ? Fixed(100 * row.chance, 1) : "-"});
+    const std::string group = row.memory ? "memory cells" : "controls";
+    const std::string arm = Shorten(row.arm, kMaxName);
+    rates.Add(group,
+              {arm, std::to_string(row.cells), std::to_string(row.episodes), Percent(row.success),
+               Percent(row.decisive), row.memory ? Fixed(100 * row.chance, 1) : "-",
+               row.memory ? fmt::format("{} of {}", row.cells_above_chance, row.cells) : "-"});
+    if (!row.ratios) continue;
+    const CostRatios& r = *row.ratios;
+    costs.Add(group, {arm, Ratio(r.kv_bytes), Fixed(r.kv_bytes_of_cells, 3),
+                      Fixed(r.attending_bytes.value, 3), Fixed(r.flops.value, 3),
+                      time(r.decoder_last10), time(r.latency_last10)});
   }
-  return table.empty() ? "" : table.Format();
+  if (rates.empty()) return "";
+  return rates.Format() + (costs.empty() ? "" : "\n" + costs.Format());
 }
 
 nlohmann::json SuiteJson(std::span<const SuiteRow> rows) {
   nlohmann::json out = nlohmann::json::array();
   for (const SuiteRow& row : rows) {
-    out.push_back({{"arm", row.arm},
-                   {"kind", row.memory ? "memory" : "control"},
-                   {"tasks", row.tasks},
-                   {"episodes", row.episodes},
-                   {"success", JsonRate(row.success)},
-                   {"decisive", JsonRate(row.decisive)},
-                   {"chance", JsonNumber(row.memory ? row.chance : kNan)}});
+    nlohmann::json item = {{"arm", row.arm},
+                           {"kind", row.memory ? "memory" : "control"},
+                           {"cells", row.cells},
+                           {"episodes", row.episodes},
+                           {"success", JsonRate(row.success)},
+                           {"decisive", JsonRate(row.decisive)},
+                           {"chance", JsonNumber(row.memory ? row.chance : kNan)},
+                           {"cells_above_chance", nullptr},
+                           {"against_full", nullptr}};
+    if (row.memory) item["cells_above_chance"] = row.cells_above_chance;
+    if (row.ratios) item["against_full"] = RatiosJson(*row.ratios);
+    out.push_back(std::move(item));
   }
   return out;
 }

@@ -10,15 +10,21 @@
 
 namespace kvla {
 
-inline constexpr size_t kMaxTableWidth = 140;
-inline constexpr size_t kMaxName = 24;  // of an arm or cell in a table, characters
+inline constexpr size_t kMaxTableWidth = 100;
+inline constexpr size_t kMaxName = 20;  // of an arm or cell in a table, characters
 
 std::string Shorten(const std::string& text, size_t width);
 std::string Fixed(double value, int digits);
-std::string Short(double value);         // three significant digits, whatever the size
+std::string Short(double value);  // three significant digits, whatever the size
+// With "(no spread)" for bounds that the sample cannot tell.
 std::string Percent(const Interval& i);  // "70.0 [48.1, 85.5]"
 std::string Signed(const Interval& i);   // "-20.0 [-45.0, +5.0]"
+std::string Ratio(const Interval& i);    // "0.238 [0.230, 0.246]"
+std::string KiB(double bytes);           // "12.5"
 std::string PValue(double p);
+
+// `text` in lines of at most kMaxTableWidth, broken at blanks; later lines begin with `indent`.
+std::string Wrap(const std::string& text, const std::string& indent = "");
 
 // Rows of cells under a header, in groups with a heading each; the first column is left-aligned.
 class TextTable {

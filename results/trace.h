@@ -10,6 +10,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -87,7 +88,13 @@ struct InferenceEvent {
   int control_step = 0;  // control steps done before it
   double time_s = 0;     // episode time
   LatencyParts latency;
-  int64_t kv_live_bytes = 0, kv_reserved_bytes = 0, kv_transient_bytes = 0;
+  // Bytes (docs/runs.md, "What an inference costs"). Those that a run from before they were kept
+  // does not know are absent.
+  int64_t kv_live_bytes = 0;                  // keys and values held after the inference
+  std::optional<int64_t> kv_attending_bytes;  // ... while attending, the leaving chunk included
+  std::optional<int64_t> kv_committed_bytes;  // most memory pages held for them in the inference
+  int64_t kv_transient_bytes = 0;             // largest temporary of planning and applying
+  std::optional<int64_t> method_bytes;        // the cache method's own: weights, state, tables
   int cached_tokens = 0;
   double flops = 0;  // from the cost model, the gate's own included
   // Under a clock that does not wait: what the policy took as the world saw it, the control steps

@@ -83,7 +83,7 @@ void EpisodeModel::On(const InferenceEvent& event) {
         {event.index, change.action, change.score, change.reason});
   }
   inferences_.push_back({event.index, event.time_s, event.latency, event.kv_live_bytes,
-                         event.kv_reserved_bytes, event.cached_tokens, event.flops, event.think_s,
+                         event.kv_committed_bytes, event.cached_tokens, event.flops, event.think_s,
                          event.stale_steps, event.late, event.action_chunk, event.attention,
                          event.images});
   time_s_ = std::max(time_s_, event.time_s);

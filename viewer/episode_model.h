@@ -41,7 +41,7 @@ struct InferencePoint {
   double time_s = 0;
   LatencyParts latency;
   int64_t kv_live_bytes = 0;
-  int64_t kv_reserved_bytes = 0;
+  std::optional<int64_t> kv_committed_bytes;  // absent: an older run
   int cached_tokens = 0;
   double flops = 0;
   double think_s = 0;  // under a clock that does not wait, see InferenceEvent

@@ -5,6 +5,7 @@ const data = window.KVLA;
 const main = document.getElementById('main');
 // Okabe and Ito's colours, which colour-blind people can tell apart.
 const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6d31', '#7f7f7f'];
+const PARTS = ['render', 'encode', 'linear', 'attend', 'gate', 'compact', 'act'];
 const STATES = ['window', 'whole', 'compressed', 'dropped'];
 const STATE_COLOURS = ['#56b4e9', '#009e73', '#e69f00', '#b8bec5'];
 const arms = [];
@@ -42,14 +43,18 @@ function short(value) {
 }
 const signed = (value, digits) => value === null ? '–' : (value > 0 ? '+' : '') + value.toFixed(digits);
 const pValue = p => p === null ? '–' : p < 0.0001 ? '<0.0001' : p.toFixed(4);
+// A mean of values that are all the same has no bounds.
+const bounds = (i, text) => i.low === null ? '(no spread)' : `[${text(i.low)}, ${text(i.high)}]`;
 const percent = i => {
   const value = i.rate !== undefined ? i.rate : i.mean !== undefined ? i.mean : i.value;
   return value === null || value === undefined ? '–'
-    : [number(100 * value, 1), `[${number(100 * i.low, 1)}, ${number(100 * i.high, 1)}]`];
+    : [number(100 * value, 1), bounds(i, x => number(100 * x, 1))];
 };
-const points = i => i.value === null ? '–'
-  : [signed(100 * i.value, 1), `[${signed(100 * i.low, 1)}, ${signed(100 * i.high, 1)}]`];
-const ratio = i => i.value === null ? '–' : [number(i.value, 3), `[${number(i.low, 3)}, ${number(i.high, 3)}]`];
+const points = i => i.value === null ? '–' : [signed(100 * i.value, 1), bounds(i, x => signed(100 * x, 1))];
+const ratio = i => i.value === null ? '–' : [number(i.value, 3), bounds(i, x => number(x, 3))];
+// Ratios of times that are not comparable are marked.
+const mark = text => data.latency.comparable || text === '–' ? text : '~' + text;
+const timeRatio = i => { const r = ratio(i); return Array.isArray(r) ? [mark(r[0]), r[1]] : r; };
 
 // `rows`: {group, arm, cells}; a cell is text or [value, interval].
 function table(parent, header, rows) {
@@ -113,12 +118,12 @@ function heading() {
   const title = 'kvla report' + (name ? ': ' + name[1].replace(/"/g, '') : '');
   document.title = title;
   document.getElementById('title').textContent = title;
-  const facts = ['started', 'version', 'commit', 'config_hash', 'checkpoint_hash', 'device', 'cpu', 'gl_renderer']
+  const facts = ['started', 'version', 'commit', 'config_hash', 'checkpoint_hash', 'device', 'cpu', 'cpu_kernels', 'gl_renderer']
     .filter(key => meta[key]).map(key => `${key.replace(/_/g, ' ')} ${meta[key]}`);
   document.getElementById('facts').textContent = facts.join(' · ');
   const warnings = data.warnings.concat(data.problems);
   if (/llvmpipe|softpipe|swrast/.test(meta.gl_renderer || '')) warnings.unshift('images were drawn by a software renderer: ' + meta.gl_renderer);
-  if (meta.workers && meta.workers !== '1') warnings.unshift(`measured with ${meta.workers} workers at once: latencies are not comparable`);
+  if (!data.latency.comparable) warnings.unshift(`latencies are not comparable (ratios of them have a ~): ${data.latency.why_not}`);
   if (meta.stopped) warnings.unshift('stopped early: ' + (meta.stopped.statements || [meta.stopped]).join('; '));
   if (warnings.length) {
     const list = add(add(main, 'div', undefined, 'warning'), 'ul');
@@ -127,7 +132,7 @@ function heading() {
 }
 
 function success() {
-  const s = section('success', 'Success', 'Percent, with 95% intervals (Wilson; bootstrap for progress). Episodes that ended in error are in no rate.');
+  const s = section('success', 'Success', 'Percent, with 95% intervals (Wilson; bootstrap for progress, where the episodes differ in it). Episodes that ended in error are in no rate.');
   table(s, ['arm', 'episodes', 'errors', 'success', 'reached the decisive stage', 'decisive right', 'motor stages', 'progress', 's to success, p50'],
     data.rows.map(row => {
       const d = detailOf(row), ended = row.episodes - row.errors;
@@ -143,12 +148,24 @@ function success() {
 }
 
 function costs() {
-  const s = section('cost', 'Cost', 'Latency of whole inferences and of the decoder over the last 10% of each episode, in ms; KV bytes are live ones; FLOPs from the cost model.');
-  table(s, ['arm', 'p50', 'p95', 'p99', 'max', 'decoder, last 10%', 'KV KiB mean', 'KV KiB peak', 'tokens at end', 'MFLOP mean', 'MFLOP last', 'trace MB an episode'],
-    data.rows.map(row => { const d = detailOf(row); return {group: cellName(row), arm: row.arm, cells: [row.arm,
-      short(row.latency_ms.p50), short(row.latency_ms.p95), short(row.latency_ms.p99), short(row.latency_ms.max),
-      short(row.decoder_ms_last10.p50), number(row.kv_bytes.mean / 1024, 1), number(row.kv_bytes.peak / 1024, 1),
-      number(d.cached_tokens_last, 0), short(row.flops.mean / 1e6), short(row.flops.last / 1e6), number(d.trace_mb_per_episode, 3)]}; }));
+  const s = section('cost', 'Cost', 'Means are over the inferences of an episode, then over episodes; percentiles over all inferences. Last: the last 10% of each episode.');
+  const lines = cells => data.rows.map(row => ({group: cellName(row), arm: row.arm, cells: [row.arm, ...cells(row, detailOf(row))]}));
+  add(s, 'h3', 'Latency of an inference (ms)');
+  table(s, ['arm', 'mean', 'p50', 'p95', 'p99', 'max', 'last, mean', 'last, p95', 'decoder, last, mean', 'p50', 'p95'], lines(row => [
+    ...['mean', 'p50', 'p95', 'p99', 'max'].map(key => short(row.latency_ms[key])),
+    ...['mean', 'p95'].map(key => short(row.latency_ms_last10[key])),
+    ...['mean', 'p50', 'p95'].map(key => short(row.decoder_ms_last10[key]))]));
+  add(s, 'h3', 'Latency by part (ms, mean / p95)');
+  table(s, ['arm', ...PARTS], lines((row, d) => PARTS.map(part => `${short(d.parts_ms[part].mean)} / ${short(d.parts_ms[part].p95)}`)));
+  add(s, 'h3', 'Memory (KiB)');
+  add(s, 'p', 'Live keys and values after an inference, and while it attends, the leaving chunk included; the most pages that were committed; temporaries; what the method itself needs.', 'note');
+  const kib = bytes => bytes === null ? '–' : number(bytes / 1024, 1);
+  table(s, ['arm', 'live, mean', 'live, peak', 'attending, mean', 'attending, peak', 'committed, peak', 'transient, peak', 'method'], lines(row => [
+    row.kv_bytes.mean, row.kv_bytes.peak, row.kv_bytes.attending.mean, row.kv_bytes.attending.peak, row.kv_bytes.committed_peak,
+    row.kv_bytes.transient_peak, row.kv_bytes.method].map(kib)));
+  add(s, 'h3', 'Work');
+  table(s, ['arm', 'tokens at end', 'MFLOP mean', 'MFLOP last', 'trace MB an episode'], lines((row, d) => [
+    number(d.cached_tokens_last, 0), short(row.flops.mean / 1e6), short(row.flops.last / 1e6), number(d.trace_mb_per_episode, 3)]));
   if (data.clock) {
     add(s, 'h3', 'Clocks that do not wait');
     clocks(s);
@@ -156,7 +173,7 @@ function costs() {
 }
 
 function clocks(s) {
-  const gap = i => i.value === null ? '–' : [signed(i.value, 1), `[${signed(i.low, 1)}, ${signed(i.high, 1)}]`];
+  const gap = i => i.value === null ? '–' : [signed(i.value, 1), bounds(i, x => signed(x, 1))];
   add(s, 'p', 'Latency as the world saw it. Stale: control steps without a fresh action. Lost: success below the same cache under the frozen clock.', 'note');
   table(s, ['arm', 'rate, Hz', 'think ms, p50', 'p95', 'stale an episode', 'stale %', 'deadlines missed %', 'success', 'lost, points', 'pairs', 'frozen twin'],
     data.clock.map(row => ({group: cellName(row), arm: row.arm, cells: [row.arm, short(row.control_rate_hz), number(row.think_ms.p50, 1),
@@ -191,6 +208,18 @@ function clocks(s) {
   }
 }
 
+// Over the memory cells and over the controls.
+function suite() {
+  const s = section('suite', 'Over cells', 'Success is the mean of the cells (tasks at delays), costs are ratios of sums over them, against full on the same episodes. Controls need no memory: no cache method can lose them.');
+  const kind = row => row.kind === 'memory' ? 'memory cells' : 'controls';
+  table(s, ['arm', 'cells', 'episodes', 'success', 'decisive right', 'by chance', 'cells above chance', 'live KV', 'mean of the cells', 'attending KV', 'FLOPs', 'decoder, last 10%', 'inference, last 10%'],
+    data.suite.map(row => { const f = row.against_full; return {group: kind(row), arm: row.arm, cells: [row.arm, row.cells, row.episodes,
+      percent(row.success), percent(row.decisive), row.chance === null ? '–' : number(100 * row.chance, 1),
+      row.cells_above_chance === null ? '–' : `${row.cells_above_chance} of ${row.cells}`,
+      ...(f ? [ratio(f.kv_bytes_ratio), number(f.kv_bytes_ratio_of_cells, 3), ratio(f.kv_attending_ratio), ratio(f.flops_ratio),
+        timeRatio(f.decoder_ratio), timeRatio(f.latency_last10_ratio)] : Array(6).fill('–'))]}; }));
+}
+
 function trade() {
   const s = section('trade', 'Success against bytes');
   const grid = add(s, 'div', undefined, 'plots');
@@ -222,11 +251,10 @@ function curves() {
   }
   add(s, 'h3', 'By part');
   const parts = add(s, 'div', undefined, 'plots');
-  const names = ['render', 'encode', 'linear', 'attend', 'gate', 'compact', 'act'];
   for (const name of cells()) {
     const rows = data.details.filter(d => cellName(d) === name);
-    plot(parts, names.map((part, i) => ({type: 'bar', name: part, x: rows.map(r => r.arm), y: rows.map(r => r.parts_ms[part].p50),
-      marker: {color: PALETTE[i % PALETTE.length]}})), layout(name, '', 'ms, p50', {barmode: 'stack'}));
+    plot(parts, PARTS.map((part, i) => ({type: 'bar', name: part, x: rows.map(r => r.arm), y: rows.map(r => r.parts_ms[part].mean),
+      marker: {color: PALETTE[i % PALETTE.length]}})), layout(name, '', 'ms, mean', {barmode: 'stack'}));
   }
 }
 
@@ -235,13 +263,14 @@ function comparison() {
   const s = section('comparison', 'Differences on the same episodes');
   if (c.why_not !== undefined) { add(s, 'p', c.why_not); return; }
   for (const note of c.notes) add(s, 'p', note, 'warning');
-  add(s, 'p', `Arm minus reference. Intervals: Tango's score interval for success; resampled for ratios. Holm: adjusted for all cells. Non-inferior: worse by less than ${c.margin_points} points (one-sided 2.5%).`, 'note');
+  add(s, 'p', `Arm minus reference. Intervals: Tango's score interval for success (pooled: over all pairs); resampled for ratios. Pooled costs are ratios of sums. Holm: adjusted for all cells. Non-inferior: worse by less than ${c.margin_points} points (one-sided 2.5%).`, 'note');
   const rows = c.comparisons.flatMap(arm => arm.cells.map(cell => ({arm, cell})));
-  const name = cell => cell.pooled ? 'all, equal weight' : cellName(cell);
-  table(s, ['arm', 'pairs', 'difference, points', 'valid at any stop', 'won by it alone', 'by reference alone', 'McNemar p', 'Holm', 'verdict', 'KV bytes', 'FLOPs', 'decoder, last 10%', 'found with 80% power'],
+  const name = cell => cell.pooled ? `${cell.kind === 'memory' ? 'memory cells' : 'controls'} (${cell.cells})` : cellName(cell);
+  table(s, ['arm', 'pairs', 'difference, points', 'valid at any stop', 'won by it alone', 'by reference alone', 'McNemar p', 'Holm', 'verdict', 'live KV', 'attending KV', 'FLOPs', 'decoder, last 10%', 'p95', 'inference, last 10%', 'p95', 'found with 80% power'],
     rows.map(({arm, cell}) => ({group: name(cell), arm: arm.arm, sort: name(cell), cells: [`${arm.arm} − ${arm.reference}`, cell.pairs + (cell.left_out ? ` (${cell.left_out} left out)` : ''),
       points(cell.difference), points(cell.difference_anytime), cell.only_arm, cell.only_reference, pValue(cell.mcnemar_p), pValue(cell.holm_p),
-      cell.non_inferiority.verdict, ratio(cell.kv_bytes_ratio), number(cell.flops_ratio.value, 3), ratio(cell.decoder_ratio),
+      cell.non_inferiority.verdict, ratio(cell.kv_bytes_ratio), ratio(cell.kv_attending_ratio), number(cell.flops_ratio.value, 3),
+      timeRatio(cell.decoder_ratio), mark(number(cell.decoder_p95_ratio, 3)), timeRatio(cell.latency_last10_ratio), mark(number(cell.latency_last10_p95_ratio, 3)),
       cell.power.detectable_difference_80 === null ? '–' : number(100 * cell.power.detectable_difference_80, 1) + ' points']}))
       .sort((a, b) => order(a.sort) - order(b.sort)));
   function order(n) { const i = cells().indexOf(n); return i < 0 ? 1e6 : i; }
@@ -386,7 +415,7 @@ function config() {
 
 heading();
 if (data.rows.length) {
-  for (const draw of [success, costs, trade, comparison, curves, timelines, videos]) draw();
+  for (const draw of [success, ...(data.suite ? [suite] : []), costs, trade, comparison, curves, timelines, videos]) draw();
 } else {
   add(main, 'p', 'No episodes yet.');
 }

@@ -50,6 +50,22 @@ TEST_F(MergeTest, GathersWhatDiffersBetweenTheParts) {
   EXPECT_EQ(out->Meta()->at("workers"), "1 | 2");
 }
 
+// Which CPU kernels ran decides what a policy guesses.
+TEST_F(MergeTest, SaysWhereThePartsDiffer) {
+  Part("a", 0, true, {{"cpu", "x"}, {"cpu_kernels", "AVX2"}, {"pinned", "yes"}});
+  Part("b", 2, true, {{"cpu", "x"}, {"cpu_kernels", "AVX512"}, {"pinned", "no"}});
+  Part("c", 4, true, {{"cpu", "x"}, {"cpu_kernels", "AVX2"}, {"pinned", "yes"}});
+  const std::vector<std::string> differ = {"the parts differ in cpu_kernels: AVX2 | AVX512",
+                                           "the parts differ in pinned: yes | no"};
+  // One by one as well as at once.
+  EXPECT_TRUE(Merge({"a"})->notes.empty());
+  EXPECT_EQ(Merge({"b"})->notes, differ);
+  EXPECT_EQ(Merge({"c"})->notes, differ);
+  const Result<RunStore> out = RunStore::Open(scratch_.path() / "out", RunStore::Mode::kReadOnly);
+  EXPECT_EQ(out->Meta()->at("cpu_kernels"), "AVX2 | AVX512");
+  EXPECT_EQ(out->Meta()->at("pinned"), "yes | no");
+}
+
 TEST_F(MergeTest, VideosComeAlongWholeAndStayInside) {
   const EpisodeId id{"full", "task", "long", 1};
   {
@@ -87,6 +103,14 @@ TEST_F(MergeTest, OneEpisodeWithTwoOutcomesIsRefused) {
   EXPECT_EQ(earlier.code(), StatusCode::kBadInput);
   EXPECT_NE(earlier.message().find("seed 1 ended as failure"), std::string::npos)
       << earlier.message();
+  // The same outcome from another state is another episode.
+  {
+    RunStore part = Part("d", 6, true);
+    EpisodeRecord other = MakeRecord({"full", "task", "long", 1}, 5, true);
+    other.end.state_hash = "0123456789abcdef";
+    ASSERT_TRUE(part.WriteEpisode(other).ok());
+  }
+  EXPECT_NE(Merge({"d"}).status().message().find("(state 0123456789abcdef)"), std::string::npos);
   // And a part of another run.
   Part("c", 2, true, {{"checkpoint_hash", "other"}});
   EXPECT_NE(Merge({"c"}).status().message().find("checkpoint_hash"), std::string::npos);

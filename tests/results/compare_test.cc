@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <sstream>
 
 #include "tests/results/record_util.h"
@@ -16,7 +17,7 @@ class CompareTest : public testing::Test {
   CompareTest() { Add("run"); }
 
   RunStore& Add(const std::string& folder, const RunMeta& more = {}) {
-    RunMeta meta = {{"arms", R"(["full","gated"])"}, {"checkpoint_hash", "c1"}};
+    RunMeta meta = {{"arms", R"(["full","gated"])"}, {"checkpoint_hash", "c1"}, {"workers", "1"}};
     for (const auto& [key, value] : more) meta[key] = value;
     runs_.push_back(std::move(*RunStore::Create(scratch_.path() / folder, meta)));
     return runs_.back();
@@ -83,9 +84,14 @@ TEST_F(CompareTest, CountsWinsAndCosts) {
   EXPECT_NEAR(cell.mcnemar_p, 0.03125, 1e-12);
   EXPECT_NEAR(cell.holm_p, 0.0625, 1e-12);
   EXPECT_EQ(cell.non_inferiority.verdict, Inferiority::kInferior);
-  EXPECT_NEAR(cell.bytes_ratio.value, 0.5, 1e-12);
-  EXPECT_NEAR(cell.flops_ratio.high, 0.5, 1e-12);
-  EXPECT_NEAR(cell.decoder_ratio.value, 0.5, 1e-6);
+  EXPECT_NEAR(cell.ratios.kv_bytes.value, 0.5, 1e-12);
+  EXPECT_NEAR(cell.ratios.flops.value, 0.5, 1e-12);
+  EXPECT_TRUE(cell.ratios.flops.no_spread());
+  EXPECT_NEAR(cell.ratios.decoder_last10.value, 0.5, 1e-6);
+  EXPECT_NEAR(cell.ratios.latency_last10.value, 9.0 / 10, 1e-6);
+  EXPECT_NEAR(cell.ratios.latency.value, 9.0 / 10, 1e-6);
+  EXPECT_NEAR(cell.decoder_p95_ratio, 0.5, 1e-6);
+  EXPECT_NEAR(cell.latency_p95_ratio, 9.0 / 10, 1e-6);
   EXPECT_NEAR(cell.progress.value, -0.1, 1e-12);
   EXPECT_EQ(cell.a_time.successes, 24);
   const ComparedCell& pooled = arm.cells[2];
@@ -216,9 +222,98 @@ TEST_F(CompareTest, TextFits) {
   const std::string text = FormatComparison(c, true);
   std::istringstream lines(text);
   std::string line;
-  while (std::getline(lines, line)) EXPECT_LE(line.size(), 140u) << line;
-  EXPECT_NE(text.find("all, equal weight"), std::string::npos);
+  while (std::getline(lines, line)) EXPECT_LE(line.size(), 100u) << line;
+  EXPECT_NE(text.find("memory cells (2)"), std::string::npos);
   EXPECT_NE(text.find("Holm"), std::string::npos);
+}
+
+// Pooled success is the mean of the cells, whatever the number of pairs in each.
+TEST_F(CompareTest, PoolsMemoryCellsAndControlsApart) {
+  const auto add = [&](const std::string& task, const std::string& delay, int n, int lost,
+                       double chance, double scale) {
+    for (int i = 0; i < n; ++i) {
+      EpisodeRecord full = Make({"full", task, delay, i}, true, 4 * scale);
+      EpisodeRecord gated = Make({"gated", task, delay, i}, i >= lost, scale);
+      full.begin.chance = gated.begin.chance = chance;
+      Write(&runs_[0], full);
+      Write(&runs_[0], gated);
+    }
+  };
+  add("a", "short", 10, 5, 0.25, 1);
+  add("b", "short", 40, 0, 0.5, 8);
+  add("c", "", 10, 0, 0, 1);
+  add("d", "", 10, 10, 0, 1);
+  const std::vector<ComparedCell> cells = Compare().arms[0].cells;
+  ASSERT_EQ(cells.size(), 6u);
+  const ComparedCell &memory = cells[4], &controls = cells[5];
+  EXPECT_TRUE(memory.memory && memory.task.empty());
+  EXPECT_EQ(memory.cells, 2);
+  EXPECT_EQ(memory.pairs.n, 50);
+  EXPECT_EQ(memory.pairs.only_b, 5);
+  EXPECT_NEAR(memory.a_success.value, 0.75, 1e-12);
+  EXPECT_NEAR(memory.difference_bootstrap.value, -0.25, 1e-12);
+  EXPECT_NEAR(memory.progress.value, -0.125, 1e-12);
+  EXPECT_NEAR(memory.ratios.kv_bytes.value, 0.25, 1e-12);
+  EXPECT_FALSE(controls.memory);
+  EXPECT_EQ(controls.pairs.only_b, 10);
+  EXPECT_NEAR(controls.a_success.value, 0.5, 1e-12);
+  // Within the cells nothing varies, so nothing is known of how the controls would.
+  EXPECT_TRUE(controls.difference_bootstrap.no_spread());
+  EXPECT_FALSE(memory.difference_bootstrap.no_spread());
+  const json out = ComparisonJson(Compare())["comparisons"][0]["cells"];
+  EXPECT_EQ(out[4]["kind"], "memory");
+  EXPECT_EQ(out[5]["kind"], "control");
+  EXPECT_EQ(out[5]["cells"], 2);
+}
+
+// Smallest p times the number of tests, the next times one fewer, and never less than the one
+// before.
+TEST_F(CompareTest, HolmStepsDownAndNeverFallsBack) {
+  const auto add = [&](const std::string& task, int lost) {
+    for (int i = 0; i < 20; ++i) {
+      Write(&runs_[0], Make({"full", task, "long", i}, true));
+      Write(&runs_[0], Make({"gated", task, "long", i}, i >= lost));
+    }
+  };
+  add("a", 8);  // p = 0.0078125
+  add("b", 7);  // p = 0.015625
+  add("c", 6);  // p = 0.03125
+  add("d", 6);
+  const std::vector<ComparedCell> cells = Compare().arms[0].cells;
+  EXPECT_NEAR(cells[0].holm_p, 4 * 0.0078125, 1e-12);
+  EXPECT_NEAR(cells[1].holm_p, 3 * 0.015625, 1e-12);
+  EXPECT_NEAR(cells[2].holm_p, 2 * 0.03125, 1e-12);
+  EXPECT_NEAR(cells[3].holm_p, 2 * 0.03125, 1e-12) << "the floor: not 0.03125";
+}
+
+TEST_F(CompareTest, SaysWhenLatenciesAreNotComparable) {
+  Fill(&runs_[0]);
+  EXPECT_EQ(Compare().why_not_comparable, "");
+  EXPECT_EQ(FormatComparison(Compare(), false).find('~'), std::string::npos);
+  ASSERT_TRUE(runs_[0].PutMeta("workers", "2").ok());
+  const std::string text = FormatComparison(Compare(), false);
+  EXPECT_NE(text.find("Latencies are not comparable"), std::string::npos) << text;
+  EXPECT_NE(text.find("~0.500"), std::string::npos) << text;
+  EXPECT_EQ(ComparisonJson(Compare())["latency"]["why_not"], "measured with 2 workers");
+  ASSERT_TRUE(runs_[0].PutMeta("workers", "1").ok());
+  Fill(&Add("other", {{"cpu_kernels", "AVX512"}}));
+  const Comparison c = Compare();
+  EXPECT_EQ(c.why_not_comparable, "several sets of CPU kernels: not recorded and AVX512");
+  ASSERT_EQ(c.notes.size(), 1u);
+  EXPECT_NE(c.notes[0].find("cpu_kernels differs: not recorded in "), std::string::npos);
+}
+
+TEST_F(CompareTest, NoIntervalHasNoWidth) {
+  for (const char* delay : {"short", "long"}) {
+    Write(&runs_[0], Make({"full", "recall_color", delay, 0}, true));
+    Write(&runs_[0], Make({"gated", "recall_color", delay, 0}, true, 0.5));
+  }
+  const std::string text = FormatComparison(Compare(), false);
+  EXPECT_NE(text.find("0.500 (no spread)"), std::string::npos) << text;
+  const std::regex interval(R"(\[([^ ]+), ([^ ]+)\])");
+  for (std::sregex_iterator i(text.begin(), text.end(), interval), end; i != end; ++i) {
+    EXPECT_NE((*i)[1], (*i)[2]) << text;
+  }
 }
 
 }  // namespace

@@ -83,6 +83,8 @@ TEST_F(HtmlReportTest, HoldsEverythingThatThePageShows) {
 
   const json data = Data();
   EXPECT_EQ(data["rows"].size(), 2u);
+  EXPECT_EQ(data["latency"]["comparable"], false);
+  EXPECT_EQ(data["rows"][0]["kv_bytes"]["committed_peak"], 65536);
   EXPECT_EQ(data["meta"]["protocol"][0]["items"][0][1], "final");
   EXPECT_EQ(data["meta"]["config"], "name: a \"study\"\n");
   EXPECT_EQ(data["comparison"]["comparisons"][0]["cells"][0]["only_reference"], 2);

@@ -28,7 +28,9 @@ void ExpectSameInferences(const std::vector<InferenceEvent>& a,
     EXPECT_EQ(a[i].latency.compact_ms, b[i].latency.compact_ms);
     EXPECT_EQ(a[i].latency.act_ms, b[i].latency.act_ms);
     EXPECT_EQ(a[i].kv_live_bytes, b[i].kv_live_bytes);
-    EXPECT_EQ(a[i].kv_reserved_bytes, b[i].kv_reserved_bytes);
+    EXPECT_EQ(a[i].kv_attending_bytes, b[i].kv_attending_bytes);
+    EXPECT_EQ(a[i].kv_committed_bytes, b[i].kv_committed_bytes);
+    EXPECT_EQ(a[i].method_bytes, b[i].method_bytes);
     EXPECT_EQ(a[i].kv_transient_bytes, b[i].kv_transient_bytes);
     EXPECT_EQ(a[i].cached_tokens, b[i].cached_tokens);
     EXPECT_EQ(a[i].flops, b[i].flops);
@@ -133,6 +135,46 @@ TEST(RecordCodec, ReadsStepsOfTheFirstVersion) {
   EXPECT_EQ(steps->at(1).action[6], 7);
   EXPECT_EQ(steps->at(1).stages, (std::vector<bool>{true}));
   EXPECT_EQ(steps->at(1).state, (std::vector<double>{0.5, 1.5}));
+}
+
+// What an inference of version 1 or 2 does not say is absent, and stays so when stored again.
+TEST(RecordCodec, ReadsInferencesOfOlderVersionsWithoutTheirUnknownCosts) {
+  for (const int version : {1, 2}) {
+    PackWriter out;
+    out.Raw(static_cast<uint8_t>(version));
+    out.Unsigned(2);
+    for (int i = 0; i < 2; ++i) {
+      out.Signed(1);  // index
+      out.Signed(4);  // control step
+      out.Raw(0.2 * i);
+      for (int part = 0; part < 7; ++part) out.Raw(0.5F);
+      out.Signed(4096);  // live bytes
+      out.Signed(8192);  // pages after the inference
+      out.Signed(512);   // transient bytes
+      out.Signed(3);     // tokens
+      out.Raw(1e6 + i);
+      if (version == 2) {
+        out.Raw(0.25F);
+        out.Unsigned(3 << 1 | 1);
+      }
+      out.Unsigned(0);
+      out.Unsigned(0);
+    }
+    const auto old = UnpackInferences(out.Take());
+    ASSERT_TRUE(old.ok()) << old.status().message();
+    const auto again = UnpackInferences(PackInferences(*old, TraceLevel::kFull));
+    ASSERT_TRUE(again.ok());
+    for (const InferenceEvent& e : {old->at(1), again->at(1)}) {
+      EXPECT_EQ(e.kv_live_bytes, 8192);
+      EXPECT_EQ(e.kv_transient_bytes, 1024);
+      EXPECT_EQ(e.cached_tokens, 6);
+      EXPECT_EQ(e.flops, 1e6 + 1);
+      EXPECT_EQ(e.late, version == 2);
+      EXPECT_FALSE(e.kv_attending_bytes.has_value());
+      EXPECT_FALSE(e.kv_committed_bytes.has_value());
+      EXPECT_FALSE(e.method_bytes.has_value());
+    }
+  }
 }
 
 // Every truncation is an error; every change of one byte is an error or another value, no crash.

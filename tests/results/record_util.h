@@ -37,7 +37,9 @@ inline EpisodeRecord MakeRecord(const EpisodeId& id, int inferences = 5, bool su
     e.latency = {Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng),
                  Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng)};
     e.kv_live_bytes = 4096 * (i + 1);
-    e.kv_reserved_bytes = 65536;
+    e.kv_attending_bytes = 4096 * (i + 2);
+    e.kv_committed_bytes = 65536;
+    if (i != 3) e.method_bytes = 1000 + i;
     e.kv_transient_bytes = i % 2 == 0 ? 512 : 0;
     e.cached_tokens = 9 + 8 * (i + 1);
     e.flops = 1e6 * (i + 1) + 0.5;

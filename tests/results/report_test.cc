@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <regex>
 #include <sstream>
 
+#include "results/paired.h"
 #include "tests/results/record_util.h"
 
 namespace kvla {
@@ -25,8 +26,10 @@ class ReportTest : public testing::Test {
   ReportTest() : store_(Make(scratch_.path() / "run")) {}
 
   static RunStore Make(const std::filesystem::path& dir) {
-    return std::move(*RunStore::Create(
-        dir, {{"arms", R"(["full","window","gated"])"}, {"device", "cpu"}, {"version", "0.1.0"}}));
+    return std::move(*RunStore::Create(dir, {{"arms", R"(["full","window","gated"])"},
+                                             {"device", "cpu"},
+                                             {"version", "0.1.0"},
+                                             {"workers", "1"}}));
   }
 
   // Latency 10 ms (2 of it decoder), the last of 20 inferences 40 ms (32); bytes and FLOPs 100
@@ -70,9 +73,20 @@ TEST_F(ReportTest, CountsAndCosts) {
   EXPECT_EQ(full["success"]["high"], 1);
   EXPECT_EQ(full["latency_ms"]["p50"], 10);
   EXPECT_EQ(full["latency_ms"]["max"], 40);
-  EXPECT_EQ(full["decoder_ms_last10"]["p50"], 17);  // of 2 and 32, the last two of each episode
+  EXPECT_EQ(full["latency_ms"]["mean"], 11.5);
+  // Of 2 and 32, the last two of each episode.
+  EXPECT_EQ(full["decoder_ms_last10"]["mean"], 17);
+  EXPECT_EQ(full["decoder_ms_last10"]["p50"], 17);
+  EXPECT_EQ(full["decoder_ms_last10"]["p95"], 32);
+  EXPECT_EQ(full["latency_ms_last10"]["mean"], 25);
+  EXPECT_EQ(full["latency_ms_last10"]["p95"], 40);
   EXPECT_EQ(full["kv_bytes"]["mean"], 105);
   EXPECT_EQ(full["kv_bytes"]["peak"], 200);
+  EXPECT_EQ(full["kv_bytes"]["attending"]["mean"], 4096 * 11.5);
+  EXPECT_EQ(full["kv_bytes"]["attending"]["peak"], 4096 * 21);
+  EXPECT_EQ(full["kv_bytes"]["committed_peak"], 65536);
+  EXPECT_EQ(full["kv_bytes"]["transient_peak"], 512);
+  EXPECT_EQ(full["kv_bytes"]["method"], 1019);
   EXPECT_EQ(full["flops"]["mean"], 105);
   EXPECT_EQ(full["flops"]["last"], 200);
 
@@ -93,12 +107,17 @@ TEST_F(ReportTest, CountsAndCosts) {
   EXPECT_EQ(detail["against_full"]["kv_bytes_ratio"], 0.5);
   EXPECT_EQ(detail["against_full"]["flops_ratio"], 0.5);
   EXPECT_EQ(detail["against_full"]["decoder_ratio"], 1);
+  EXPECT_EQ(detail["against_full"]["latency_ratio"], 1);
+  EXPECT_EQ(detail["against_full"]["kv_attending_ratio"], 1);
   EXPECT_NEAR(detail["against_full"]["success_points"]["difference"].get<double>(), -30, 1e-9);
-  EXPECT_LT(detail["against_full"]["success_points"]["low"].get<double>(), -30);
-  EXPECT_GT(detail["against_full"]["success_points"]["high"].get<double>(), -30);
+  const Interval tango = TangoInterval({10, 0, 3});
+  EXPECT_NEAR(detail["against_full"]["success_points"]["low"].get<double>(), 100 * tango.low, 1e-9);
+  EXPECT_NEAR(detail["against_full"]["success_points"]["high"].get<double>(), 100 * tango.high,
+              1e-9);
   EXPECT_NEAR(detail["against_full"]["mcnemar_p"].get<double>(), 0.25, 1e-12);
   EXPECT_EQ(detail["parts_ms"]["attend"]["p50"], 0.5);
   EXPECT_EQ(detail["parts_ms"]["attend"]["max"], 30.5);
+  EXPECT_EQ(detail["parts_ms"]["attend"]["mean"], 2);
   EXPECT_EQ(detail["motor"]["rate"], 1);
   ASSERT_EQ(detail["stages"].size(), 2u);
   EXPECT_EQ(detail["stages"][1]["name"], "press");
@@ -135,7 +154,7 @@ TEST_F(ReportTest, RowsHaveTheAgreedKeys) {
   for (const auto& item : out["rows"][0].items()) keys.push_back(item.key());
   EXPECT_EQ(keys, (std::vector<std::string>{"arm", "decisive", "decoder_ms_last10", "delay",
                                             "episodes", "errors", "flops", "kv_bytes", "latency_ms",
-                                            "progress", "success", "task"}));
+                                            "latency_ms_last10", "progress", "success", "task"}));
   const json& episode = out["episodes"][0];
   keys.clear();
   for (const auto& item : episode.items()) keys.push_back(item.key());
@@ -190,7 +209,8 @@ TEST_F(ReportTest, TheTableFitsAndAligns) {
     for (int i = 0; i < 12; ++i) {
       EpisodeRecord r = MakeRecord({arm, "recall_color", "long", i}, 20, i % 3 != 0);
       for (InferenceEvent& e : r.inferences) {
-        e.kv_live_bytes = 123'456'789;
+        e.kv_live_bytes = e.kv_transient_bytes = 123'456'789;
+        e.kv_attending_bytes = e.kv_committed_bytes = e.method_bytes = 123'456'789;
         e.flops = 9.87e12;
         e.latency.render_ms = e.latency.gate_ms = e.latency.encode_ms = 1234.5;
         e.latency.linear_ms = e.latency.attend_ms = e.latency.act_ms = e.latency.compact_ms = 12345;
@@ -203,13 +223,13 @@ TEST_F(ReportTest, TheTableFitsAndAligns) {
   std::string line;
   size_t header = 0;
   while (std::getline(lines, line)) {
-    EXPECT_LE(line.size(), 140u) << line;
+    EXPECT_LE(line.size(), 100u) << line;
     if (line.starts_with("  arm ")) header = line.size();
     if (line.starts_with("  full ") || line.starts_with("  gated ")) {
       EXPECT_EQ(line.size(), header) << line;
     }
   }
-  for (const char* text : {"decisive right", "motor stages", "McNemar p", "compact", "KV peak",
+  for (const char* text : {"decisive right", "motor stages", "McNemar p", "compact", "committed",
                            "recall_color, long (decisive stage by chance: 25.0)", "device cpu",
                            "megabytes an episode"}) {
     EXPECT_NE(table.find(text), std::string::npos) << text << "\n" << table;
@@ -230,16 +250,98 @@ TEST_F(ReportTest, AnEmptyRunSaysSo) {
   EXPECT_EQ(Json(true)["rows"], json::array());
 }
 
-// Latencies of runs with several workers look longer than they are: the table must not hide it.
+// Whether a cell needs memory does not hang on an episode that went well.
+TEST_F(ReportTest, ACellOfErrorsAloneStaysAMemoryCell) {
+  Add({"full", "recall_color", "long", 0}, false, 1, "error");
+  Add({"full", "recall_color", "short", 0}, true);
+  const json out = Json();
+  EXPECT_EQ(Row(out["details"], "full")["chance"], 0.25);
+  ASSERT_EQ(out["suite"].size(), 1u);
+  EXPECT_EQ(out["suite"][0]["cells"], 2);
+  EXPECT_TRUE(out["suite"][0]["success"]["rate"].is_null());
+}
+
+// The median of the last 10% hides what runs in one inference of four; the mean does not.
+TEST_F(ReportTest, TheLastTenthIsAMean) {
+  EpisodeRecord r = MakeRecord({"gated", "recall_color", "long", 0}, 40, true);
+  for (InferenceEvent& e : r.inferences) {
+    e.latency = {0, 0, 0, 1, e.index % 4 == 3 ? 4.0 : 0.0, 0, 0};
+  }
+  ASSERT_TRUE(store_.WriteEpisode(r).ok());
+  const json row = Json()["rows"][0];
+  EXPECT_EQ(row["decoder_ms_last10"]["p50"], 1);
+  EXPECT_EQ(row["decoder_ms_last10"]["mean"], 2);
+  EXPECT_NE(ReportCsv(*BuildReport(store_), false).find("decoder_ms_last10_mean"),
+            std::string::npos);
+}
+
+TEST_F(ReportTest, CountsTheMotorStages) {
+  for (int i = 0; i < 4; ++i) {
+    EpisodeRecord r = MakeRecord({"full", "recall_color", "long", i}, 5, i == 0);
+    r.end.motor_ok = i < 3;
+    ASSERT_TRUE(store_.WriteEpisode(r).ok());
+  }
+  EXPECT_EQ(Json()["details"][0]["motor"]["rate"], 0.75);
+}
+
+// Pairs are those of the same seed, whatever else either arm ran.
+TEST_F(ReportTest, PairsAreTakenBySeed) {
+  for (int i = 0; i < 6; ++i) Add({"full", "recall_color", "long", i}, i % 2 == 0);
+  for (int i = 1; i < 7; ++i) Add({"gated", "recall_color", "long", i}, i % 2 == 0, 2);
+  const json out = Json();
+  const json& against = Row(out["details"], "gated")["against_full"];
+  EXPECT_EQ(against["pairs"], 5);
+  EXPECT_EQ(against["success_points"]["difference"], 0);
+  EXPECT_EQ(against["mcnemar_p"], 1);
+  EXPECT_EQ(against["kv_bytes_ratio"], 2);
+}
+
+// What all episodes agree in is no proof that others would.
+TEST_F(ReportTest, NoIntervalHasNoWidth) {
+  for (const int n : {1, 2, 12}) {
+    ScratchDir folder;
+    store_ = Make(folder.path() / "run");
+    for (int i = 0; i < n; ++i) {
+      Add({"full", "recall_color", "long", i}, true);
+      Add({"gated", "recall_color", "long", i}, true, 0.5);
+      Add({"full", "recall_color", "short", i}, true);
+      Add({"gated", "recall_color", "short", i}, true, 0.5);
+    }
+    const std::string table = FormatTable(*BuildReport(store_));
+    EXPECT_NE(table.find("100.0 (no spread)"), std::string::npos) << table;
+    EXPECT_NE(table.find("0.500 (no spread)"), std::string::npos) << table;
+    const std::regex interval(R"(\[([^ ]+), ([^ ]+)\])");
+    int seen = 0;
+    for (std::sregex_iterator i(table.begin(), table.end(), interval), end; i != end; ++i) {
+      EXPECT_NE((*i)[1], (*i)[2]) << table;
+      ++seen;
+    }
+    EXPECT_GT(seen, 10);
+    const json out = Json();
+    EXPECT_TRUE(Row(out["rows"], "full")["progress"]["low"].is_null());
+    const json& points = Row(out["details"], "gated")["against_full"]["success_points"];
+    EXPECT_NEAR(points["high"].get<double>(), 100 * TangoInterval({n, 0, 0}).high, 1e-9);
+  }
+}
+
+// The table must not hide it where times were not taken under the same conditions.
 TEST_F(ReportTest, SaysWhenLatenciesAreNotComparable) {
   Add({"full", "recall_color", "long", 0}, true);
+  Add({"gated", "recall_color", "long", 0}, true, 0.5);
   for (const auto& [workers, said] :
        {std::pair<std::string, bool>{"1", false}, {"2", true}, {"1 | 2", true}}) {
     ASSERT_TRUE(store_.PutMeta("workers", workers).ok());
-    const std::string table = FormatTable(*BuildReport(store_));
-    EXPECT_EQ(table.find("Measured with " + workers + " workers") != std::string::npos, said)
-        << table;
+    const Report report = *BuildReport(store_);
+    const std::string table = FormatTable(report);
+    EXPECT_EQ(table.find("Latencies are not comparable") != std::string::npos, said) << table;
+    EXPECT_EQ(table.find("~1.000") != std::string::npos, said) << table;
+    EXPECT_EQ(table.find("~0.500"), std::string::npos) << "bytes compare always";
+    EXPECT_EQ(ReportJson(report, false)["latency"]["comparable"], !said);
+    EXPECT_EQ(ReportCsv(report, false).find(",1,11.5,") != std::string::npos, !said);
   }
+  ASSERT_TRUE(store_.PutMeta("workers", "1").ok());
+  ASSERT_TRUE(store_.PutMeta("pinned", "no").ok());
+  EXPECT_EQ(Json()["latency"]["why_not"], "the worker was not pinned to a core");
 }
 
 }  // namespace

@@ -91,9 +91,41 @@ TEST(Statistics, PairedBootstrap) {
   EXPECT_NEAR(i.low, 0.0, 0.0051);  // one step of the lattice, 1/200
   EXPECT_NEAR(i.high, 0.105, 0.0051);
   // Pairing matters: equal outcomes leave no spread at all.
-  const Interval same = PairedBootstrap(a, a, Rng(2));
-  EXPECT_EQ(same.low, 0);
-  EXPECT_EQ(same.high, 0);
+  EXPECT_EQ(PairedBootstrap(a, a, Rng(2)).value, 0);
+  EXPECT_TRUE(PairedBootstrap(a, a, Rng(2)).no_spread());
+}
+
+// An interval of no width would read as certainty.
+TEST(Statistics, ASampleWithoutSpreadHasNoInterval) {
+  const auto none = [](const Interval& i, double value) {
+    EXPECT_DOUBLE_EQ(i.value, value);
+    EXPECT_TRUE(i.no_spread());
+    EXPECT_TRUE(std::isnan(i.low) && std::isnan(i.high));
+  };
+  none(BootstrapMean(std::vector<double>{1}, Rng(1)), 1);
+  none(BootstrapMean(std::vector<double>(40, 0.1), Rng(1)), 0.1);
+  none(PairedBootstrap(std::vector<double>{1, 0.5}, std::vector<double>{0.5, 0}, Rng(1)), 0.5);
+  none(StratifiedBootstrap(std::vector<std::vector<double>>{{1}, {0}}, Rng(1)), 0.5);
+  none(BootstrapRatio(std::vector<PairedSample>{{{1}, {4}}}, Rng(1)), 0.25);
+  none(BootstrapRatio(std::vector<PairedSample>{{{1, 3}, {4, 12}}}, Rng(1)), 0.25);
+  const TimeToSuccess time =
+      TimeToSuccessOf(std::vector<TimedOutcome>{{false, 3, 30}, {false, 4, 30}}, Rng(1));
+  none(time.restricted_s, 30);
+  EXPECT_FALSE(BootstrapMean(std::vector<double>{1, 0}, Rng(1)).no_spread());
+  EXPECT_FALSE(BootstrapMean({}, Rng(1)).no_spread()) << "no data is another thing";
+}
+
+TEST(Statistics, RatiosResampleWithinStrata) {
+  // The strata differ a hundredfold and vary little within.
+  const std::vector<PairedSample> strata = {{{1.0, 1.1, 0.9, 1.0}, {2.0, 2.1, 1.9, 2.0}},
+                                            {{100, 101, 99, 100}, {400, 402, 398, 400}}};
+  const Interval in = BootstrapRatio(strata, Rng(3));
+  EXPECT_DOUBLE_EQ(in.value, 101.0 / 402);
+  EXPECT_GT(in.low, 0.249);
+  EXPECT_LT(in.high, 0.253);
+  EXPECT_TRUE(
+      std::isnan(BootstrapRatio(std::vector<PairedSample>{{{1}, {2}}, {{}, {}}}, Rng(3)).value));
+  EXPECT_TRUE(std::isnan(BootstrapRatio(std::vector<PairedSample>{{{1}, {0}}}, Rng(3)).value));
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ inline InferenceEvent SyntheticInference(int index) {
   event.latency = {1.5, 2.5, 1.0, 0.5, 0.25, 0.25, 0.5};
   event.cached_tokens = 100;
   event.kv_live_bytes = 100 * 1024;
-  event.kv_reserved_bytes = 128 * 1024;
+  event.kv_committed_bytes = 128 * 1024;
   event.flops = 1e6;
   return event;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,13 +58,18 @@ void Level(const char* name, double value, ImU32 colour, bool named_left = false
 
 using Series = std::vector<double>;
 
+std::optional<double> CommittedBytes(const InferencePoint& point) {
+  if (!point.kv_committed_bytes.has_value()) return std::nullopt;
+  return static_cast<double>(*point.kv_committed_bytes);
+}
+
 // One number an inference, of every lane, beside what `full` would take.
 struct CostCurve {
   const char* plot;
   const char* axis;
   double scale;
   double (*value)(const InferencePoint&);
-  double (*extra)(const InferencePoint&);  // or null
+  std::optional<double> (*extra)(const InferencePoint&);  // or null; absent: not known
   const char* extra_name;
 };
 
@@ -76,7 +82,8 @@ void DrawCost(PanelContext& context, const CostCurve& curve, const FullOf& full_
     for (const InferencePoint& point : lane.model.inferences()) {
       time.push_back(point.time_s);
       value.push_back(curve.scale * curve.value(point));
-      if (curve.extra != nullptr) extra.push_back(curve.scale * curve.extra(point));
+      const auto more = curve.extra != nullptr ? curve.extra(point) : std::nullopt;
+      if (more.has_value()) extra.push_back(curve.scale * *more);
       const double all = curve.scale * full_of(lane.model, point);
       if (all > 0) full.push_back(all);
       top = std::max({top, value.back(), all, extra.empty() ? 0 : extra.back()});
@@ -98,7 +105,7 @@ void DrawCost(PanelContext& context, const CostCurve& curve, const FullOf& full_
       ImPlot::PlotLine("if all were kept", times[i].data(), fulls[i].data(), count,
                        LineSpec(colour::kGrey, 2));
     }
-    if (!extras[i].empty() && context.lanes.size() == 1) {
+    if (count > 0 && extras[i].size() == times[i].size() && context.lanes.size() == 1) {
       ImPlot::PlotLine(curve.extra_name, times[i].data(), extras[i].data(), count,
                        LineSpec(colour::kPurple, 1.5f));
     }
@@ -182,19 +189,18 @@ void DrawMemory(PanelContext& context) {
     if (now == nullptr) continue;
     const double all = lane.model.FullBytesAt(*now);
     const auto live = static_cast<double>(now->kv_live_bytes);
-    ImGui::TextWrapped(
-        "%s", fmt::format("{}: {:.0f} KiB live ({:.0f}% of all), {:.0f} reserved",
-                          lane.model.begin().id.arm, kKib * live, all > 0 ? 100 * live / all : 100,
-                          kKib * static_cast<double>(now->kv_reserved_bytes))
-                  .c_str());
+    std::string text =
+        fmt::format("{}: {:.0f} KiB live ({:.0f}% of all)", lane.model.begin().id.arm, kKib * live,
+                    all > 0 ? 100 * live / all : 100);
+    if (const auto committed = CommittedBytes(*now); committed.has_value()) {
+      text += fmt::format(", {:.0f} in pages", kKib * *committed);
+    }
+    ImGui::TextWrapped("%s", text.c_str());
   }
   const CostCurve curve = {
-      "##memory",
-      "KV cache [KiB]",
-      kKib,
-      [](const InferencePoint& p) { return static_cast<double>(p.kv_live_bytes); },
-      [](const InferencePoint& p) { return static_cast<double>(p.kv_reserved_bytes); },
-      "reserved"};
+      "##memory",     "KV cache [KiB]",
+      kKib,           [](const InferencePoint& p) { return static_cast<double>(p.kv_live_bytes); },
+      CommittedBytes, "pages"};
   DrawCost(context, curve, [](const EpisodeModel& model, const InferencePoint& point) {
     return model.FullBytesAt(point);
   });
