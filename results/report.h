@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "results/clock_report.h"
+#include "results/report_filter.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 #include "results/suite_report.h"
@@ -76,11 +77,14 @@ struct Report {
   std::vector<std::string> warnings;  // each once, with the number of episodes that had it
 };
 
-Result<Report> BuildReport(const RunStore& store);
+// BadInput: the filter names what the run does not have.
+Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter = {});
 
 // Aligned plain text, at most 140 columns: success, over tasks, cost, latency by part, against
 // `full`.
 std::string FormatTable(const Report& report);
+// One line an episode.
+std::string FormatEpisodes(const Report& report);
 
 // One line an arm, task and delay; with `episodes` one line an episode instead. RFC 4180.
 std::string ReportCsv(const Report& report, bool episodes);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
+
 namespace kvla {
 namespace {
 
@@ -17,7 +19,8 @@ std::string Line(const std::vector<std::string>& cells, const std::vector<size_t
 }  // namespace
 
 std::string Shorten(const std::string& text, size_t width) {
-  return text.size() <= width ? text : text.substr(0, width - 2) + "..";
+  const std::string line = PrintableLine(text);
+  return line.size() <= width ? line : std::string(CutText(line, width - 2)) + "..";
 }
 
 std::string Fixed(double value, int digits) {
