@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/text.h"
+
 namespace kvla {
 namespace {
 
@@ -16,7 +18,8 @@ void OnInterrupt(int) { interrupted.store(true); }
 
 }  // namespace
 
-int ReportStatus(const Status& status) {
+int ReportStatus(const Status& failure) {
+  const Status status(failure.code(), Printable(failure.message()));
   switch (status.code()) {
     case StatusCode::kOk:
       return kExitDone;

@@ -16,6 +16,7 @@ namespace kvla {
 // that declares its options and sets *exit_code from its callback.
 struct AppContext {
   std::filesystem::path asset_root;      // The folder that holds sim/models, tasks/ and configs/.
+  std::filesystem::path plotly;          // plotly.min.js, for the page of `kvla report --html`
   std::vector<std::string> environment;  // of this process, "NAME=value"
 };
 

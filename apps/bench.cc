@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/json_text.h"
 #include "harness/physics_bench.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
@@ -102,7 +103,7 @@ int RunBenchEnv(const AppContext& context, const BenchFlags& flags) {
       }
     }
   }
-  if (flags.json) fmt::print("{}\n", nlohmann::json{{"rows", rows}}.dump(2));
+  if (flags.json) fmt::print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
   return kExitDone;
 }
 
@@ -127,7 +128,7 @@ int RunBenchPhysics(const AppContext& context, const BenchFlags& flags) {
                bench->same_end ? "" : "  (their ends DIFFER)");
     std::fflush(stdout);
   }
-  if (flags.json) fmt::print("{}\n", nlohmann::json{{"rows", rows}}.dump(2));
+  if (flags.json) fmt::print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
   return kExitDone;
 }
 

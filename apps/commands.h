@@ -14,12 +14,16 @@ CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCard(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCompare(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddCompletion(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddConfig(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddDemos(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddHelp(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddMerge(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddRuns(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddView(CLI::App& parent, const AppContext& context, int* exit_code);
@@ -35,6 +39,8 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddView(parent, context, exit_code);
 #endif
   AddList(parent, context, exit_code);
+  AddRuns(parent, context, exit_code);
+  AddConfig(parent, context, exit_code);
   AddDemos(parent, context, exit_code);
   AddTrain(parent, context, exit_code);
   AddTrainGate(parent, context, exit_code);
@@ -42,6 +48,8 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddCard(parent, context, exit_code);
   AddBench(parent, context, exit_code);
   AddDoctor(parent, context, exit_code);
+  AddCompletion(parent, context, exit_code);
+  AddHelp(parent, context, exit_code);
   AddWorker(parent, context, exit_code);
 }
 

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/json_text.h"
+#include "base/text.h"
 
 namespace kvla {
 namespace {
@@ -29,8 +31,9 @@ int RunCompare(const CompareFlags& flags) {
   const Result<Comparison> comparison = CompareRuns(runs, flags.options);
   if (!comparison.ok()) return ReportStatus(comparison.status());
   if (flags.json) {
-    for (const std::string& note : comparison->notes) fmt::print(stderr, "kvla: note: {}\n", note);
-    fmt::print("{}\n", ComparisonJson(*comparison).dump(2));
+    for (const std::string& note : comparison->notes)
+      fmt::print(stderr, "kvla: note: {}\n", PrintableLine(note));
+    fmt::print("{}\n", JsonText(ComparisonJson(*comparison), 2));
   } else {
     fmt::print("{}", FormatComparison(*comparison, flags.episodes));
   }

@@ -14,8 +14,11 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/files.h"
 #include "base/hash.h"
+#include "base/json_text.h"
 #include "base/machine.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "kv_efficient/torch_version.h"
 #include "policy/text_encoder_files.h"
@@ -124,7 +127,7 @@ void CheckTasks(const fs::path& root, Diagnosis* diagnosis) {
     auto task = MakeTask(name, root);
     if (!task.ok()) {
       diagnosis->missing.push_back(fmt::format("task {}: {}", name, task.status().message()));
-    } else if (!fs::exists((*task)->scene())) {
+    } else if (!IsFile((*task)->scene())) {
       diagnosis->missing.push_back(fmt::format("the scene {}", (*task)->scene().string()));
     } else {
       names += (names.empty() ? "" : ", ") + name;
@@ -151,7 +154,7 @@ void CheckWeights(const fs::path& root, Diagnosis* diagnosis) {
   std::error_code error;
   for (auto at = fs::recursive_directory_iterator(folder, error);
        !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    if (at->is_regular_file() && at->path().extension() == ".safetensors") {
+    if (at->is_regular_file(error) && at->path().extension() == ".safetensors") {
       files.push_back(at->path());
     }
   }
@@ -192,8 +195,8 @@ CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code)
       "doctor", "Say what this machine and this build have; exit status 2 if something is missing");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Print one JSON object");
-  const fs::path root = context.asset_root;
-  command->callback([json, root, exit_code] {
+  command->callback([json, &context, exit_code] {
+    const fs::path& root = context.asset_root;  // known once --assets was read
     Diagnosis diagnosis;
     SayVersions(&diagnosis);
     CheckMachine(&diagnosis);
@@ -203,14 +206,14 @@ CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code)
     CheckTextEncoder(root, &diagnosis);
     CheckWeights(root, &diagnosis);
     if (*json) {
-      fmt::print("{}\n", ToJson(diagnosis).dump(2));
+      fmt::print("{}\n", JsonText(ToJson(diagnosis), 2));
     } else {
       for (const Finding& finding : diagnosis.findings) {
-        fmt::print("{:<12} {}\n", finding.name, finding.value);
+        fmt::print("{:<12} {}\n", finding.name, Printable(finding.value));
       }
       if (diagnosis.missing.empty()) fmt::print("{:<12} nothing\n", "missing");
       for (const std::string& thing : diagnosis.missing) {
-        fmt::print("{:<12} {}\n", "missing", thing);
+        fmt::print("{:<12} {}\n", "missing", Printable(thing));
       }
     }
     *exit_code = diagnosis.missing.empty() ? kExitDone : kExitBadInput;

@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -12,6 +12,9 @@
 
 #include "apps/commands.h"
 #include "base/config_io.h"
+#include "base/files.h"
+#include "base/numbers.h"
+#include "base/text.h"
 #include "harness/batch.h"
 #include "harness/estimate.h"
 #include "harness/ledger.h"
@@ -41,12 +44,14 @@ Status PrintReport(const std::string& out) {
 // "2/3" of --shard; empty leaves the plan whole.
 Status ApplyShard(const std::string& shard, RunPlan* plan) {
   if (shard.empty()) return {};
-  int index = 0, count = 0;
-  char rest = 0;
-  if (std::sscanf(shard.c_str(), "%d/%d%c", &index, &count, &rest) != 2) {
+  const size_t slash = std::min(shard.find('/'), shard.size() - 1);
+  const Result<int64_t> index = ParseInteger(std::string_view(shard).substr(0, slash));
+  const Result<int64_t> count = ParseInteger(std::string_view(shard).substr(slash + 1));
+  constexpr int64_t kMost = std::numeric_limits<int>::max();
+  if (!index.ok() || !count.ok() || std::max(*index, *count) > kMost || *index < 0) {
     return BadInput("--shard " + shard + ": expected i/n, as in 2/8");
   }
-  return TakeShard(index, count, plan).In("--shard");
+  return TakeShard(static_cast<int>(*index), static_cast<int>(*count), plan).In("--shard");
 }
 
 // What so many episodes of a cell can show, before any is run.
@@ -86,10 +91,8 @@ Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
   PrintPower(plan.config);
   const Result<RunEstimate> left = EstimateRun(plan, options);
   if (!left.ok()) return left.status();
-  std::filesystem::path place = std::filesystem::absolute(options.out);
   std::error_code error;
-  while (!std::filesystem::exists(place, error)) place = place.parent_path();
-  const auto space = std::filesystem::space(place, error);
+  const auto space = std::filesystem::space(NearestExisting(options.out), error);
   fmt::print(
       "# left to do: {} episodes, {} control steps at most: {:.2f} hours with {} worker{}, {:.3f} "
       "gigabytes ({} free); measured on a few inferences of each task\n",
@@ -117,7 +120,7 @@ void PrintSummary(const BatchSummary& summary, const std::string& out) {
   }
   fmt::print(stderr, "\n");
   for (const std::string& statement : summary.stopped) {
-    fmt::print(stderr, "stopped early: {}\n", statement);
+    fmt::print(stderr, "stopped early: {}\n", PrintableLine(statement));
   }
 }
 
@@ -130,7 +133,7 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   if (!plan.ok()) return ReportStatus(plan.status());
   if (Status status = ApplyShard(flags.shard, &*plan); !status.ok()) return ReportStatus(status);
   for (const std::string& warning : plan->warnings) {
-    fmt::print(stderr, "kvla: warning: {}\n", warning);
+    fmt::print(stderr, "kvla: warning: {}\n", PrintableLine(warning));
   }
   const Result<std::string> hash = CheckPolicies(*plan);
   if (!hash.ok()) return ReportStatus(hash.status());

@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "base/config_io.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "kv_efficient/cache_policy_list.h"
 #include "policy/policy_config.h"
@@ -75,7 +76,9 @@ json PoliciesJson(const AppContext& context) {
   return rows;
 }
 
-std::string Words(const json& list) { return Join(list.get<std::vector<std::string>>(), ", "); }
+std::string Words(const json& list) {
+  return PrintableLine(Join(list.get<std::vector<std::string>>(), ", "));
+}
 
 int RunList(const AppContext& context, const std::string& what, bool as_json) {
   Result<json> rows = what == "tasks"    ? TasksJson(context)
@@ -83,12 +86,12 @@ int RunList(const AppContext& context, const std::string& what, bool as_json) {
                                          : Result<json>(PoliciesJson(context));
   if (!rows.ok()) return ReportStatus(rows.status());
   if (as_json) {
-    fmt::print("{}\n", json{{"rows", *rows}}.dump(2));
+    fmt::print("{}\n", JsonText(json{{"rows", *rows}}, 2));
     return kExitDone;
   }
   if (rows->empty()) fmt::print("none found\n");
   for (const json& row : *rows) {
-    const std::string name = row.at("name");
+    const std::string name = PrintableLine(row.at("name").get<std::string>());
     if (what == "tasks") {
       fmt::print("{:<14} {} (delays: {}; {})\n", name, row.at("instruction").get<std::string>(),
                  Words(row.at("delays")), row.at("success_rule").get<std::string>());

@@ -5,8 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/commands.h"
+#include "base/json_text.h"
+#include "base/text.h"
 #include "harness/episode_video.h"
 #include "kv_efficient/plan.h"
 #include "results/html_report.h"
@@ -23,19 +26,19 @@ struct ReportFlags {
 int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlags& flags) {
   HtmlOptions options = flags.options;
   options.page = context.asset_root / "results" / "html";
-  options.plotly = KVLA_PLOTLY_JS;
+  options.plotly = context.plotly;
   for (int reason = 0; reason <= static_cast<int>(ReasonCode::kOverBudget); ++reason) {
     options.reasons.emplace_back(ReasonText(static_cast<ReasonCode>(reason)));
   }
   EpisodeFilmer filmer(context.asset_root);
   options.film = [&filmer](const EpisodeRecord& record) {
-    fmt::print(stderr, "filming {}\n", ToString(record.begin.id));
+    fmt::print(stderr, "filming {}\n", PrintableLine(ToString(record.begin.id)));
     return filmer.Film(record);
   };
   const Result<HtmlSummary> summary = WriteHtmlReport(store, options, flags.html);
   if (!summary.ok()) return ReportStatus(summary.status());
   for (const std::string& problem : summary->problems) {
-    fmt::print(stderr, "kvla: warning: no video: {}\n", problem);
+    fmt::print(stderr, "kvla: warning: no video: {}\n", PrintableLine(problem));
   }
   fmt::print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
              summary->videos);
@@ -46,10 +49,10 @@ int RunReport(const AppContext& context, const ReportFlags& flags) {
   const Result<RunStore> store = RunStore::Open(flags.folder, RunStore::Mode::kReadOnly);
   if (!store.ok()) return ReportStatus(store.status());
   if (!flags.html.empty()) return WriteHtml(context, *store, flags);
-  const Result<Report> report = BuildReport(*store);
+  const Result<Report> report = BuildReport(*store, flags.options.filter);
   if (!report.ok()) return ReportStatus(report.status());
   if (flags.json) {
-    fmt::print("{}\n", ReportJson(*report, flags.episodes).dump(2));
+    fmt::print("{}\n", JsonText(ReportJson(*report, flags.episodes), 2));
     return kExitDone;
   }
   if (flags.csv) {
@@ -58,11 +61,7 @@ int RunReport(const AppContext& context, const ReportFlags& flags) {
   }
   fmt::print("{}", FormatTable(*report));
   if (flags.episodes) {
-    for (const EpisodeRow& row : report->episodes) {
-      fmt::print("{}: {}, progress {:.2f}, {} steps, state {}{}\n", ToString(row.id), row.outcome,
-                 row.progress, row.steps, row.state_hash,
-                 row.error.empty() ? "" : ": " + row.error);
-    }
+    fmt::print("{}", FormatEpisodes(*report));
   }
   return kExitDone;
 }
@@ -78,6 +77,13 @@ CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code)
   command->add_flag("--episodes", flags->episodes, "Every episode as well; with --csv, instead");
   CLI::Option* html = command->add_option(
       "--html", flags->html, "Write a folder that a browser opens offline: index.html");
+  const auto add_names = [command](const char* flag, std::vector<std::string>& names,
+                                   const char* help) {
+    command->add_option(flag, names, help)->delimiter(',')->allow_extra_args(false);
+  };
+  add_names("--task", flags->options.filter.tasks, "Only these tasks: a,b");
+  add_names("--arm", flags->options.filter.arms, "Only these arms: a,b");
+  add_names("--delay", flags->options.filter.delays, "Only these delays: a,b");
   json->excludes(csv)->excludes(html);
   csv->excludes(html);
   command

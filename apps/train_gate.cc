@@ -22,9 +22,7 @@ CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_co
   const auto run = [&context](const TrainFlags& flags) {
     Trainer<GateTrainConfig> trainer;
     trainer.filter = &FilterOf;
-    trainer.folder = [](const GateTrainConfig& c) {
-      return std::filesystem::absolute(c.out).parent_path();
-    };
+    trainer.folder = [](const GateTrainConfig& c) { return AbsolutePath(c.out).parent_path(); };
     trainer.train = &TrainGate;
     return RunTrainer(context, flags, trainer);
   };

@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/view_flags.h"
+#include "base/files.h"
 #include "base/text.h"
 #include "viewer/panels/panels.h"
 
@@ -24,7 +25,7 @@ int RunView(const AppContext& context, const ViewFlags& flags) {
     return ReportStatus(BadInput(fmt::format("no panel is called '{}', only {}{}", name,
                                              Join(panels, ", "), DidYouMean(name, panels))));
   }
-  const bool run = std::filesystem::is_directory(flags.what);
+  const bool run = IsFolder(flags.what);
   return ReportStatus(run ? ViewReplay(context, flags) : ViewLive(context, flags));
 }
 

@@ -8,6 +8,7 @@
 
 #include "apps/view_flags.h"
 #include "base/split.h"
+#include "base/text.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/plan.h"
 #include "tasks/disturbance.h"
@@ -110,7 +111,7 @@ void Measure(Feed* feed, Viewer* viewer, double seconds, double block_s) {
   for (const Lane& lane : viewer->lanes()) {
     const auto& end = lane.model.end();
     if (feed->live() && end.has_value()) {
-      fmt::print("{} ended in state {}\n", ToString(end->id), end->state_hash);
+      fmt::print("{} ended in state {}\n", PrintableLine(ToString(end->id)), end->state_hash);
     }
   }
 }

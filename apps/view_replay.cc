@@ -6,6 +6,7 @@
 
 #include "apps/view_flags.h"
 #include "base/config_io.h"
+#include "base/text.h"
 #include "harness/episode_states.h"
 #include "tasks/task_list.h"
 #include "viewer/replay_feed.h"
@@ -31,7 +32,7 @@ RunPlan PlanOf(const RunMeta& meta, const AppContext& context) {
     return *std::move(full);
   } else {
     fmt::print(stderr, "kvla: shown without the policy's own images and FLOPs: {}\n",
-               full.status().message());
+               Printable(full.status().message()));
   }
   plan.config = config;
   for (const RunArm& arm : config.arms) plan.caches.push_back(arm.cache);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/files.h"
 #include "base/text.h"
 
 namespace kvla {
@@ -39,8 +40,9 @@ bool IsText(const ConfigNode& node) { return node.kind == Kind::kScalar && !node
 std::vector<std::string> Neighbours(const fs::path& missing) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(missing.parent_path(), error)) {
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().filename().string());
+  fs::directory_iterator entry(missing.parent_path(), error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".yaml") names.push_back(entry->path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -56,7 +58,7 @@ Result<ConfigNode> LoadIncluding(const fs::path& path, std::vector<fs::path>* op
   if (include->kind == Kind::kScalar) files.push_back(*include);
   if (files.empty()) return BadInput(include->where + ": 'include': expected a file, or a list");
 
-  open->push_back(fs::weakly_canonical(path));
+  open->push_back(CanonicalPath(path));
   ConfigNode merged;
   merged.where = own->where;
   merged.kind = Kind::kMap;
@@ -64,12 +66,11 @@ Result<ConfigNode> LoadIncluding(const fs::path& path, std::vector<fs::path>* op
     if (!IsText(file)) return BadInput(file.where + ": 'include': expected the name of a file");
     const fs::path other = path.parent_path() / file.text;
     const std::string where = fmt::format("{}: include '{}'", file.where, file.text);
-    std::error_code error;
-    if (!fs::is_regular_file(other, error)) {
+    if (!IsFile(other)) {
       return BadInput(fmt::format("{}: there is no file {}{}", where, other.string(),
                                   DidYouMean(other.filename().string(), Neighbours(other))));
     }
-    const fs::path canonical = fs::weakly_canonical(other);
+    const fs::path canonical = CanonicalPath(other);
     if (std::find(open->begin(), open->end(), canonical) != open->end()) {
       return BadInput(where + ": the file includes itself, by way of others or not");
     }

@@ -148,7 +148,7 @@ std::string KindName(const ConfigNode& node) {
     case ConfigNode::Kind::kNull:
       return "nothing";
     case ConfigNode::Kind::kScalar:
-      return "'" + (node.text.size() > 60 ? node.text.substr(0, 60) + "..." : node.text) + "'";
+      return fmt::format("'{}{}'", CutText(node.text, 60), node.text.size() > 60 ? "..." : "");
     case ConfigNode::Kind::kList:
       return "a list";
     case ConfigNode::Kind::kMap:
@@ -383,18 +383,6 @@ std::vector<FieldInfo> DescribeWalk(const FieldWalk& walk) {
   Describer describer;
   walk(describer);
   return describer.Take();
-}
-
-std::string FormatFields(const std::vector<FieldInfo>& fields) {
-  std::string out;
-  for (const FieldInfo& f : fields) {
-    std::string limits;
-    if (!f.names.empty()) limits = " one of [" + Join(f.names, ", ") + "]";
-    if (f.range) limits = fmt::format(" in [{}, {}]", f.range->low, f.range->high);
-    out +=
-        fmt::format("{} ({}{}; default {}): {}\n", f.path, f.type, limits, f.default_value, f.help);
-  }
-  return out;
 }
 
 }  // namespace kvla

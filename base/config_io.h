@@ -55,9 +55,6 @@ std::vector<FieldInfo> DescribeFields() {
   return DescribeWalk([&](FieldVisitor& v) { config.Fields(v); });
 }
 
-// One line a field: path, type, default, range or names, help.
-std::string FormatFields(const std::vector<FieldInfo>& fields);
-
 // Applies overrides ("arms.gated.cache.threshold=0.5") to a parsed struct.
 template <class T>
 Status OverrideConfig(const std::vector<std::string>& overrides, T* config) {

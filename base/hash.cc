@@ -10,6 +10,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/files.h"
+
 namespace kvla {
 
 uint64_t Hash64(const void* data, size_t size) { return XXH64(data, size, 0); }
@@ -19,6 +21,7 @@ std::string Hex64(uint64_t value) { return fmt::format("{:016x}", value); }
 std::string HashHex(std::string_view bytes) { return Hex64(Hash64(bytes.data(), bytes.size())); }
 
 Result<std::string> HashFileHex(const std::filesystem::path& path) {
+  if (Status status = CheckReadable(path); !status.ok()) return status;
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              &std::fclose);
   if (!file) return IoError(fmt::format("cannot read {}: {}", path.string(), strerror(errno)));

@@ -82,8 +82,9 @@ MachineFacts ReadMachineFacts(const std::filesystem::path& root) {
   }
   facts.nvidia_driver = DriverVersion(proc / "driver/nvidia/version");
   std::error_code error;
-  for (const auto& gpu : std::filesystem::directory_iterator(proc / "driver/nvidia/gpus", error)) {
-    const std::string model = Lookup(gpu.path() / "information", "Model", ':');
+  std::filesystem::directory_iterator gpu(proc / "driver/nvidia/gpus", error), end;
+  for (; !error && gpu != end; gpu.increment(error)) {
+    const std::string model = Lookup(gpu->path() / "information", "Model", ':');
     if (!model.empty()) facts.gpus.push_back(model);
   }
   std::sort(facts.gpus.begin(), facts.gpus.end());

@@ -13,6 +13,7 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/json_text.h"
 #include "base/machine.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -59,12 +60,12 @@ RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
                    {"device", plan.config.device},
                    {"started", UtcNow()},
                    {"workers", std::to_string(options.workers)},
-                   {"arms", arms.dump()},
+                   {"arms", JsonText(arms)},
                    {"planned", std::to_string(plan.planned)},
-                   {"clocked_arms", ClockedArms(plan).dump()}};
+                   {"clocked_arms", JsonText(ClockedArms(plan))}};
   facts["run_id"] = HashHex(fmt::format("{} {} {}", facts["started"], getpid(),
                                         std::filesystem::absolute(options.out).string()));
-  facts["protocol"] = ProtocolOf(plan, facts).dump();
+  facts["protocol"] = JsonText(ProtocolOf(plan, facts));
   return facts;
 }
 
@@ -87,7 +88,7 @@ Status NoteChanges(const RunPlan& plan, const BatchOptions& options, bool fresh,
     if (Status status = store->PutMeta(key, now[key]); !status.ok()) return status;
   }
   if (!changed) return {};
-  return store->PutMeta("protocol", ProtocolOf(plan, now).dump());
+  return store->PutMeta("protocol", JsonText(ProtocolOf(plan, now)));
 }
 
 // The program in one word. Of a build with changes the commit says too little: the program's own
@@ -147,9 +148,8 @@ class WorkerMemory {
                       {"resident_bytes_last", worker.last},
                       {"peak_bytes", worker.peak}});
     }
-    return nlohmann::json{{"workers", list},
-                          {"parent_resident_bytes", ReadMemoryUse().resident_bytes}}
-        .dump();
+    return JsonText(nlohmann::json{{"workers", list},
+                                   {"parent_resident_bytes", ReadMemoryUse().resident_bytes}});
   }
 
  private:
@@ -223,7 +223,7 @@ class BatchClient : public PoolClient {
       return dropped.status();
     }
     const nlohmann::json stopped = {{"episodes", stop_.episodes}, {"statements", stop_.statements}};
-    return store_->PutMeta("stopped", stopped.dump());
+    return store_->PutMeta("stopped", JsonText(stopped));
   }
   const StopDecision& stop() const { return stop_; }
   Status KeepMemory() { return store_->PutMeta("memory", memory_.Text()); }
@@ -284,7 +284,8 @@ class BatchClient : public PoolClient {
     if (record.end.outcome == "error") {
       ++errors_;
       if (!quiet_) bar_.Clear();
-      fmt::print(stderr, "kvla: error: {}: {}\n", ToString(record.end.id), record.end.error);
+      fmt::print(stderr, "kvla: error: {}\n",
+                 PrintableLine(ToString(record.end.id) + ": " + record.end.error));
     }
     OnTick();
     return {};

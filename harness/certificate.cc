@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json_text.h"
 #include "base/version.h"
 
 namespace kvla {
@@ -122,7 +123,7 @@ Result<CertificateFile> CertificateFile::Open(const std::filesystem::path& path,
                                               const CertifySettings& settings) {
   CertificateFile file;
   file.path_ = path;
-  file.settings_ = ToJson(settings).dump();
+  file.settings_ = JsonText(ToJson(settings));
   std::error_code error;
   if (path.empty() || !std::filesystem::exists(path, error)) return file;
   const Result<std::string> text = ReadFile(path);
@@ -131,16 +132,16 @@ Result<CertificateFile> CertificateFile::Open(const std::filesystem::path& path,
     const json all = json::parse(*text);
     if (all.at("settings") != json::parse(file.settings_)) {
       return BadInput(fmt::format("{} was made with the settings {}, not {}: choose another file",
-                                  path.string(), all.at("settings").dump(), file.settings_));
+                                  path.string(), JsonText(all.at("settings")), file.settings_));
     }
     if (all.at("commit") != std::string(GitCommit())) {
       return BadInput(fmt::format("{} was made by commit {}, this is {}: choose another file",
-                                  path.string(), all.at("commit").dump(), GitCommit()));
+                                  path.string(), JsonText(all.at("commit")), GitCommit()));
     }
     for (const json& row : all.at("tasks")) {
       file.cells_.emplace(row.at("task").get<std::string>(), row.at("delay").get<std::string>());
       file.all_passed_ = file.all_passed_ && row.at("passed").get<bool>();
-      file.rows_.push_back(row.dump());
+      file.rows_.push_back(JsonText(row));
     }
   } catch (const json::exception& e) {
     return BadInput(
@@ -156,7 +157,7 @@ bool CertificateFile::Has(const std::string& task, const std::string& delay) con
 Status CertificateFile::Add(const Certificate& certificate) {
   cells_.emplace(certificate.task, certificate.delay);
   all_passed_ = all_passed_ && certificate.Passes();
-  rows_.push_back(ToJson(certificate).dump());
+  rows_.push_back(JsonText(ToJson(certificate)));
   return path_.empty() ? Status() : WriteFileAtomic(path_, Text());
 }
 
@@ -164,11 +165,11 @@ std::string CertificateFile::Text() const {
   const json settings = json::parse(settings_);
   json rows = json::array();
   for (const std::string& row : rows_) rows.push_back(json::parse(row));
-  return json{{"tasks", rows},
-              {"disturbance", settings["disturbance"]},
-              {"settings", settings},
-              {"commit", GitCommit()}}
-             .dump(2) +
+  return JsonText(json{{"tasks", rows},
+                       {"disturbance", settings["disturbance"]},
+                       {"settings", settings},
+                       {"commit", GitCommit()}},
+                  2) +
          "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/files.h"
 #include "base/split.h"
 #include "harness/demo_shard.h"
 #include "harness/demos.h"
@@ -102,7 +103,7 @@ class DemoWorker {
 Message DemosSetup(const DemosConfig& config, const std::filesystem::path& asset_root) {
   return {{"kind", "demos"},
           {"config", PrintConfig(config)},
-          {"asset_root", std::filesystem::absolute(asset_root).string()}};
+          {"asset_root", AbsolutePath(asset_root).string()}};
 }
 
 Result<DoJob> PrepareDemoWorker(const Message& setup) {

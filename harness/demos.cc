@@ -11,6 +11,7 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/split.h"
+#include "base/temporary_file.h"
 #include "harness/demo_shard.h"
 #include "harness/progress.h"
 #include "tasks/task_list.h"
@@ -140,14 +141,12 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   if (missing.empty()) return summary;
 
   // The first episode of every set, in a scratch folder: what one takes in time and on the disk.
-  const std::filesystem::path scratch =
-      std::filesystem::temp_directory_path() / fmt::format("kvla_demos_{}", getpid());
-  std::error_code error;
-  std::filesystem::create_directories(scratch, error);
+  std::optional<Result<TemporaryFolder>> scratch = TemporaryFolder::Make();
+  if (!scratch->ok()) return scratch->status();
   std::vector<DemoShard> probes;
   for (const auto& [set, count] : episodes) {
     probes.push_back({set, static_cast<uint64_t>(config.sets[static_cast<size_t>(set)].first), 1,
-                      scratch / fmt::format("set_{}.hdf5", set)});
+                      (*scratch)->path() / fmt::format("set_{}.hdf5", set)});
   }
   PoolOptions pool;
   pool.workers = std::min<int>(options.workers, static_cast<int>(probes.size()));
@@ -155,7 +154,8 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   pool.cancel = options.cancel;
   ProbeClient probe(probes);
   Status status = RunPool(options.command, pool, &probe);
-  std::filesystem::remove_all(scratch, error);
+  scratch.reset();
+  std::error_code error;
   if (!status.ok()) return status;
 
   double bytes = 0, seconds = 0;
@@ -173,9 +173,8 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   fmt::print(stderr, "{} episodes in {} shards ({} of {} shards are there already): about {}, {}\n",
              total, missing.size(), summary.skipped_shards, summary.shards, BytesText(bytes),
              DurationText(seconds / options.workers));
-  std::filesystem::path existing = std::filesystem::absolute(options.out);
-  while (!std::filesystem::exists(existing, error)) existing = existing.parent_path();
-  const std::filesystem::space_info space = std::filesystem::space(existing, error);
+  const std::filesystem::space_info space =
+      std::filesystem::space(NearestExisting(options.out), error);
   if (!error && static_cast<double>(space.available) < bytes * 1.1) {
     return BadInput(fmt::format("{}: {} free, about {} needed", options.out.string(),
                                 BytesText(static_cast<double>(space.available)), BytesText(bytes)));

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "harness/run_config.h"
 #include "results/run_store.h"
+#include "results/video_rule.h"
 
 namespace kvla {
 namespace {
@@ -75,16 +76,13 @@ Status CheckOutcomes(const std::vector<const Part*>& parts,
 
 // An episode's video, before its row: a row never names a file that is not there, whole.
 Status CopyVideo(const Part& part, const EpisodeRow& row, const fs::path& out) {
-  std::error_code error;
-  if (!fs::exists(part.folder / row.video, error) || row.video.empty()) return {};
-  const fs::path inside = fs::path(row.video).lexically_normal();
-  if (inside.is_absolute() || *inside.begin() == "..") {
-    return BadInput(fmt::format("{}: {} names the video {}, outside of the run's folder",
-                                part.folder.string(), ToString(row.id), row.video));
-  }
-  const Result<std::string> bytes = ReadFile(part.folder / row.video);
+  if (row.video.empty() || !Exists(part.folder / row.video)) return {};
+  const Result<fs::path> file = VideoPath(part.folder, row.video);
+  if (!file.ok()) return file.status().In(ToString(row.id));
+  const Result<std::string> bytes = ReadFile(*file);
   if (!bytes.ok()) return bytes.status();
-  const fs::path to = out / inside;
+  const fs::path to = out / kVideoFolder / file->filename();
+  std::error_code error;
   fs::create_directories(to.parent_path(), error);
   if (error) return IoError(fmt::format("{}: {}", to.parent_path().string(), error.message()));
   return WriteFileAtomic(to, *bytes);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/split.h"
 #include "base/text.h"
@@ -54,7 +55,7 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
     CacheConfig cache = arm.cache;
     if (!cache.gate.empty()) {
       const std::filesystem::path gate = ResolvePath(cache.gate, plan->asset_root);
-      if (!std::filesystem::is_regular_file(gate)) {
+      if (!IsFile(gate)) {
         return BadInput(fmt::format("{}: gate file {} is not there (train it with kvla train-gate)",
                                     where, cache.gate));
       }
@@ -161,13 +162,15 @@ Result<std::string> HashAssets(const RunPlan& plan) {
     folders.push_back(plan.asset_root / "tasks" / task.name);
   }
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(plan.asset_root / "tasks", error)) {
-    if (entry.is_regular_file(error)) files.push_back(entry.path());
+  std::filesystem::directory_iterator entry(plan.asset_root / "tasks", error), last;
+  for (; !error && entry != last; entry.increment(error)) {
+    if (IsFile(entry->path())) files.push_back(entry->path());
   }
+  error.clear();
   for (const std::filesystem::path& folder : folders) {
     std::filesystem::recursive_directory_iterator it(folder, error), end;
     for (; !error && it != end; it.increment(error)) {
-      if (it->is_regular_file(error)) files.push_back(it->path());
+      if (IsFile(it->path())) files.push_back(it->path());
     }
     error.clear();
   }
@@ -197,19 +200,18 @@ std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy
 
 std::filesystem::path ResolvePath(const std::string& path, const std::filesystem::path& root) {
   const std::filesystem::path given(path);
-  std::error_code error;
   if (given.is_absolute()) return given;
-  if (std::filesystem::exists(given, error)) return std::filesystem::absolute(given);
+  if (Exists(given)) return AbsolutePath(given);
   return root / given;
 }
 
 Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& asset_root) {
   RunPlan plan;
   plan.config = config;
-  plan.asset_root = std::filesystem::absolute(asset_root);
+  plan.asset_root = AbsolutePath(asset_root);
   if (config.checkpoint.empty()) return BadInput("'checkpoint' is empty: which policy?");
   plan.checkpoint = ResolvePath(config.checkpoint, plan.asset_root);
-  if (!std::filesystem::is_directory(plan.checkpoint)) {
+  if (!IsFolder(plan.checkpoint)) {
     return BadInput(fmt::format("checkpoint {}: no such folder, neither from here nor in {}",
                                 config.checkpoint, plan.asset_root.string()));
   }

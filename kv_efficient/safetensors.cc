@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/json_text.h"
 #include "kv_efficient/torch.h"
 
 namespace kvla {
@@ -168,7 +169,7 @@ Status WriteSafetensors(const std::filesystem::path& path, const TensorFile& fil
                     {"shape", values.sizes().vec()},
                     {"data_offsets", {begin, data.size()}}};
   }
-  std::string text = header.dump();
+  std::string text = JsonText(header);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the data
   const uint64_t size = text.size();
   std::string bytes(reinterpret_cast<const char*>(&size), 8);

@@ -15,6 +15,7 @@
 
 #include "base/config_io.h"
 #include "base/files.h"
+#include "base/json_text.h"
 #include "base/rng.h"
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/torch.h"
@@ -280,7 +281,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
       ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
   if (Status s = Fit(); !s.ok()) return s;
   Calibrate();
-  const std::string report = Describe().dump(2) + "\n";
+  const std::string report = JsonText(Describe(), 2) + "\n";
   if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
   if (Status s = WriteFileAtomic(config_.out + ".labels.csv", LabelTable()); !s.ok()) return s;
   return SaveGate(gate_, config_.out, {{"gate_config", PrintConfig(config_)}});

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <string>
-#include <system_error>
+
+#include "base/files.h"
+#include "base/temporary_file.h"
+#include "base/text.h"
 
 namespace kvla {
 namespace {
@@ -39,7 +42,7 @@ void WeightAverage::Swap(VlaNet& net) {
 Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAverage& average,
                       torch::optim::Optimizer& optimizer) {
   try {
-    fs::create_directories(folder);
+    fs::create_directories(folder);  // what it throws is caught below
     torch::serialize::OutputArchive archive, weights, moments;
     net->save(weights);
     optimizer.save(moments);
@@ -49,10 +52,10 @@ Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAvera
     for (size_t i = 0; i < average.tensors().size(); ++i) {
       archive.write(fmt::format("average{}", i), average.tensors()[i]);
     }
-    const fs::path temporary = folder / (std::string(kStateFile) + ".tmp");
-    archive.save_to(temporary.string());
-    fs::rename(temporary, folder / kStateFile);
-    return {};
+    Result<TemporaryFile> file = TemporaryFile::Beside(folder / kStateFile);
+    if (!file.ok()) return file.status();
+    archive.save_to(file->path().string());
+    return file->Keep();
   } catch (const std::exception& e) {
     return IoError(
         fmt::format("{}: the training state could not be written: {}", folder.string(), e.what()));
@@ -62,7 +65,7 @@ Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAvera
 Result<int> LoadTrainState(const fs::path& folder, VlaNet& net, WeightAverage& average,
                            torch::optim::Optimizer& optimizer) {
   const fs::path path = folder / kStateFile;
-  if (!fs::exists(path)) return 0;
+  if (!Exists(path)) return 0;
   try {
     torch::serialize::InputArchive archive, weights, moments;
     archive.load_from(path.string());
@@ -79,7 +82,7 @@ Result<int> LoadTrainState(const fs::path& folder, VlaNet& net, WeightAverage& a
   } catch (const std::exception& e) {
     return BadInput(
         fmt::format("{}: this training state cannot be resumed ({}); remove it to start again",
-                    path.string(), std::string(e.what()).substr(0, 200)));
+                    path.string(), CutText(e.what(), 200)));
   }
 }
 

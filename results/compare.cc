@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "base/files.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "results/comparable.h"
@@ -41,12 +42,13 @@ struct Contender {
 };
 
 std::string FolderName(const RunStore& run, bool whole) {
-  const auto folder = std::filesystem::absolute(run.folder()).lexically_normal();
+  const auto folder = AbsolutePath(run.folder()).lexically_normal();
   return whole ? folder.string() : folder.filename().string();
 }
 
 // In the order of each run's table.
-Result<std::vector<Contender>> Gather(const std::vector<RunStore>& runs) {
+Result<std::vector<Contender>> Gather(const std::vector<RunStore>& runs,
+                                      const ReportFilter& filter) {
   std::vector<Contender> all;
   std::map<std::string, int> names;
   std::set<std::string> folders;
@@ -54,8 +56,9 @@ Result<std::vector<Contender>> Gather(const std::vector<RunStore>& runs) {
   for (const RunStore& run : runs) {
     const Result<RunMeta> meta = run.Meta();
     if (!meta.ok()) return meta.status();
-    const Result<std::vector<EpisodeRow>> rows = run.Episodes();
+    Result<std::vector<EpisodeRow>> rows = run.Episodes();
     if (!rows.ok()) return rows.status();
+    if (Status status = ApplyFilter(filter, &*rows); !status.ok()) return status;
     std::vector<std::string> order;
     const auto listed = meta->find("arms");
     if (listed != meta->end()) {
@@ -424,7 +427,7 @@ Result<Comparison> CompareRuns(const std::vector<RunStore>& runs, const CompareO
   Comparison out;
   out.margin_points = options.margin_points;
   out.planned_pairs = options.planned_pairs;
-  Result<std::vector<Contender>> arms = Gather(runs);
+  Result<std::vector<Contender>> arms = Gather(runs, options.filter);
   if (!arms.ok()) return arms.status();
   size_t reference = 0;
   if (Status status = Pick(options, &*arms, &reference); !status.ok()) return status;

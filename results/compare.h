@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "results/episode_costs.h"
 #include "results/paired.h"
+#include "results/report_filter.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 
@@ -20,6 +21,7 @@ struct CompareOptions {
   std::string against;            // empty: "full" if it is there, else the first
   bool intersect = false;         // arms that were run on other episodes: take what all have
   double margin_points = 3;       // of non-inferiority
+  ReportFilter filter;            // episodes of each run that count; empty: all
   int planned_pairs = 0;          // 0: as many as there are; what that many could find
 };
 

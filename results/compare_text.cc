@@ -171,7 +171,7 @@ std::string FormatComparison(const Comparison& comparison, bool all) {
   if (comparison.planned_pairs > 0) {
     out += fmt::format("Power is that of {} pairs.\n", comparison.planned_pairs);
   }
-  return out;
+  return Printable(out);
 }
 
 json ComparisonJson(const Comparison& comparison) {

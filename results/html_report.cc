@@ -36,7 +36,7 @@ struct Stretch {
 // Where the report goes: a new folder, an empty one, or an earlier report.
 Status PrepareFolder(const fs::path& out) {
   std::error_code error;
-  if (fs::exists(out, error) && !fs::is_directory(out, error)) {
+  if (Exists(out) && !IsFolder(out)) {
     return BadInput(fmt::format("--html {}: a file is there, a folder is wanted", out.string()));
   }
   if (fs::is_directory(out, error) && !fs::is_empty(out, error) &&
@@ -112,7 +112,10 @@ std::string PlaceVideo(const RunStore& store, const EpisodeRow& row, const HtmlO
                        const fs::path& out, std::string* why) {
   const std::string name = VideoFile(row.id);
   Result<std::string> bytes = BadInput("no video");
-  if (!row.video.empty()) bytes = ReadFile(store.folder() / row.video);
+  if (!row.video.empty()) {
+    const Result<fs::path> file = VideoPath(store.folder(), row.video);
+    bytes = file.ok() ? ReadFile(*file) : Result<std::string>(file.status());
+  }
   if (!bytes.ok() && options.film) {
     const Result<EpisodeRecord> record = store.Episode(row.id);
     bytes = record.ok() ? options.film(*record) : Result<std::string>(record.status());
@@ -133,13 +136,14 @@ json MetaJson(const RunMeta& meta) {
 }
 
 // A reference to compare with, where the arms were run on the same episodes.
-json CompareOrWhyNot(const RunStore& store, double margin) {
+json CompareOrWhyNot(const RunStore& store, const HtmlOptions& page) {
   std::vector<RunStore> runs;
   Result<RunStore> again = RunStore::Open(store.folder(), RunStore::Mode::kReadOnly);
   if (!again.ok()) return {{"why_not", again.status().message()}};
   runs.push_back(*std::move(again));
   CompareOptions options;
-  options.margin_points = margin;
+  options.margin_points = page.margin_points;
+  options.filter = page.filter;
   options.intersect = true;  // the page shows the notes
   const Result<Comparison> comparison = CompareRuns(runs, options);
   if (!comparison.ok()) return {{"why_not", comparison.status().message()}};
@@ -238,7 +242,7 @@ json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row) {
 
 Result<HtmlSummary> WriteHtmlReport(const RunStore& store, const HtmlOptions& options,
                                     const fs::path& out) {
-  const Result<Report> report = BuildReport(store);
+  const Result<Report> report = BuildReport(store, options.filter);
   if (!report.ok()) return report.status();
   if (Status status = PrepareFolder(out); !status.ok()) return status;
   if (Status status = CopyPage(options, out); !status.ok()) return status;
@@ -246,7 +250,7 @@ Result<HtmlSummary> WriteHtmlReport(const RunStore& store, const HtmlOptions& op
   json data = ReportJson(*report, false);
   data["meta"] = MetaJson(report->meta);
   const std::vector<EpisodeRow>& rows = report->episodes;
-  data["comparison"] = CompareOrWhyNot(store, options.margin_points);
+  data["comparison"] = CompareOrWhyNot(store, options);
   Result<json> curves = CostCurves(store, rows);
   if (!curves.ok()) return curves.status();
   data["curves"] = *std::move(curves);

@@ -21,8 +21,9 @@ struct HtmlOptions {
   std::filesystem::path plotly;      // plotly.min.js, copied beside them
   std::vector<std::string> reasons;  // text of each ReasonCode, by its number
   double margin_points = 3;
-  int timelines = 12;  // episodes shown chunk by chunk, disagreements first
-  int videos = 6;      // disagreements shown side by side
+  ReportFilter filter;  // of tables, curves, timelines and videos alike
+  int timelines = 12;   // episodes shown chunk by chunk, disagreements first
+  int videos = 6;       // disagreements shown side by side
   // Films a stored episode that has no video yet; its error goes on the page. May be empty.
   std::function<Result<std::string>(const EpisodeRecord&)> film;
 };

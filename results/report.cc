@@ -204,7 +204,7 @@ class WarningSummary {
 
 }  // namespace
 
-Result<Report> BuildReport(const RunStore& store) {
+Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
   Report report;
   Result<RunMeta> meta = store.Meta();
   if (!meta.ok()) return meta.status();
@@ -213,6 +213,7 @@ Result<Report> BuildReport(const RunStore& store) {
   Result<std::vector<EpisodeRow>> episodes = store.Episodes();
   if (!episodes.ok()) return episodes.status();
   report.episodes = std::move(*episodes);
+  if (Status status = ApplyFilter(filter, &report.episodes); !status.ok()) return status;
 
   using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
   std::map<CellKey, Cell> cells;

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "results/clock_report.h"
 #include "results/episode_costs.h"
+#include "results/report_filter.h"
 #include "results/run_store.h"
 #include "results/statistics.h"
 #include "results/suite_report.h"
@@ -76,11 +77,14 @@ struct Report {
   std::string why_not_comparable;     // WhyNotComparable() of the run
 };
 
-Result<Report> BuildReport(const RunStore& store);
+// BadInput: the filter names what the run does not have.
+Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter = {});
 
 // Aligned plain text, at most 100 columns: success, over cells, latency, memory, work, against
 // `full`.
 std::string FormatTable(const Report& report);
+// One line an episode.
+std::string FormatEpisodes(const Report& report);
 
 // One line an arm, task and delay; with `episodes` one line an episode instead. RFC 4180.
 std::string ReportCsv(const Report& report, bool episodes);

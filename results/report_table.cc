@@ -152,6 +152,17 @@ std::string FormatTable(const Report& report) {
                      bytes / 1e6 / static_cast<double>(report.episodes.size()));
   out += StoppedLines(report.meta);
   if (!report.warnings.empty()) out += "\nWarnings\n  " + Join(report.warnings, "\n  ") + "\n";
+  return Printable(out);
+}
+
+std::string FormatEpisodes(const Report& report) {
+  std::string out;
+  for (const EpisodeRow& row : report.episodes) {
+    out += PrintableLine(fmt::format("{}: {}, progress {:.2f}, {} steps, state {}{}",
+                                     ToString(row.id), row.outcome, row.progress, row.steps,
+                                     row.state_hash, row.error.empty() ? "" : ": " + row.error)) +
+           "\n";
+  }
   return out;
 }
 

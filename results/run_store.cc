@@ -12,11 +12,13 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "results/config_differences.h"
 #include "results/record_codec.h"
 #include "results/run_schema.h"
 #include "results/sqlite_db.h"
+#include "results/video_rule.h"
 
 namespace kvla {
 namespace {
@@ -24,12 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr char kLockFile[] = "run.lock";
 constexpr size_t kMaxDifferences = 8;
-
-std::string Dump(const json& j) {
-  return j.dump(-1, ' ', false, json::error_handler_t::replace);  // never throws on bad UTF-8
-}
 
 // Held by the one process that writes; the kernel frees it when that process dies.
 class WriterLock {
@@ -41,7 +38,7 @@ class WriterLock {
     if (fd_ >= 0) close(fd_);
   }
   Status Take(const fs::path& dir) {
-    const fs::path path = dir / kLockFile;
+    const fs::path path = dir / kRunLockFile;
     fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd_ < 0) {
       return BadInput(fmt::format("cannot write to {}: {}", dir.string(), std::strerror(errno)));
@@ -134,9 +131,11 @@ struct RunStore::Impl {
     impl->path = dir / kRunFile;
     impl->mode = mode;
     std::error_code error;
-    if (!create && !fs::exists(impl->path, error)) {
+    if (!create && !kvla::Exists(impl->path)) {
       return BadInput(fmt::format("no run in {}: {} is missing", dir.string(), kRunFile));
     }
+    // SQLite would wait for a pipe.
+    if (Status s = kvla::Exists(impl->path) ? CheckReadable(impl->path) : Status(); !s.ok()) return s;
     if (create) {
       if (Status s = CheckFolderWritable(dir); !s.ok()) return s;
       fs::create_directories(dir, error);
@@ -247,8 +246,8 @@ Result<RunStore> RunStore::Open(const fs::path& dir, Mode mode) {
 }
 
 Result<bool> RunStore::Exists(const fs::path& dir) {
-  std::error_code error;
-  if (!fs::exists(dir / kRunFile, error)) return false;
+  if (!kvla::Exists(dir / kRunFile)) return false;
+  if (Status s = CheckReadable(dir / kRunFile); !s.ok()) return s;
   const Result<SqliteDb> db = SqliteDb::Open(dir / kRunFile, SqliteDb::Mode::kReadOnly);
   if (!db.ok()) return db.status();
   const Result<int> version = RunVersion(*db);
@@ -347,7 +346,10 @@ Result<int> RunStore::DropFrom(int64_t seed) {
   if (!dropped.ok()) return dropped.status();
   if (Status s = transaction.Commit(); !s.ok()) return s;
   std::error_code error;  // a file that stays is only not used
-  for (const std::string& file : files) fs::remove(folder() / file, error);
+  for (const std::string& name : files) {
+    const Result<fs::path> file = VideoPath(folder(), name);
+    if (file.ok()) fs::remove(*file, error);
+  }
   return static_cast<int>(*dropped);
 }
 
@@ -383,16 +385,16 @@ Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
   BindId(episode, begin.id).Bind(end.outcome).Bind(int64_t{end.success}).Bind(end.progress);
   episode.Bind(int64_t{end.decisive_reached}).Bind(int64_t{end.decisive_right});
   episode.Bind(int64_t{end.motor_ok}).Bind(int64_t{end.steps}).Bind(end.state_hash);
-  episode.Bind(Dump(stages)).Bind(begin.chance).Bind(end.wall_s).Bind(end.error);
-  episode.Bind(Dump(json(begin.warnings))).Bind(static_cast<int64_t>(record.inferences.size()));
+  episode.Bind(JsonText(stages)).Bind(begin.chance).Bind(end.wall_s).Bind(end.error);
+  episode.Bind(JsonText(json(begin.warnings))).Bind(static_cast<int64_t>(record.inferences.size()));
   episode.Bind(static_cast<int64_t>(inferences.size() + steps.size()));
   episode.Bind(int64_t{begin.horizon_steps}).Bind(begin.control_rate_hz).Bind(record.video);
-  episode.Bind(Dump(EndToJson(end)));
+  episode.Bind(JsonText(EndToJson(end)));
   if (Status s = episode.Run(); !s.ok()) return s;
   SqliteStatement trace(*impl_->db,
                         "INSERT INTO traces VALUES(last_insert_rowid(), ?, ?, ?, ?, ?)");
-  trace.Bind(static_cast<int64_t>(level)).Bind(Dump(BeginToJson(begin)));
-  trace.BindBlob(inferences).BindBlob(steps).Bind(Dump(CommandsToJson(record.commands)));
+  trace.Bind(static_cast<int64_t>(level)).Bind(JsonText(BeginToJson(begin)));
+  trace.BindBlob(inferences).BindBlob(steps).Bind(JsonText(CommandsToJson(record.commands)));
   if (Status s = trace.Run(); !s.ok()) return s;
   return transaction.Commit();
 }

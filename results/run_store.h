@@ -22,6 +22,7 @@
 namespace kvla {
 
 inline constexpr char kRunFile[] = "run.db";
+inline constexpr char kRunLockFile[] = "run.lock";  // held by the one process that writes
 // 1: the first. 2: when stages were reached, the horizon, commands, videos, whole ends.
 inline constexpr int kRunSchemaVersion = 2;
 

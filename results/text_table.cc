@@ -6,6 +6,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "base/text.h"
+
 namespace kvla {
 namespace {
 
@@ -25,7 +27,8 @@ std::string WithBounds(const Interval& i, const char* format) {
 }  // namespace
 
 std::string Shorten(const std::string& text, size_t width) {
-  return text.size() <= width ? text : text.substr(0, width - 2) + "..";
+  const std::string line = PrintableLine(text);
+  return line.size() <= width ? line : std::string(CutText(line, width - 2)) + "..";
 }
 
 std::string Fixed(double value, int digits) {

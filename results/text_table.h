@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "results/statistics.h"
 
 namespace kvla {
@@ -13,6 +14,7 @@ namespace kvla {
 inline constexpr size_t kMaxTableWidth = 100;
 inline constexpr size_t kMaxName = 20;  // of an arm or cell in a table, characters
 
+// At most `width` bytes, cut between characters.
 std::string Shorten(const std::string& text, size_t width);
 std::string Fixed(double value, int digits);
 std::string Short(double value);  // three significant digits, whatever the size
@@ -30,10 +32,12 @@ std::string Wrap(const std::string& text, const std::string& indent = "");
 class TextTable {
  public:
   TextTable(std::string title, std::vector<std::string> header)
-      : title_(std::move(title)), header_(std::move(header)) {}
+      : title_(PrintableLine(title)), header_(std::move(header)) {}
 
+  // Texts may come from anywhere: control characters in them are escaped.
   void Add(const std::string& group, std::vector<std::string> cells) {
-    rows_.emplace_back(group, std::move(cells));
+    for (std::string& cell : cells) cell = PrintableLine(cell);
+    rows_.emplace_back(PrintableLine(group), std::move(cells));
   }
   bool empty() const { return rows_.empty(); }
   std::string Format() const;

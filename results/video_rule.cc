@@ -4,6 +4,7 @@
 
 #include <cctype>
 
+#include "base/files.h"
 #include "base/rng.h"
 
 namespace kvla {
@@ -27,6 +28,19 @@ std::string VideoFile(const EpisodeId& id) {
       StableHash(fmt::format("{}\n{}\n{}\n{}", id.arm, id.task, id.delay, id.seed));
   return fmt::format("{}/{}-{:08x}.mp4", kVideoFolder, safe.substr(0, 120),
                      static_cast<uint32_t>(hash ^ (hash >> 32)));
+}
+
+Result<std::filesystem::path> VideoPath(const std::filesystem::path& folder,
+                                        const std::string& name) {
+  const std::filesystem::path file = folder / name;
+  // Not the canonical video folder: it must not be a link that leads out either.
+  const std::filesystem::path inside = CanonicalPath(folder) / kVideoFolder;
+  if (CanonicalPath(file).parent_path() != inside) {
+    return BadInput(fmt::format("the run in {} names the video {}, outside of its folder {}",
+                                folder.string(), name, kVideoFolder));
+  }
+  if (!IsFile(file)) return BadInput(fmt::format("{}: no such video", file.string()));
+  return file;
 }
 
 }  // namespace kvla

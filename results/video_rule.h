@@ -3,8 +3,10 @@
 #define KVLA_RESULTS_VIDEO_RULE_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
+#include "base/status.h"
 #include "results/trace.h"
 
 namespace kvla {
@@ -17,6 +19,11 @@ bool WantsVideo(const std::string& rule, int n, int64_t index, const EpisodeEnd&
 
 // "videos/gated-recall_color-long-12-1a2b3c4d.mp4": readable, and another name for every id.
 std::string VideoFile(const EpisodeId& id);
+
+// Where the video is that a run in `folder` calls `name`. A run may come from anybody: BadInput
+// unless the file is a regular one in the run's own kVideoFolder, links followed.
+Result<std::filesystem::path> VideoPath(const std::filesystem::path& folder,
+                                        const std::string& name);
 
 }  // namespace kvla
 

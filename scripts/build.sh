@@ -15,6 +15,5 @@ fi
 cores="$(nproc)"
 by_memory="$(awk '/^MemAvailable/ { print int($2 / 2000000) }' /proc/meminfo)"
 jobs=$((by_memory < cores ? by_memory : cores))
-cmake --preset "$preset" >"/tmp/kvla_configure.$$" 2>&1 || { cat "/tmp/kvla_configure.$$"; exit 1; }
-rm -f "/tmp/kvla_configure.$$"
+configured="$(cmake --preset "$preset" 2>&1)" || { echo "$configured"; exit 1; }
 cmake --build --preset "$preset" --parallel "$((jobs > 0 ? jobs : 1))" "${targets[@]}"

@@ -30,7 +30,7 @@ EGLDisplay OpenDisplay() {
 }
 
 Status EglError(const char* call) {
-  return InternalError(fmt::format(
+  return IoError(fmt::format(
       "off-screen rendering: {} failed (EGL error 0x{:x}); Mesa's software renderer needs the "
       "system packages libegl1, libegl-mesa0 and libgl1-mesa-dri",
       call, eglGetError()));
@@ -159,7 +159,7 @@ Result<std::unique_ptr<Renderer>> Renderer::Create(const mjModel* model, int max
   gl.has_scene = true;
   mjr_setBuffer(mjFB_OFFSCREEN, &gl.render);
   if (gl.render.currentBuffer != mjFB_OFFSCREEN) {
-    return InternalError("off-screen rendering: this OpenGL has no framebuffer objects");
+    return IoError("off-screen rendering: this OpenGL has no framebuffer objects");
   }
   gl.scene.flags[mjRND_SHADOW] = quality.shadows;
   gl.scene.flags[mjRND_REFLECTION] = quality.reflections;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "base/files.h"
 #include "base/rng.h"
 
 namespace kvla {
@@ -35,7 +36,7 @@ void UpdatePositions(const mjModel* m, mjData* d) {
 
 Result<std::unique_ptr<World>> World::Load(const std::filesystem::path& mjcf) {
   KeepMujocoQuiet();
-  if (!std::filesystem::is_regular_file(mjcf)) {
+  if (!IsFile(mjcf)) {
     return BadInput(fmt::format("{}: no such scene file", mjcf.string()));
   }
   char error[1024] = "";

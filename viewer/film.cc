@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <utility>
+
+#include "base/files.h"
 
 namespace kvla {
 namespace {
@@ -102,9 +103,7 @@ bool Film::Advance(PanelContext& context) {
 bool Film::Finish() {
   const Result<std::string> bytes = writer_->Finish();
   if (!bytes.ok()) return Fail(bytes.status());
-  std::ofstream out(file_, std::ios::binary);
-  out << *bytes;
-  if (!out.flush()) return Fail(IoError("cannot write " + file_.string()));
+  if (Status status = WriteFileAtomic(file_, *bytes); !status.ok()) return Fail(status);
   return false;
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/files.h"
 #include "viewer/actions.h"
 
 namespace kvla {
@@ -213,7 +214,7 @@ void Viewer::Export() {
   for (char& c : stem) c = std::isalnum(static_cast<unsigned char>(c)) ? std::tolower(c) : '_';
   const EpisodeId& id = context.model().begin().id;
   std::filesystem::path file;
-  for (int i = 1; file.empty() || std::filesystem::exists(file); ++i) {
+  for (int i = 1; file.empty() || Exists(file); ++i) {
     file = hooks_.export_folder / fmt::format("kvla_{}_{}_seed{}_{}.png", stem, id.arm, id.seed, i);
   }
   const Status status = WritePng(file, pixels);

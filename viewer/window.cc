@@ -18,6 +18,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "base/files.h"
 #include "viewer/theme.h"
 
 namespace kvla {
@@ -39,19 +40,16 @@ float MonitorScale(GLFWwindow* window) {
 
 Status WritePng(const std::filesystem::path& file, const Pixels& pixels) {
   if (pixels.width <= 0 || pixels.height <= 0) return InternalError("no pixels to write");
-  std::filesystem::path part = file;
-  part += ".part";
-  std::error_code error;
-  if (stbi_write_png(part.c_str(), pixels.width, pixels.height, 3, pixels.rgb.data(),
-                     3 * pixels.width) == 0) {
-    std::filesystem::remove(part, error);
+  std::string png;
+  const auto take = [](void* out, void* bytes, int size) {
+    static_cast<std::string*>(out)->append(static_cast<const char*>(bytes),
+                                           static_cast<size_t>(size));
+  };
+  if (stbi_write_png_to_func(take, &png, pixels.width, pixels.height, 3, pixels.rgb.data(),
+                             3 * pixels.width) == 0) {
     return IoError(fmt::format("cannot write the picture {}", file.string()));
   }
-  std::filesystem::rename(part, file, error);
-  if (error) {
-    return IoError(fmt::format("cannot write the picture {}: {}", file.string(), error.message()));
-  }
-  return {};
+  return WriteFileAtomic(file, png).In("picture");
 }
 
 Result<std::unique_ptr<Window>> Window::Create(const WindowOptions& options) {

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/scratch_dir.h"
+
 namespace kvla {
 namespace {
 
@@ -43,6 +45,17 @@ TEST(DoctorTest, TextAndJsonAgree) {
   EXPECT_EQ(text.status, json.status);
   EXPECT_NE(text.text.find("gl renderer"), std::string::npos) << text.text;
   EXPECT_NE(text.text.find("\nmissing "), std::string::npos) << text.text;
+}
+
+TEST(DoctorTest, LooksIntoTheFolderThatItIsGiven) {
+  const ScratchDir empty;
+  const Output out = RunProgram("--assets " + empty.path().string() + " doctor");
+  EXPECT_EQ(out.status, 2) << out.text;
+  for (const char* thing :
+       {"the scene ", "weights: no .safetensors under ", "the sentence encoder: "}) {
+    EXPECT_NE(out.text.find(std::string("missing      ") + thing), std::string::npos) << out.text;
+  }
+  EXPECT_EQ(out.text.find(KVLA_ASSET_ROOT), std::string::npos) << out.text;
 }
 
 TEST(DoctorTest, AnUnknownOptionIsBadInput) {

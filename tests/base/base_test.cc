@@ -46,6 +46,25 @@ TEST(Text, Utf8) {
   }
 }
 
+TEST(Text, WhatATerminalObeysIsEscaped) {
+  EXPECT_EQ(Printable("plain \xc3\xa9 \xf0\x9f\xa4\x96\n"), "plain \xc3\xa9 \xf0\x9f\xa4\x96\n");
+  EXPECT_EQ(Printable("\x1b[31m\t\r\x7f"), "\\x1b[31m\\x09\\x0d\\x7f");
+  EXPECT_EQ(Printable(std::string_view("a\0b", 3)), "a\\x00b");
+  EXPECT_EQ(Printable("\xc2\x9b"), "\\x9b");        // a control character of Latin 1
+  EXPECT_EQ(Printable("\xe2\x80\xae"), "\\u202e");  // right to left from here
+  EXPECT_EQ(Printable("caf\xe9 \xe2\x82"), "caf\\xe9 \\xe2\\x82");  // not UTF-8
+  EXPECT_EQ(PrintableLine("a\nb"), "a\\nb");
+}
+
+TEST(Text, IsCutBetweenCharacters) {
+  EXPECT_EQ(CutText("abc", 3), "abc");
+  EXPECT_EQ(CutText("abc", 2), "ab");
+  const std::string_view robot = "a\xf0\x9f\xa4\x96z";
+  EXPECT_EQ(CutText(robot, 5), "a\xf0\x9f\xa4\x96");
+  for (size_t bytes = 1; bytes < 5; ++bytes) EXPECT_EQ(CutText(robot, bytes), "a") << bytes;
+  EXPECT_EQ(CutText("\x80\x80\x80\x80\x80\x80", 5).size(), 5u);
+}
+
 // Reference values of xxHash64 with seed 0, from the algorithm's specification.
 TEST(Hash, MatchesTheSpecification) {
   EXPECT_EQ(HashHex(""), "ef46db3751d8e999");

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "base/config_help.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -298,7 +299,7 @@ TEST(ConfigIo, Describes) {
   EXPECT_EQ(at("sizes").type, "list of int");
   EXPECT_EQ(at("arms[].cache.policy").names, (std::vector<std::string>{"full", "window", "gated"}));
   EXPECT_EQ(at("arms[].cache.window_blocks").range->high, 4096);
-  EXPECT_NE(FormatFields(fields).find("arms[].cache.threshold (number in [0, 1]; default 0.5): a "),
+  EXPECT_NE(FormatFields(fields).find("arms[].cache.threshold (number, 0 to 1; default 0.5): a "),
             std::string::npos);
 }
 

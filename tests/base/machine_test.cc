@@ -1,29 +1,26 @@
 #include "base/machine.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "tests/scratch_dir.h"
+
 namespace kvla {
 namespace {
 
 class MachineTest : public testing::Test {
  protected:
-  MachineTest()
-      : root_(std::filesystem::temp_directory_path() /
-              ("kvla_machine_test_" + std::to_string(getpid()))) {}
-  ~MachineTest() override { std::filesystem::remove_all(root_); }
-
   void Write(const std::string& path, const std::string& text) {
     std::filesystem::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
   }
 
-  std::filesystem::path root_;
+  const ScratchDir scratch_;
+  const std::filesystem::path root_ = scratch_.path();
 };
 
 TEST_F(MachineTest, ReadsWhatTheKernelSays) {

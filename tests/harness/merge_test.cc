@@ -87,7 +87,7 @@ TEST_F(MergeTest, VideosComeAlongWholeAndStayInside) {
   ASSERT_TRUE(part.SetVideo({"full", "task", "long", 2}, "../escaped.mp4").ok());
   const Status refused = Merge({"b"}).status();
   EXPECT_EQ(refused.code(), StatusCode::kBadInput);
-  EXPECT_NE(refused.message().find("outside of the run's folder"), std::string::npos)
+  EXPECT_NE(refused.message().find("outside of its folder videos"), std::string::npos)
       << refused.message();
 }
 

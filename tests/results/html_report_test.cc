@@ -103,6 +103,39 @@ TEST_F(HtmlReportTest, HoldsEverythingThatThePageShows) {
   EXPECT_EQ(data["details"][0]["stages"][0]["p50_s"], 13 / 20.0);
 }
 
+// Whoever made the run chose the name: the page may be published.
+TEST_F(HtmlReportTest, AFileOutsideOfTheRunIsNotCopied) {
+  ASSERT_TRUE(WriteFileAtomic(scratch_.path() / "private.txt", "a private note").ok());
+  const EpisodeId id{"full", "recall_color", "long", 4};
+  for (const std::string& name :
+       {std::string("../private.txt"), (scratch_.path() / "private.txt").string()}) {
+    ASSERT_TRUE(store_.SetVideo(id, name).ok());
+    const HtmlSummary summary = Make();
+    EXPECT_FALSE(fs::exists(out_ / VideoFile(id)));
+    ASSERT_FALSE(summary.problems.empty());
+    EXPECT_NE(summary.problems[0].find("outside of its folder videos"), std::string::npos)
+        << summary.problems[0];
+  }
+}
+
+TEST_F(HtmlReportTest, AFilterHoldsForTablesCurvesTimelinesAndComparison) {
+  Write(MakeRecord({"full", "match_sample", "short", 0}, 20, true));
+  Write(MakeRecord({"gated", "match_sample", "short", 0}, 20, false));
+  Write(MakeRecord({"window", "recall_color", "long", 4}, 20, false));
+  options_.filter.tasks = {"recall_color"};
+  options_.filter.arms = {"full", "gated"};
+  Make();
+  json data = Data();
+  data.erase("meta");
+  for (const char* part : {"rows", "details", "curves", "timelines", "comparison"}) {
+    EXPECT_FALSE(data[part].empty()) << part;
+  }
+  for (const char* name : {"match_sample", "\"window\""}) {
+    EXPECT_EQ(data.dump().find(name), std::string::npos) << name;
+    EXPECT_EQ(ReadFile(out_ / "episodes.csv")->find(name), std::string::npos);
+  }
+}
+
 // An error is no lost episode, and so no disagreement to look at.
 TEST_F(HtmlReportTest, AnErrorIsNoDisagreement) {
   Write(MakeRecord({"full", "recall_color", "long", 20}, 20, true));

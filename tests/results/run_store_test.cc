@@ -306,14 +306,17 @@ TEST_F(RunStoreTest, AMigrationThatFailsLosesNothing) {
 
 TEST_F(RunStoreTest, DropsLaterSeeds) {
   RunStore store = Make(6);
-  for (const char* name : {"kept.mp4", "gone.mp4"}) {
+  fs::create_directories(dir_ / "videos");
+  for (const char* name : {"videos/kept.mp4", "videos/gone.mp4", "../not_its_own.mp4"}) {
     ASSERT_TRUE(WriteFileAtomic(dir_ / name, "film").ok());
   }
-  ASSERT_TRUE(store.SetVideo(Id(3), "kept.mp4").ok());
-  ASSERT_TRUE(store.SetVideo(Id(4), "gone.mp4").ok());
+  ASSERT_TRUE(store.SetVideo(Id(3), "videos/kept.mp4").ok());
+  ASSERT_TRUE(store.SetVideo(Id(4), "videos/gone.mp4").ok());
+  ASSERT_TRUE(store.SetVideo(Id(5), "../not_its_own.mp4").ok());
   EXPECT_EQ(*store.DropFrom(4), 2);
-  EXPECT_TRUE(fs::exists(dir_ / "kept.mp4"));
-  EXPECT_FALSE(fs::exists(dir_ / "gone.mp4"));
+  EXPECT_TRUE(fs::exists(dir_ / "videos/kept.mp4"));
+  EXPECT_FALSE(fs::exists(dir_ / "videos/gone.mp4"));
+  EXPECT_TRUE(fs::exists(dir_ / "../not_its_own.mp4"));
   EXPECT_EQ(*store.DropFrom(4), 0);
   EXPECT_EQ(store.Done()->size(), 4u);
   EXPECT_TRUE(store.WriteEpisode(MakeRecord(Id(5))).ok());

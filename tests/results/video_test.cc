@@ -17,6 +17,8 @@ extern "C" {
 namespace kvla {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kSize = 64;
 
 // A grey field with a white square at its top left, darker from frame to frame.
@@ -123,6 +125,48 @@ TEST(VideoRule, NamesAreUniqueAndSafe) {
     EXPECT_EQ(name.find(' '), std::string::npos) << name;
   }
   EXPECT_EQ(VideoFile(ids[0]), VideoFile(ids[0]));
+}
+
+// A run of somebody else's may name any file and hold any link.
+class VideoPathTest : public testing::Test {
+ protected:
+  VideoPathTest() {
+    fs::create_directories(run_ / kVideoFolder / "deeper");
+    for (const char* file :
+         {"run/videos/a.mp4", "run/videos/deeper/b.mp4", "run/run.db", "private"}) {
+      EXPECT_TRUE(WriteFileAtomic(scratch_ / file, "x").ok());
+    }
+    fs::create_symlink(scratch_ / "private", run_ / "videos/link.mp4");
+    fs::create_symlink("a.mp4", run_ / "videos/inner.mp4");
+    fs::create_symlink("loop.mp4", run_ / "videos/loop.mp4");
+  }
+  bool Allowed(const std::string& name) const { return VideoPath(run_, name).ok(); }
+
+  ScratchDir scratch_;
+  const fs::path run_ = scratch_ / "run";
+};
+
+TEST_F(VideoPathTest, IsAFileOfTheRunsOwnVideoFolder) {
+  EXPECT_EQ(*VideoPath(run_, "videos/a.mp4"), run_ / "videos/a.mp4");
+  EXPECT_TRUE(Allowed("videos/inner.mp4"));
+  EXPECT_TRUE(Allowed("videos//a.mp4"));
+  // The run's folder may itself be a link.
+  fs::create_directory_symlink(run_, scratch_ / "other");
+  EXPECT_TRUE(VideoPath(scratch_ / "other", "videos/a.mp4").ok());
+  for (const std::string& name :
+       {std::string("../private"), std::string("videos/../../private"),
+        (scratch_ / "private").string(), std::string("videos/link.mp4"),
+        std::string("videos/loop.mp4"), std::string("run.db"), std::string("videos/../run.db"),
+        std::string("videos"), std::string("videos/deeper"), std::string("videos/deeper/b.mp4"),
+        std::string("videos/absent.mp4"), std::string(""), std::string(5000, 'x')}) {
+    EXPECT_EQ(VideoPath(run_, name).status().code(), StatusCode::kBadInput) << name.substr(0, 90);
+  }
+}
+
+TEST_F(VideoPathTest, AVideoFolderThatLeadsOutIsNotTheRunsOwn) {
+  fs::rename(run_ / "videos", scratch_ / "elsewhere");
+  fs::create_directory_symlink(scratch_ / "elsewhere", run_ / "videos");
+  EXPECT_FALSE(Allowed("videos/a.mp4"));
 }
 
 }  // namespace

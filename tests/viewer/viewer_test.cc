@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "sim/world.h"
+#include "tests/scratch_dir.h"
 #include "tests/viewer/synthetic_trace.h"
 #include "tests/viewer/virtual_display.h"
 #include "viewer/theme.h"
@@ -243,8 +244,8 @@ TEST_F(ViewerTest, HoveringACellShowsItsFrame) {
 TEST_F(ViewerTest, WritesAScreenshotOfTheAskedMoment) {
   Open();
   Feed(40);
-  const auto file = std::filesystem::temp_directory_path() /
-                    ("kvla_viewer_test_" + std::to_string(getpid()) + ".png");
+  const ScratchDir scratch;
+  const auto file = scratch / "picture.png";
   ScreenshotPlan plan;
   plan.file = file;
   plan.after_s = 6.0;
@@ -256,7 +257,6 @@ TEST_F(ViewerTest, WritesAScreenshotOfTheAskedMoment) {
   in.read(head.data(), 8);
   EXPECT_EQ(head, "\x89PNG\r\n\x1a\n");
   EXPECT_GT(std::filesystem::file_size(file), 10000u);
-  std::filesystem::remove(file);
 
   plan.file = "/no/such/folder/picture.png";
   EXPECT_EQ(viewer_->Screenshot(plan, [] { return false; }).code(), StatusCode::kIo);

@@ -2,8 +2,7 @@
 #include <imgui.h>
 #include <imgui_internal.h>
 
-#include <fstream>
-
+#include "base/files.h"
 #include "viewer/actions.h"
 #include "viewer/panels/panels.h"
 #include "viewer/theme.h"
@@ -16,9 +15,9 @@ void WriteChunkTables(PanelContext& context) {
   for (const Lane& lane : context.lanes) {
     const std::filesystem::path file =
         context.hooks.export_folder / (FileStem(std::span(&lane, 1)) + "_chunks.csv");
-    std::ofstream out(file);
-    out << ChunkTableCsv(lane.model, context.inference(lane.model), context.hooks.reason);
-    if (!out.flush()) return context.Say("Cannot write " + file.string());
+    const Status status = WriteFileAtomic(
+        file, ChunkTableCsv(lane.model, context.inference(lane.model), context.hooks.reason));
+    if (!status.ok()) return context.Say(status.message());
     written += (written.empty() ? "" : " and ") + file.string();
   }
   context.Say("Wrote " + written);

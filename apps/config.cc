@@ -1,0 +1,115 @@
+// `kvla config`: every key of every kind of config, with default, limits and help.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "base/config_help.h"
+#include "base/json_text.h"
+#include "base/text.h"
+#include "harness/demo_config.h"
+#include "harness/latency.h"
+#include "harness/run_config.h"
+#include "kv_efficient/cache_config.h"
+#include "policy/gate_training.h"
+#include "policy/policy_config.h"
+#include "policy/train.h"
+
+namespace kvla {
+namespace {
+
+struct ConfigKind {
+  std::string name, help;
+  std::function<std::vector<FieldInfo>()> fields;
+  std::function<std::string()> document;
+};
+
+template <class T>
+ConfigKind Kind(const char* name, const char* help) {
+  return {name, help, &DescribeFields<T>, &DocumentConfig<T>};
+}
+
+// One explicit list.
+std::vector<ConfigKind> Kinds() {
+  return {Kind<RunConfig>("eval", "a run: kvla eval, kvla view"),
+          Kind<CacheConfig>("cache", "the cache of an arm of a run"),
+          Kind<ClockConfig>("clock", "the clock of an arm of a run"),
+          Kind<DemosConfig>("demos", "demonstrations: kvla demos"),
+          Kind<TrainConfig>("train", "training of a policy: kvla train"),
+          Kind<PolicyConfig>("policy", "a policy: of kvla train, and config.yaml of a checkpoint"),
+          Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate")};
+}
+
+struct ConfigFlags {
+  std::string kind;
+  std::vector<std::string> keys;
+  bool json = false;
+};
+
+nlohmann::json FieldsJson(const std::vector<FieldInfo>& fields) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const FieldInfo& f : fields) {
+    nlohmann::json row = {
+        {"key", f.path}, {"type", f.type}, {"default", f.default_value}, {"help", f.help}};
+    if (!f.names.empty()) row["one_of"] = f.names;
+    if (f.range) row["range"] = {f.range->low, f.range->high};  // infinity becomes null
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+int RunConfigHelp(const ConfigFlags& flags) {
+  const std::vector<ConfigKind> kinds = Kinds();
+  std::vector<std::string> names;
+  const ConfigKind* kind = nullptr;
+  for (const ConfigKind& k : kinds) {
+    names.push_back(k.name);
+    if (k.name == flags.kind) kind = &k;
+  }
+  if (flags.kind.empty()) {
+    if (flags.json) {
+      fmt::print("{}\n", JsonText(nlohmann::json{{"kinds", names}}, 2));
+      return kExitDone;
+    }
+    for (const ConfigKind& k : kinds) fmt::print("{:<12} {}\n", k.name, k.help);
+    return kExitDone;
+  }
+  if (kind == nullptr) {
+    return ReportStatus(
+        BadInput(fmt::format("no kind of config is called '{}', only {}{}", flags.kind,
+                             Join(names, ", "), DidYouMean(flags.kind, names))));
+  }
+  const std::vector<FieldInfo> all = kind->fields();
+  std::vector<FieldInfo> picked = flags.keys.empty() ? all : std::vector<FieldInfo>();
+  for (const std::string& key : flags.keys) {
+    const Result<std::vector<FieldInfo>> found = FindFields(all, key);
+    if (!found.ok()) return ReportStatus(found.status().In("kvla config " + kind->name));
+    picked.insert(picked.end(), found->begin(), found->end());
+  }
+  if (flags.json) {
+    fmt::print("{}\n", JsonText(nlohmann::json{{"rows", FieldsJson(picked)}}, 2));
+  } else {
+    fmt::print("{}", flags.keys.empty() ? kind->document() : FormatFields(picked));
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+CLI::App* AddConfig(CLI::App& parent, const AppContext&, int* exit_code) {
+  auto flags = std::make_shared<ConfigFlags>();
+  CLI::App* command =
+      parent.add_subcommand("config", "Every key of every config: default, limits, help");
+  command->add_option("kind", flags->kind, "Kind of config; without it, which there are");
+  command->add_option("keys", flags->keys, "Only these, as in episodes cache.threshold stop_when");
+  command->add_flag("--json", flags->json, "For programs");
+  command->callback([flags, exit_code] { *exit_code = RunConfigHelp(*flags); });
+  return command;
+}
+
+}  // namespace kvla
