@@ -9,7 +9,8 @@ CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code) 
   const auto run = [&context](const TrainFlags& flags) {
     Trainer<TrainConfig> trainer;
     trainer.filter = [](const TrainConfig& c) -> Result<DemoFilter> {
-      return DemoFilter{.tasks = {}, .cameras = c.policy.cameras};
+      // The sizes are then those of the policy that it starts from.
+      return c.init_from.empty() ? FilterFor(c.policy) : FilterFor(c.init_from);
     };
     trainer.folder = [](const TrainConfig& c) { return std::filesystem::path(c.out); };
     trainer.train = &Train;

@@ -33,6 +33,19 @@ void KeepMemory() {
   mallopt(M_TOP_PAD, kOneGigabyte / 8);
 }
 
+DemoFilter FilterFor(const PolicyConfig& policy) {
+  return {.tasks = {},
+          .cameras = policy.cameras,
+          .image_size = policy.image_size,
+          .replan_steps = policy.replan_steps};
+}
+
+Result<DemoFilter> FilterFor(const std::filesystem::path& checkpoint) {
+  PolicyConfig policy;
+  if (Status s = LoadConfigFile(checkpoint / "config.yaml", {}, &policy); !s.ok()) return s;
+  return FilterFor(policy);
+}
+
 CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,
                      std::function<int(const TrainFlags&)> run) {
   auto flags = std::make_shared<TrainFlags>();

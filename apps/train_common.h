@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "harness/demo_reader.h"
 #include "harness/progress.h"
+#include "policy/policy_config.h"
 #include "policy/text_encoder_files.h"
 #include "policy/train.h"
 
@@ -40,6 +41,10 @@ class TrainDisplay {
 // Keeps LibTorch's large buffers in the process: giving each back to the kernel and taking it again
 // nearly doubles a training step.
 void KeepMemory();
+
+// What a policy wants of demonstrations: given its sizes, or the folder of its checkpoint.
+DemoFilter FilterFor(const PolicyConfig& policy);
+Result<DemoFilter> FilterFor(const std::filesystem::path& checkpoint);
 
 // Declares a trainer's subcommand with the flags of TrainFlags.
 CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,

@@ -1,18 +1,13 @@
 #include "apps/commands.h"
 #include "apps/train_common.h"
 #include "policy/gate_training.h"
-#include "policy/policy_config.h"
 
 namespace kvla {
 namespace {
 
 Result<DemoFilter> FilterOf(const GateTrainConfig& config) {
-  PolicyConfig policy;
-  const std::filesystem::path file = std::filesystem::path(config.checkpoint) / "config.yaml";
-  if (Status status = LoadConfigFile(file, {}, &policy); !status.ok()) return status;
-  DemoFilter filter;
-  filter.cameras = policy.cameras;
-  if (!config.task.empty()) filter.tasks = {config.task};
+  Result<DemoFilter> filter = FilterFor(config.checkpoint);
+  if (filter.ok() && !config.task.empty()) filter->tasks = {config.task};
   return filter;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,23 +12,29 @@
 #include <vector>
 
 #include "base/status.h"
+#include "harness/demo_layout.h"
 #include "harness/hdf5_file.h"
 #include "policy/demo_source.h"
 #include "tasks/task.h"
 
 namespace kvla {
 
-// Which demonstrations to read; an empty list takes all.
+// Which demonstrations to read, an empty list takes all; and what the policy wants of them, 0 takes
+// any.
 struct DemoFilter {
   std::vector<std::string> tasks;
   std::vector<std::string> cameras;  // in this order; empty: as recorded
+  int image_size = 0;                // side of the square images, pixels
+  int replan_steps = 0;              // control steps from image to image
 };
 
 // All complete shards under a folder (OUT/train of `kvla demos --out OUT`), in the order of their
 // names. One reader a thread, one thread at a time a process (HDF5).
 class DemoReader : public DemoSource {
  public:
-  // BadInput: no such folder, no demonstrations in it, a broken shard.
+  // Checks the rank, type and size of all that Read() will read. BadInput: no such folder, no
+  // demonstrations in it, a broken shard, one with other cameras, image size or replan_steps than
+  // `filter` wants, an episode that is there twice.
   static Result<std::unique_ptr<DemoReader>> Open(const std::filesystem::path& folder,
                                                   const DemoFilter& filter = {});
 
@@ -43,12 +50,16 @@ class DemoReader : public DemoSource {
     size_t file = 0;
     int demo = 0;
   };
+  // Settings' hash, task, delay and episode, and where it is.
+  using Seen = std::map<std::string, std::string>;
+
   DemoReader() = default;
+  Status AddShard(size_t file, const DemoFilter& filter, Seen* seen);
   Result<Hdf5Node> Group(int index);
 
   std::vector<std::filesystem::path> files_;
-  std::vector<std::optional<Hdf5Node>> open_;      // by file, opened when first read
-  std::vector<std::vector<std::string>> cameras_;  // by file
+  std::vector<std::optional<Hdf5Node>> open_;  // by file, opened when first read
+  std::vector<ShardFacts> facts_;              // by file; its cameras are those to read
   std::vector<Entry> entries_;
 };
 

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/config_io.h"
 #include "base/split.h"
+#include "harness/demo_layout.h"
 #include "sim/specs.h"
 
 namespace kvla {
@@ -198,17 +200,69 @@ Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard) {
   Result<Hdf5Node> data = file->OpenGroup("data");
   if (!data.ok()) return data.status();
   const Result<int64_t> complete = data->Integer("complete");
+  if (!complete.ok()) return complete.status();
   const Result<std::string> hash = data->Text("settings_hash");
+  if (!hash.ok()) return hash.status();
   const Result<int64_t> count = data->Integer("count");
-  if (!complete.ok() || !hash.ok() || !count.ok()) {
-    return BadInput(fmt::format("{}: not a shard of demonstrations", shard.path.string()));
-  }
+  if (!count.ok()) return count.status();
   if (*hash != HashHex(ShardSettings(config))) {
     return BadInput(fmt::format(
         "{}: made with other settings (its attribute 'settings' says which); give another --out",
         shard.path.string()));
   }
+  const Result<ShardFacts> facts = ReadShardFacts(*data);
+  if (!facts.ok()) return facts.status();
+  for (int d = 0; d < facts->demos; ++d) {
+    const Result<Hdf5Node> demo = data->OpenGroup(fmt::format("demo_{}", d));
+    if (!demo.ok()) return demo.status();
+    const Result<DemoSizes> sizes = ReadDemoSizes(*demo);
+    if (!sizes.ok()) return sizes.status();
+    if (Status s = CheckDemoDatasets(*demo, *facts, *sizes); !s.ok()) return s;
+  }
   return *count >= shard.count;
+}
+
+Status CheckOverlaps(const std::vector<DemoShard>& planned) {
+  // Files of one task, delay and split differ in the digits at their end only.
+  const auto set_of = [](const std::filesystem::path& path) {
+    const std::string name = path.string();
+    return name.substr(0, name.rfind('_'));
+  };
+  std::map<std::string, std::vector<const DemoShard*>> sets;
+  for (const DemoShard& shard : planned) sets[set_of(shard.path)].push_back(&shard);
+  for (const auto& [set, shards] : sets) {
+    std::error_code error;
+    const std::filesystem::path folder = shards.front()->path.parent_path();
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      const std::filesystem::path& path = entry.path();
+      if (path.extension() != ".hdf5" || set_of(path) != set) continue;
+      Result<Hdf5Node> file = Hdf5Node::OpenFile(path);
+      if (!file.ok()) return file.status();
+      Result<Hdf5Node> data = file->OpenGroup("data");
+      if (!data.ok()) return data.status();
+      const Result<int64_t> first = data->Integer("first");
+      if (!first.ok()) return first.status();
+      const Result<int64_t> count = data->Integer("count");
+      if (!count.ok()) return count.status();
+      constexpr int64_t kMost = int64_t{1} << 40;
+      if (*first < 0 || *first > kMost || *count < 0 || *count > kMost) {
+        return BadInput(fmt::format("{}: attributes 'first' {} and 'count' {} are no episodes",
+                                    path.string(), *first, *count));
+      }
+      for (const DemoShard* shard : shards) {
+        const auto begin = static_cast<int64_t>(shard->first);
+        if (path == shard->path || *first >= begin + shard->count || *count <= begin - *first) {
+          continue;
+        }
+        return BadInput(fmt::format(
+            "{}: holds episodes {} to {}, and {} is to hold {} to {}: an episode would be recorded "
+            "twice; keep episodes_per_shard as it was, or give another --out",
+            path.string(), *first, *first + *count - 1, shard->path.filename().string(), begin,
+            begin + shard->count - 1));
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace kvla

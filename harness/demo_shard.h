@@ -19,6 +19,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "harness/demo_config.h"
@@ -31,8 +32,12 @@ namespace kvla {
 std::string ShardSettings(const DemosConfig& config);
 
 // Whether the shard is there, whole, and holds at least its episodes. BadInput when the file there
-// was made with other settings or is no shard.
+// was made with other settings, is no shard or not what it says of itself (demo_layout.h).
 Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard);
+
+// BadInput when an episode of a planned shard lies in another file of its folder: made with other
+// episodes_per_shard, say. It would be recorded, and trained on, twice.
+Status CheckOverlaps(const std::vector<DemoShard>& planned);
 
 // Whether a demonstration goes into its shard: it succeeded, or failed with a policy at the wheel
 // whose mistakes are wanted.

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include "base/config_io.h"
@@ -25,6 +27,18 @@ Status CheckDemosConfig(const DemosConfig& config, const std::filesystem::path& 
     const DemoSet& set = config.sets[i];
     const std::string where = fmt::format("sets[{}]", i);
     if (Result<Split> split = ParseSplit(set.split); !split.ok()) return split.status().In(where);
+    for (size_t j = 0; j < i; ++j) {
+      const DemoSet& other = config.sets[j];
+      if (std::tie(set.task, set.delay, set.split) !=
+              std::tie(other.task, other.delay, other.split) ||
+          set.first >= other.first + other.episodes || other.first >= set.first + set.episodes) {
+        continue;
+      }
+      return BadInput(fmt::format(
+          "sets[{}] and {} both list task '{}', delay '{}', split '{}' from episode {} on: an "
+          "episode would be recorded twice; take one out, or set 'first'",
+          j, where, set.task, set.delay, set.split, std::max(set.first, other.first)));
+    }
     Result<std::unique_ptr<Task>> task = MakeTask(set.task, asset_root);
     if (!task.ok()) return task.status().In(where);
     EpisodeKey key{Split::kTrain, 0, set.task, set.delay, 0};
@@ -127,7 +141,9 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   DemosSummary summary;
   std::vector<DemoShard> missing;
   std::map<int, int64_t> episodes;  // by set
-  for (DemoShard& shard : PlanShards(config, options.out)) {
+  std::vector<DemoShard> planned = PlanShards(config, options.out);
+  if (Status status = CheckOverlaps(planned); !status.ok()) return status;
+  for (DemoShard& shard : planned) {
     ++summary.shards;
     Result<bool> complete = ShardComplete(config, shard);
     if (!complete.ok()) return complete.status();

@@ -19,7 +19,8 @@ class Hdf5Node {
  public:
   // Creates or truncates `path`.
   static Result<Hdf5Node> CreateFile(const std::filesystem::path& path);
-  // Opens for reading. A file that is missing, truncated or not HDF5 is BadInput.
+  // Opens for reading. BadInput: it is missing, not to be read, locked by a program that writes it,
+  // truncated or not HDF5; which, the message says.
   static Result<Hdf5Node> OpenFile(const std::filesystem::path& path);
 
   Hdf5Node(Hdf5Node&& other) noexcept;
@@ -39,18 +40,28 @@ class Hdf5Node {
   template <class T>
   Status Write(const std::string& name, std::span<const T> values,
                const std::vector<int64_t>& shape, int gzip_level = 0);
-  // Reads a whole dataset, converted to T. `shape` may be null.
+  // Whether a dataset has this shape and holds numbers that are read as T: unsigned bytes for
+  // uint8_t, integers for int32_t, reals for float and double. BadInput names what was found and
+  // wanted; also when its filter is not built in, or rows were never written.
   template <class T>
-  Status Read(const std::string& name, std::vector<T>* values,
-              std::vector<int64_t>* shape = nullptr) const;
+  Status Check(const std::string& name, const std::vector<int64_t>& shape) const;
+  // Reads a whole dataset after Check(); nothing is allocated for one that does not pass.
+  template <class T>
+  Status Read(const std::string& name, const std::vector<int64_t>& shape,
+              std::vector<T>* values) const;
   Result<std::vector<int64_t>> Shape(const std::string& name) const;
 
   Status SetText(const std::string& name, const std::string& text);
   Status SetInteger(const std::string& name, int64_t value);
   Status SetReals(const std::string& name, std::span<const double> values);
+  // Attributes; text may be of fixed or variable length. BadInput: there is none, it is of another
+  // type, or (but for Reals) not one value.
   Result<std::string> Text(const std::string& name) const;
   Result<int64_t> Integer(const std::string& name) const;
   Result<std::vector<double>> Reals(const std::string& name) const;
+
+  // File and group, for messages.
+  const std::string& where() const { return where_; }
 
   // Puts everything on the disk. Only for files.
   Status Flush();
@@ -63,7 +74,7 @@ class Hdf5Node {
 
   int64_t id_ = -1;
   Kind kind_ = Kind::kGroup;
-  std::string where_;  // file and group, for messages
+  std::string where_;
 };
 
 }  // namespace kvla

@@ -66,7 +66,10 @@ at::Tensor StraightThrough(const at::Tensor& logits, double threshold = 0.5);
 // lambda * relu(mean kept - target): a budget that does not push closed gates further shut.
 at::Tensor BudgetHinge(const at::Tensor& kept, double target, double weight);
 
-// Safetensors; `metadata` (config hash, calibrated threshold, ...) travels along.
+// In a gate's metadata: CheckpointHash() of the policy that it was trained for.
+inline constexpr char kGatePolicyKey[] = "policy_hash";
+
+// Safetensors; `metadata` (kGatePolicyKey, how it was trained) travels along.
 Status SaveGate(const ChunkGate& gate, const std::filesystem::path& path,
                 std::map<std::string, std::string> metadata);
 struct LoadedGate {

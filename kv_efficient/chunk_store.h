@@ -14,9 +14,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -100,7 +102,8 @@ class ChunkStore {
 
   std::unique_ptr<ChunkStore> Clone() const;  // counts in the same pool
   std::vector<uint8_t> Save() const;
-  Status Restore(std::span<const uint8_t> bytes);  // on failure the store is empty
+  // Of any bytes: only what Save() could have written is taken, else the store is empty.
+  Status Restore(std::span<const uint8_t> bytes);
 
  private:
   // One step of a lane's compaction: tokens move down, or a summary of a chunk is written.
@@ -119,6 +122,8 @@ class ChunkStore {
   Status MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,
                   std::vector<Move>* moves) const;
   void ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab);
+  // What a lane holds, as (first row, rows) of the slab: far, near.
+  std::array<std::pair<int64_t, int64_t>, 2> HeldRows(int lane) const;
   void UpdateIndex();  // bias_ and layer_uniform_, from far_
   void UpdatePages();
   bool cpu() const { return device_.is_cpu(); }

@@ -1,10 +1,9 @@
-// ChunkStore: applying plans, copies and saved states.
+// ChunkStore: applying plans.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "kv_efficient/bytes.h"
 #include "kv_efficient/chunk_store.h"
 #include "kv_efficient/torch.h"
 
@@ -217,95 +216,6 @@ Status ChunkStore::Apply(const Plan& plan) {
   leaving_unrotated_ = false;
   UpdateIndex();
   UpdatePages();
-  return {};
-}
-
-std::unique_ptr<ChunkStore> ChunkStore::Clone() const {
-  Result<std::unique_ptr<ChunkStore>> copy =
-      Create(geometry_, chunk_blocks_, rotary_, device_, pool_);
-  TORCH_CHECK(copy.ok(), copy.status().message());
-  const Status s = (*copy)->Restore(Save());
-  TORCH_CHECK(s.ok(), s.message());
-  return std::move(copy).value();
-}
-
-std::vector<uint8_t> ChunkStore::Save() const {
-  ByteWriter out;
-  for (const int part :
-       {geometry_.layers, geometry_.kv_heads, geometry_.head_dim, geometry_.tokens_per_block,
-        chunk_blocks_, instruction_, blocks_, near_begin_block_, static_cast<int>(far_.size())}) {
-    out.Value(part);
-  }
-  out.List(instruction_appended_);
-  for (const auto& lane : far_) out.List(lane);
-  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    const int64_t far = far_of(lane).size();
-    const int64_t near = int64_t{blocks_ - near_begin_block_} * geometry_.tokens_per_block;
-    for (const at::Tensor& slab : {keys_, values_}) {
-      for (const auto& [begin, count] :
-           {std::pair{int64_t{0}, far}, {int64_t{near_begin()}, near}}) {
-        const at::Tensor rows = slab.select(0, lane).narrow(0, begin, count).cpu().contiguous();
-        out.Raw(rows.const_data_ptr<float>(), rows.numel() * kValueBytes);
-      }
-    }
-  }
-  return out.Take();
-}
-
-Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
-  Reset();
-  ByteReader in(bytes);
-  const Status bad = BadInput("the saved cache is cut short or belongs to another geometry");
-  for (const int want : {geometry_.layers, geometry_.kv_heads, geometry_.head_dim,
-                         geometry_.tokens_per_block, chunk_blocks_}) {
-    int got = 0;
-    if (!in.Value(&got) || got != want) return bad;
-  }
-  int instruction = 0, blocks = 0, near_begin_block = 0, lists = 0;
-  std::vector<int> appended;
-  if (!in.Value(&instruction) || !in.Value(&blocks) || !in.Value(&near_begin_block) ||
-      !in.Value(&lists) || !in.List(&appended) || instruction < 0 ||
-      instruction > geometry_.instruction_tokens || blocks < 0 || blocks > geometry_.max_blocks ||
-      near_begin_block < 0 || near_begin_block > blocks || near_begin_block % chunk_blocks_ != 0 ||
-      (lists != 1 && lists != geometry_.lanes()) ||
-      static_cast<int>(appended.size()) != geometry_.layers) {
-    return bad;
-  }
-  std::vector<std::vector<FarToken>> far(lists);
-  for (auto& lane : far) {
-    if (!in.List(&lane) || static_cast<int>(lane.size()) >
-                               instruction + near_begin_block * geometry_.tokens_per_block) {
-      return bad;
-    }
-  }
-  instruction_ = instruction;
-  blocks_ = blocks;
-  near_begin_block_ = near_begin_block;
-  instruction_appended_ = appended;
-  appended_.assign(geometry_.layers, blocks);
-  far_ = std::move(far);
-  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    const int64_t held = far_of(lane).size();
-    const int64_t near = int64_t{blocks_ - near_begin_block_} * geometry_.tokens_per_block;
-    for (at::Tensor* slab : {&keys_, &values_}) {
-      for (const auto& [begin, count] :
-           {std::pair{int64_t{0}, held}, {int64_t{near_begin()}, near}}) {
-        at::Tensor rows = torch::empty({count, geometry_.head_dim});
-        if (!in.Raw(rows.data_ptr<float>(), rows.numel() * kValueBytes)) {
-          UpdatePages();
-          Reset();
-          return bad;
-        }
-        slab->select(0, lane).narrow(0, begin, count).copy_(rows);
-      }
-    }
-  }
-  UpdateIndex();
-  UpdatePages();
-  if (!in.done()) {
-    Reset();
-    return bad;
-  }
   return {};
 }
 

@@ -96,8 +96,12 @@ class Random : public CachePolicy {
 
   Status RestoreState(std::span<const uint8_t> bytes) override {
     ByteReader in(bytes);
-    if (in.Value(&key_) && in.done()) return {};
-    return BadInput("the saved state does not belong to the 'random' method");
+    uint64_t key = 0;
+    if (!in.Value(&key) || !in.done()) {
+      return BadInput("the saved state does not belong to the 'random' method");
+    }
+    key_ = key;
+    return {};
   }
 
  private:
@@ -140,13 +144,15 @@ class Oracle : public CachePolicy {
   }
 
   Status RestoreState(std::span<const uint8_t> bytes) override {
-    cues_.clear();
     ByteReader in(bytes);
+    std::vector<std::pair<int, int>> cues;
     while (in.ok() && !in.done()) {
-      std::pair<int, int> cue;
-      if (in.Value(&cue.first) && in.Value(&cue.second)) cues_.push_back(cue);
+      auto& [begin, end] = cues.emplace_back();
+      if (in.Value(&begin) && in.Value(&end) && begin >= 0 && end >= begin) continue;
+      return BadInput("the saved state does not belong to the 'oracle' method");
     }
-    return in.ok() ? Status() : BadInput("the saved state does not belong to the 'oracle' method");
+    cues_ = std::move(cues);
+    return {};
   }
 
  protected:

@@ -48,7 +48,10 @@ class Gated : public CachePolicy {
     ChunkGateImpl::State state;
     for (at::Tensor* t : {&state.h, &state.c}) {
       at::Tensor values = torch::empty({1, gate_->shape().hidden});
-      in.Raw(values.data_ptr<float>(), values.numel() * sizeof(float));
+      const bool read = in.Raw(values.data_ptr<float>(), values.numel() * sizeof(float));
+      if (!read || !torch::isfinite(values).all().item<bool>()) {
+        return BadInput("the saved state of the gate is cut short or not finite");
+      }
       *t = values;
     }
     if (!in.done()) return BadInput("the saved state does not belong to this gate");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "kv_efficient/attention.h"
 #include "kv_efficient/bytes.h"
@@ -25,6 +26,24 @@ class Timer {
   double* ms_;
   std::chrono::steady_clock::time_point begin_;
 };
+
+// Whether a log is one that EndBlock() writes in so many blocks: when a chunk leaves, a decision of
+// it and of no later one, each decided once.
+bool IsLog(std::span<const DecisionEvent> log, const BlockSchedule& schedule, int blocks) {
+  const int left = schedule.LeftChunks(blocks);
+  size_t i = 0;
+  for (int leaving = 0; leaving < left; ++leaving) {
+    std::vector<char> decided(leaving + 1, 0);
+    for (; i < log.size() && log[i].block == schedule.LeavesAfter(leaving); ++i) {
+      const ChunkDecision& d = log[i].decision;
+      if (d.chunk < 0 || d.chunk > leaving || decided[d.chunk]++ != 0) return false;
+      if (d.action < ChunkAction::kWhole || d.action > ChunkAction::kDropped) return false;
+      if (d.reason > ReasonCode::kOverBudget || !(d.score >= 0 && d.score <= 1)) return false;
+    }
+    if (decided[leaving] == 0) return false;
+  }
+  return i == log.size();
+}
 
 }  // namespace
 
@@ -292,6 +311,24 @@ std::vector<uint8_t> KvCache::Save() const {
   return out.Take();
 }
 
+bool KvCache::HoldsWhatWasDecided() const {
+  // Plans by lane may keep a part of what a decision says.
+  if (!store_->uniform() || geometry_.lanes() == 1) return true;
+  std::vector<int> held(chunks_.size(), 0), summaries(chunks_.size(), 0);
+  for (const FarToken& token : store_->far(0, 0)) {
+    if (token.chunk >= 0) ++(token.summary != 0 ? summaries : held)[token.chunk];
+  }
+  const int slots = geometry_.tokens_per_block;
+  for (size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+    const ChunkAction action = chunks_[chunk].decision.action;
+    if (held[chunk] != (action == ChunkAction::kWhole ? schedule_.chunk_blocks * slots : 0) ||
+        summaries[chunk] != (action == ChunkAction::kCompressed ? slots : 0)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 Status KvCache::Restore(std::span<const uint8_t> bytes) {
   Reset({});
   ByteReader in(bytes);
@@ -312,12 +349,13 @@ Status KvCache::Restore(std::span<const uint8_t> bytes) {
   if (!in.Value(&taken) || !in.List(&mass) || !in.done() || taken > events) return bad;
   if (Status s = store_->Restore(store); !s.ok()) return s;
   const int chunks = (blocks() + config_.chunk_blocks - 1) / config_.chunk_blocks;
-  const bool log_fits = std::all_of(log.begin(), log.end(), [&](const DecisionEvent& e) {
-    return e.decision.chunk >= 0 && e.decision.chunk < chunks;
-  });
-  Status state = policy_->RestoreState(policy);
-  if (!log_fits || !state.ok() ||
-      mass.size() != (policy_->needs().attention_mass ? static_cast<size_t>(chunks) : 0)) {
+  const bool fits =
+      store_->near_begin_block() == schedule_.NearBegin(blocks()) &&
+      IsLog(log, schedule_, blocks()) &&
+      mass.size() == (policy_->needs().attention_mass ? static_cast<size_t>(chunks) : 0) &&
+      std::ranges::all_of(mass, [](float m) { return m >= 0 && std::isfinite(m); });
+  const Status state = policy_->RestoreState(policy);
+  if (!fits || !state.ok()) {
     Reset({});
     return state.ok() ? bad : state;
   }
@@ -325,6 +363,10 @@ Status KvCache::Restore(std::span<const uint8_t> bytes) {
     chunks_.push_back({{chunk, ChunkAction::kWindow, 0, ReasonCode::kNone}, -1});
   }
   for (const DecisionEvent& e : log) chunks_[e.decision.chunk] = {e.decision, e.block};
+  if (!HoldsWhatWasDecided()) {
+    Reset({});
+    return bad;
+  }
   log_ = std::move(log);
   taken_ = taken;
   mass_ = std::move(mass);

@@ -92,7 +92,8 @@ class KvCache {
 
   std::unique_ptr<KvCache> Clone() const;
   std::vector<uint8_t> Save() const;
-  // Into a cache with the same geometry and config. On failure the cache is empty.
+  // Into a cache with the same geometry and config. Of any bytes: only what Save() could have
+  // written is taken, else it is BadInput and the cache is empty.
   Status Restore(std::span<const uint8_t> bytes);
 
  private:
@@ -101,6 +102,8 @@ class KvCache {
   void RotateQuery(const at::Tensor& q);
   void AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
                const at::Tensor& lse);
+  // Whether the far tokens are those that the last decisions leave.
+  bool HoldsWhatWasDecided() const;
   void UpdateStats();
 
   CacheGeometry geometry_;

@@ -102,6 +102,7 @@ Status Parse(const std::string& bytes, TensorFile* file) {
   std::vector<Entry> entries;
   for (const auto& [name, node] : header.items()) {
     if (name == "__metadata__") {
+      if (node.is_null()) continue;  // as the reference implementation allows
       if (!node.is_object()) return BadInput("__metadata__ is not an object");
       for (const auto& [key, value] : node.items()) {
         if (!value.is_string()) return BadInput(fmt::format("metadata '{}' is not text", key));
@@ -148,6 +149,27 @@ Result<TensorFile> ReadSafetensors(const std::filesystem::path& path) {
     if (Status s = Parse(*bytes, &file); !s.ok()) return s.In(path.string());
   } catch (const c10::Error& e) {
     return BadInput(fmt::format("{}: {}", path.string(), e.what_without_backtrace()));
+  }
+  return file;
+}
+
+Status CheckWeights(const std::string& name, const at::Tensor& tensor) {
+  if (!at::isFloatingType(tensor.scalar_type())) {
+    const auto dtype = std::ranges::find(kDtypes, tensor.scalar_type(), &Dtype::type);
+    return BadInput(fmt::format("tensor '{}' has dtype {}: weights are F16, BF16, F32 or F64", name,
+                                dtype == std::end(kDtypes) ? "unknown" : dtype->name));
+  }
+  // As F32 they are used; an F64 may not fit.
+  if (torch::isfinite(tensor.to(at::kFloat)).all().item<bool>()) return {};
+  return BadInput(
+      fmt::format("tensor '{}' has values that are not finite (NaN or infinite)", name));
+}
+
+Result<TensorFile> ReadWeights(const std::filesystem::path& path) {
+  Result<TensorFile> file = ReadSafetensors(path);
+  if (!file.ok()) return file;
+  for (const auto& [name, tensor] : file->tensors) {
+    if (Status s = CheckWeights(name, tensor); !s.ok()) return s.In(path.string());
   }
   return file;
 }

@@ -21,6 +21,12 @@ struct TensorFile {
 // kBadInput with what is wrong; nothing is read beyond the file's own sizes.
 Result<TensorFile> ReadSafetensors(const std::filesystem::path& path);
 
+// Whether a tensor can be weights: F16, BF16, F32 or F64, and every value finite as F32. BadInput
+// names it and what was found.
+Status CheckWeights(const std::string& name, const at::Tensor& tensor);
+// ReadSafetensors(), and CheckWeights() on every tensor.
+Result<TensorFile> ReadWeights(const std::filesystem::path& path);
+
 // Writes a temporary file beside `path`, syncs it and renames it: `path` is whole or untouched.
 Status WriteSafetensors(const std::filesystem::path& path, const TensorFile& file);
 

@@ -1,12 +1,14 @@
 #include "policy/checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
 #include "policy/vla.h"
 
@@ -66,7 +68,7 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
   Checkpoint checkpoint;
   if (Status s = LoadConfigFile(folder / kConfigFile, {}, &checkpoint.config); !s.ok()) return s;
   if (Status s = CheckPolicyConfig(checkpoint.config); !s.ok()) return s.In(folder.string());
-  Result<TensorFile> file = ReadSafetensors(weights_path);
+  Result<TensorFile> file = ReadWeights(weights_path);
   if (!file.ok()) return file.status();
   checkpoint.net = VlaNet(checkpoint.config);
   const torch::NoGradGuard no_grad;
@@ -83,9 +85,9 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
       return BadInput(fmt::format("{}: tensor '{}' is missing", weights_path.string(), item.key()));
     }
     if (found->second.sizes() != item.value().sizes()) {
-      return BadInput(fmt::format("{}: tensor '{}' has {} values; {} says {}",
-                                  weights_path.string(), item.key(), found->second.numel(),
-                                  kConfigFile, item.value().numel()));
+      return BadInput(fmt::format("{}: tensor '{}' is [{}]; {} says [{}]", weights_path.string(),
+                                  item.key(), fmt::join(found->second.sizes(), ", "), kConfigFile,
+                                  fmt::join(item.value().sizes(), ", ")));
     }
     item.value().copy_(found->second);
     file->tensors.erase(found);
@@ -105,7 +107,7 @@ Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& p
     return BadInput(fmt::format("no tensor of this policy begins with '{}'; its modules are {}",
                                 part, fmt::join(net->named_children().keys(), ", ")));
   }
-  Result<TensorFile> file = ReadSafetensors(folder / kWeightsFile);
+  Result<TensorFile> file = ReadWeights(folder / kWeightsFile);
   if (!file.ok()) return file.status();
   const torch::NoGradGuard no_grad;
   int taken = 0;
@@ -140,6 +142,21 @@ Status SaveCheckpoint(const fs::path& folder, VlaNet& net,
   file.metadata = notes;
   if (Status s = WriteSafetensors(folder / kWeightsFile, file); !s.ok()) return s;
   return WriteFileAtomic(folder / kConfigFile, PrintConfig(net->config()));
+}
+
+Status CheckGatePolicy(const fs::path& gate, const fs::path& folder) {
+  Result<LoadedGate> loaded = LoadGate(gate);
+  if (!loaded.ok()) return loaded.status();
+  const Result<std::string> hash = CheckpointHash(folder);
+  if (!hash.ok()) return hash.status();
+  const std::string& trained_for = loaded->metadata[kGatePolicyKey];
+  if (trained_for == *hash) return {};
+  return BadInput(fmt::format(
+      "gate '{}' was trained for {}, this is {} (hash {}); kvla train-gate makes one for it",
+      gate.string(),
+      trained_for.empty() ? "a policy that it does not name"
+                          : fmt::format("the policy of hash {}", trained_for),
+      folder.string(), *hash));
 }
 
 Result<std::string> CheckpointHash(const fs::path& folder) {

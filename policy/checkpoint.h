@@ -17,10 +17,10 @@ struct Checkpoint {
   VlaNet net{nullptr};
 };
 
-// BadInput: a file is missing, cut short or malformed, a tensor is missing, unknown or of another
-// shape than the config says. Nothing is loaded in part, but that a trainer may give `fresh_heads`:
-// tensors of heads that the file lacks or has in another shape then keep fresh weights and are
-// named there.
+// BadInput: a file is missing, cut short or malformed, a tensor is missing, unknown, of another
+// shape than the config says, not of reals or not finite. Nothing is loaded in part, but that a
+// trainer may give `fresh_heads`: tensors of heads that the file lacks or has in another shape then
+// keep fresh weights and are named there.
 Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
                                   std::vector<std::string>* fresh_heads = nullptr);
 
@@ -41,6 +41,10 @@ Status SaveCheckpoint(const std::filesystem::path& folder, VlaNet& net,
 bool IsHead(const std::string& parameter);
 // Whether it is one that VlaNet::EncodeBlocks() reads.
 bool IsEncoder(const std::string& parameter);
+
+// Whether a gate's file says that it was trained for the policy in `folder`. BadInput names both
+// hashes (CheckpointHash()).
+Status CheckGatePolicy(const std::filesystem::path& gate, const std::filesystem::path& folder);
 
 // BadInput when sizes contradict each other.
 Status CheckPolicyConfig(const PolicyConfig& config);

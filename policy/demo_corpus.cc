@@ -7,13 +7,14 @@
 
 namespace kvla {
 
-Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const std::atomic<bool>* stop,
-                                    const OnRead& on_read) {
+Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const PolicyConfig& config,
+                                    const std::atomic<bool>* stop, const OnRead& on_read) {
   DemoCorpus corpus;
   for (int i = 0; i < source.size(); ++i) {
     if (stop != nullptr && *stop) return Status(StatusCode::kCancelled, "stopped while reading");
     Result<DemoEpisode> episode = source.Read(i);
     if (!episode.ok()) return episode.status();
+    if (Status s = CheckDemo(*episode, config); !s.ok()) return s;
     if (on_read) on_read(*episode);
     corpus.episodes_.push_back(std::move(*episode));
   }

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "policy/demo_source.h"
+#include "policy/policy_config.h"
 
 namespace kvla {
 
@@ -23,9 +24,10 @@ class DemoCorpus {
   // May change an episode before it is kept.
   using OnRead = std::function<void(DemoEpisode&)>;
 
-  // BadInput when there are none; kCancelled once `stop` is set.
-  static Result<DemoCorpus> Read(DemoSource& source, const std::atomic<bool>* stop,
-                                 const OnRead& on_read = {});
+  // BadInput when there are none, or one is not for a policy of these sizes (CheckDemo());
+  // kCancelled once `stop` is set.
+  static Result<DemoCorpus> Read(DemoSource& source, const PolicyConfig& config,
+                                 const std::atomic<bool>* stop, const OnRead& on_read = {});
 
   // To be called before drawing. `emphasis`: tasks or instructions that count double for each time
   // that they are named.

@@ -19,6 +19,7 @@ inline constexpr int kTargetDim = 7;
 
 // One demonstration of `steps` control steps and `blocks` inferences (one each replan interval).
 struct DemoEpisode {
+  std::string where;  // file and group, for messages
   std::string task, delay, instruction;
   uint64_t episode = 0;
   int steps = 0, blocks = 0;
@@ -34,6 +35,13 @@ struct DemoEpisode {
   // gate never sees them.
   std::vector<std::pair<int, int>> cue_blocks;
 };
+
+struct PolicyConfig;
+
+// Whether an episode has the images, the rhythm and the list lengths that a policy of these sizes
+// reads; what is made of it (MakeBatch(), EncodeEpisode()) relies on that. BadInput says where,
+// what was found and what is wanted.
+Status CheckDemo(const DemoEpisode& episode, const PolicyConfig& config);
 
 // REQUIRES of implementations: Read is deterministic; no concurrent calls.
 class DemoSource {

@@ -23,6 +23,7 @@
 #include "policy/counterfactual.h"
 #include "policy/instruction_reader.h"
 #include "policy/side_by_side.h"
+#include "policy/vla.h"
 
 namespace kvla {
 namespace {
@@ -54,6 +55,7 @@ class GateTrainer {
   GateTrainConfig config_;
   TrainHooks hooks_;
   Checkpoint policy_;
+  std::string policy_hash_;
   std::optional<InstructionReader> reader_;
   ChunkGate gate_{nullptr};
   std::vector<torch::Tensor> best_;  // its weights after the epoch with the least validation loss
@@ -76,6 +78,7 @@ Status GateTrainer::Label(const char* phase, DemoSource& source, int episodes,
       Result<DemoEpisode> episode =
           source.Read(static_cast<int>(int64_t{i} * source.size() / total));
       if (!episode.ok()) return episode.status();
+      if (Status s = CheckDemo(*episode, policy_.config); !s.ok()) return s;
       if (!config_.task.empty() && episode->task != config_.task) continue;
       const Result<torch::Tensor> instruction = reader_->Read(episode->instruction);
       if (!instruction.ok()) return instruction.status();
@@ -256,6 +259,9 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   Result<Checkpoint> policy = LoadCheckpoint(config_.checkpoint);
   if (!policy.ok()) return policy.status();
   policy_ = *std::move(policy);
+  Result<std::string> hash = CheckpointHash(config_.checkpoint);
+  if (!hash.ok()) return hash.status();
+  policy_hash_ = *std::move(hash);
   policy_.net->eval();
   Result<InstructionReader> reader = InstructionReader::Create(policy_.config, hooks_.text_encoder);
   if (!reader.ok()) return reader.status();
@@ -284,7 +290,8 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   const std::string report = JsonText(Describe(), 2) + "\n";
   if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
   if (Status s = WriteFileAtomic(config_.out + ".labels.csv", LabelTable()); !s.ok()) return s;
-  return SaveGate(gate_, config_.out, {{"gate_config", PrintConfig(config_)}});
+  return SaveGate(gate_, config_.out,
+                  {{"gate_config", PrintConfig(config_)}, {kGatePolicyKey, policy_hash_}});
 }
 
 }  // namespace

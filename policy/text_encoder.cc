@@ -15,7 +15,8 @@ constexpr int kHeads = 12;
 constexpr int kInner = 1536;
 constexpr double kNormEpsilon = 1e-12;
 
-// Takes tensors out of a file by name; remembers the first that is missing or of another shape.
+// Takes tensors out of a file by name; remembers the first that is missing, of another shape or no
+// weights.
 class Taker {
  public:
   explicit Taker(TensorFile* file) : file_(file) {}
@@ -30,6 +31,7 @@ class Taker {
       }
       return torch::zeros(shape);
     }
+    if (Status s = CheckWeights(name, found->second); status_.ok()) status_ = std::move(s);
     return found->second.to(torch::kFloat32);
   }
   const Status& status() const { return status_; }

@@ -167,7 +167,7 @@ Result<Trainer::Demos> Trainer::ReadDemos(DemoSource& source, const char* phase)
       }
     };
   }
-  Result<DemoCorpus> corpus = DemoCorpus::Read(source, hooks_.stop, encode);
+  Result<DemoCorpus> corpus = DemoCorpus::Read(source, config_.policy, hooks_.stop, encode);
   if (!corpus.ok()) return corpus.status();
   demos.corpus = *std::move(corpus);
   return demos;

@@ -129,6 +129,10 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
         GeometryOf(impl->config, impl->config.instruction_capacity(), options.max_blocks);
     Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(options.cache, geometry);
     if (!policy.ok()) return policy.status();
+    if (!options.cache.gate.empty()) {
+      Status fits = CheckGatePolicy(options.cache.gate, options.checkpoint);
+      if (!fits.ok()) return fits;
+    }
     Result<std::unique_ptr<KvCache>> cache =
         KvCache::Create(geometry, options.cache, *std::move(policy), *device);
     if (!cache.ok()) return cache.status();

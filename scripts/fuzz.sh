@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds="${1:-60}"
 (($#)) && shift
 names=("$@")
-((${#names[@]})) || names=(yaml run_store demos safetensors)
+((${#names[@]})) || names=(yaml run_store demos safetensors kv_cache)
 cmake --preset fuzz >/dev/null || exit 1
 targets=()
 for name in "${names[@]}"; do targets+=("kvla_${name}_fuzz"); done
@@ -21,7 +21,8 @@ failed=0
 for name in "${names[@]}"; do
   mkdir -p "build/fuzz/corpus/$name" "build/fuzz/findings/$name"
   # What earlier runs found, minimised (the target itself with -merge=1).
-  [[ -n "$(ls -A "build/fuzz/corpus/$name")" ]] || tar -C build/fuzz/corpus -xJf "tests/fuzz/corpus/$name.tar.xz"
+  [[ -n "$(ls -A "build/fuzz/corpus/$name")" ]] || [[ ! -e "tests/fuzz/corpus/$name.tar.xz" ]] ||
+    tar -C build/fuzz/corpus -xJf "tests/fuzz/corpus/$name.tar.xz"
   log="build/fuzz/$name.log"
   "build/fuzz/tests/fuzz/kvla_${name}_fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4000 \
     -max_len=65536 -artifact_prefix="build/fuzz/findings/$name/" -print_final_stats=1 \

@@ -1,7 +1,11 @@
-// Safetensors: any bytes are tensors within the file, or BadInput.
+// Safetensors: any bytes are tensors within the file, or BadInput; as weights they are real and
+// finite.
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 
 #include "kv_efficient/safetensors.h"
+#include "kv_efficient/torch.h"
 #include "tests/fuzz/scratch_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -14,6 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const char* bytes = static_cast<const char*>(tensor.const_data_ptr());
     for (size_t i = 0; i < tensor.nbytes(); ++i) last = bytes[i];
     (void)last;
+    if (!kvla::CheckWeights(name, tensor).ok()) continue;
+    const at::Tensor values = tensor.to(at::kFloat).contiguous();
+    for (int64_t i = 0; i < values.numel(); ++i) {
+      if (!std::isfinite(values.const_data_ptr<float>()[i])) abort();
+    }
   }
   return 0;
 }

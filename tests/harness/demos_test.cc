@@ -242,7 +242,7 @@ TEST_F(DemosTest, TheLayoutIsThatOfRobomimic) {
     EXPECT_EQ(*read, shape) << name;
   }
   std::vector<uint8_t> dones;
-  ASSERT_TRUE(demo->Read("dones", &dones).ok());
+  ASSERT_TRUE(demo->Read("dones", {n}, &dones).ok());
   EXPECT_EQ(dones.back(), 1);
   EXPECT_EQ(std::count(dones.begin(), dones.end(), 1), 1);
 }
@@ -285,7 +285,7 @@ TEST_F(DemosTest, AMistakeOfThePolicyAtTheWheelIsKeptWhereItIsWanted) {
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(*file->OpenGroup("data")->Integer("num_demos"), 1);
   std::vector<float> rewards;
-  ASSERT_TRUE(file->OpenGroup("data/demo_0")->Read("rewards", &rewards).ok());
+  ASSERT_TRUE(file->OpenGroup("data/demo_0")->Read("rewards", {failed.steps}, &rewards).ok());
   EXPECT_EQ(rewards.back(), 0);
   failed.diverged = true;
   EXPECT_FALSE(IsKept(failed, config));
@@ -319,16 +319,13 @@ TEST_F(DemosTest, MissingDatasetsAreBadInput) {
   ASSERT_GE(file, 0);
   ASSERT_GE(H5Ldelete(file, "data/demo_0/targets", H5P_DEFAULT), 0);
   H5Fclose(file);
-  const auto reader = DemoReader::Open(scratch_ / "train");
-  ASSERT_TRUE(reader.ok());
-  const Result<DemoEpisode> read = (*reader)->Read(0);
-  EXPECT_EQ(read.status().code(), StatusCode::kBadInput);
-  EXPECT_NE(read.status().message().find("targets"), std::string::npos) << read.status().message();
-  DemoFilter filter;
-  filter.cameras = {"nose"};
-  const auto other = DemoReader::Open(scratch_ / "train", filter);
-  ASSERT_TRUE(other.ok());
-  EXPECT_EQ((*other)->Read(0).status().code(), StatusCode::kBadInput);
+  // Also where it is only counted.
+  for (const Status& status :
+       {DemoReader::Open(scratch_ / "train").status(),
+        ShardComplete(config, PlanShards(config, scratch_.path())[0]).status()}) {
+    EXPECT_EQ(status.code(), StatusCode::kBadInput);
+    EXPECT_NE(status.message().find("targets"), std::string::npos) << status.message();
+  }
 }
 
 TEST_F(DemosTest, NoDemonstrations) {
@@ -419,6 +416,44 @@ TEST_F(DemosTest, AStoppedRunGoesOnWithTheShardsThatAreMissing) {
   config.image_size = 48;
   EXPECT_EQ(GenerateDemos(config, options).status().code(), StatusCode::kBadInput);
   EXPECT_EQ(fs::last_write_time(shards[0].path), kept);
+}
+
+TEST_F(DemosTest, AnEpisodeIsRecordedOnce) {
+  DemosConfig config = SmallConfig(4);
+  config.episodes_per_shard = 4;
+  const fs::path path = Write(config, {Record(0, config), Record(2, config)});
+  EXPECT_TRUE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+  // The same set, but in files of two.
+  config.episodes_per_shard = 2;
+  const Status status = GenerateDemos(config, Options()).status();
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  for (const std::string part :
+       {path.string(), std::string("episodes 0 to 3"), std::string("pick_place_short_00002.hdf5"),
+        std::string("2 to 3"), std::string("episodes_per_shard")}) {
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+  }
+  // Behind it there is room; from within it on there is none.
+  config.sets[0].first = 4;
+  EXPECT_TRUE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+  config.sets[0].first = 3;
+  EXPECT_FALSE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+  // Another set's files do not matter.
+  config.sets[0].delay = "long";
+  EXPECT_TRUE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+}
+
+TEST_F(DemosTest, ASetThatIsListedTwiceIsRefused) {
+  DemosConfig config = SmallConfig(4);
+  config.sets.push_back(config.sets[0]);
+  config.sets[1].first = 3;
+  const Status status = GenerateDemos(config, Options()).status();
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  EXPECT_NE(status.message().find("sets[0] and sets[1]"), std::string::npos) << status.message();
+  config.sets[1].first = 4;
+  DemosOptions dry = Options();
+  dry.dry_run = true;
+  const Status apart = GenerateDemos(config, dry).status();
+  EXPECT_TRUE(apart.ok()) << apart.message();
 }
 
 TEST_F(DemosTest, ADyingWorkerLeavesNoHalfShard) {

@@ -143,6 +143,16 @@ TEST(Gate, WrongFilesAreRefused) {
   const Status s = MakeCachePolicy(c, g).status();
   EXPECT_EQ(s.code(), StatusCode::kBadInput);
   EXPECT_NE(s.message().find("chunks of 12 tokens"), std::string::npos) << s.message();
+  // Weights that are no reals, or not finite.
+  for (const at::Tensor& bias : {torch::ones({1}, at::kChar), torch::full({1}, NAN)}) {
+    auto file = ReadSafetensors(c.gate);
+    ASSERT_TRUE(file.ok());
+    file->tensors["head.bias"] = bias;
+    ASSERT_TRUE(WriteSafetensors(folder / "odd.safetensors", *file).ok());
+    const Status odd = LoadGate(folder / "odd.safetensors").status();
+    EXPECT_EQ(odd.code(), StatusCode::kBadInput);
+    EXPECT_NE(odd.message().find("'head.bias'"), std::string::npos) << odd.message();
+  }
   // Metadata that lies about the size must not allocate it.
   auto file = ReadSafetensors(c.gate);
   ASSERT_TRUE(file.ok());

@@ -1,5 +1,6 @@
 #include "kv_efficient/safetensors.h"
 
+#include <cmath>
 #include <fstream>
 
 #include "tests/kv_efficient/episodes.h"
@@ -93,6 +94,50 @@ TEST(Safetensors, MalformedHeadersAreRefused) {
   Write(folder / "huge", std::string(8, '\xff') + "{}");
   EXPECT_EQ(ReadSafetensors(folder / "huge").status().code(), StatusCode::kBadInput);
   EXPECT_EQ(ReadSafetensors(folder / "none").status().code(), StatusCode::kBadInput);
+}
+
+TEST(Safetensors, NoMetadataMayBeNull) {
+  const ScratchDir folder;
+  Write(folder / "x",
+        File(R"({"__metadata__":null,"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
+  const Result<TensorFile> file = ReadSafetensors(folder / "x");
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_TRUE(file->metadata.empty());
+  EXPECT_EQ(file->tensors.size(), 1u);
+}
+
+TEST(Safetensors, WeightsAreRealAndFinite) {
+  const ScratchDir folder;
+  const auto read = [&](const at::Tensor& tensor) {
+    EXPECT_TRUE(
+        WriteSafetensors(folder / "x", {{{"a", torch::ones({2})}, {"w", tensor}}, {}}).ok());
+    return ReadWeights(folder / "x").status();
+  };
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
+    const Status good = read(torch::ones({3, 2}).to(type));
+    EXPECT_TRUE(good.ok()) << good.message();
+    for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      at::Tensor tensor = torch::ones({3, 2}).to(type);
+      tensor[2][1] = value;
+      const Status s = read(tensor);
+      EXPECT_EQ(s.code(), StatusCode::kBadInput);
+      EXPECT_NE(s.message().find("x: tensor 'w' has values that are not finite"), std::string::npos)
+          << s.message();
+    }
+  }
+  EXPECT_FALSE(read(torch::full({2}, 1e300, at::kDouble)).ok()) << "no F32 is as large";
+  for (const auto& [type, name] : {std::pair{at::kChar, "I8"},
+                                   {at::kByte, "U8"},
+                                   {at::kLong, "I64"},
+                                   {at::kInt, "I32"},
+                                   {at::kShort, "I16"},
+                                   {at::kBool, "BOOL"}}) {
+    const Status s = read(torch::ones({3, 2}).to(type));
+    EXPECT_EQ(s.code(), StatusCode::kBadInput);
+    EXPECT_NE(s.message().find(std::string("tensor 'w' has dtype ") + name), std::string::npos)
+        << s.message();
+    EXPECT_NE(s.message().find("F16, BF16, F32 or F64"), std::string::npos) << s.message();
+  }
 }
 
 TEST(Safetensors, UnwritableFolderIsAnErrorAndLeavesNothing) {

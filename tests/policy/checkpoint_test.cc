@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/safetensors.h"
 #include "policy/vla.h"
 #include "tests/policy/tiny_policy.h"
@@ -79,6 +81,63 @@ TEST_F(CheckpointTest, TruncatedFileIsBadInput) {
 TEST_F(CheckpointTest, MissingFolderIsBadInput) {
   fs::remove_all(folder_);
   EXPECT_NE(LoadError().find("no such file"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, WeightsThatAreNoRealsOrNotFiniteAreNamed) {
+  const auto with = [this](const at::Tensor& tensor) {
+    Result<TensorFile> file = ReadSafetensors(folder_ / "model.safetensors");
+    ASSERT_TRUE(file.ok());
+    file->tensors["model.norm.weight"] = tensor;
+    ASSERT_TRUE(WriteSafetensors(folder_ / "model.safetensors", *file).ok());
+  };
+  with(torch::ones({32}, torch::kChar));
+  EXPECT_NE(LoadError().find("'model.norm.weight' has dtype I8"), std::string::npos);
+  VlaNet other(TinyConfig());
+  EXPECT_EQ(TakeOverTensors(folder_, {}, other).code(), StatusCode::kBadInput);
+  with(torch::full({32}, NAN));
+  EXPECT_NE(LoadError().find("'model.norm.weight' has values that are not finite"),
+            std::string::npos);
+  EXPECT_EQ(TakeOverTensors(folder_, {}, other).code(), StatusCode::kBadInput);
+  with(torch::ones({4, 8}));  // as many, in another shape
+  const std::string shape = LoadError();
+  EXPECT_NE(shape.find("'model.norm.weight' is [4, 8]; config.yaml says [32]"), std::string::npos)
+      << shape;
+}
+
+TEST_F(CheckpointTest, AGateOfAnotherPolicyIsRefused) {
+  const PolicyConfig sizes = TinyConfig();
+  const int features = 2 * sizes.num_layers * sizes.num_kv_heads * sizes.head_dim();
+  ChunkGate gate(GateShape{features, sizes.chunk_blocks * sizes.tokens_per_block()});
+  Vla::Options options;
+  options.checkpoint = folder_;
+  options.cache.policy = "gated";
+  options.cache.window_blocks = 4;
+  options.cache.chunk_blocks = 2;
+  options.cache.gate = (folder_ / "gate.safetensors").string();
+  const std::string hash = *CheckpointHash(folder_);
+  const auto load = [&](const std::map<std::string, std::string>& metadata) {
+    EXPECT_TRUE(SaveGate(gate, options.cache.gate, metadata).ok());
+    return Vla::Load(options).status();
+  };
+  const Status own = load({{kGatePolicyKey, hash}});
+  EXPECT_TRUE(own.ok()) << own.message();
+  const Status other = load({{kGatePolicyKey, "0123456789abcdef"}});
+  EXPECT_EQ(other.code(), StatusCode::kBadInput);
+  for (const std::string& part :
+       {options.cache.gate, std::string("0123456789abcdef"), folder_.string(), hash}) {
+    EXPECT_NE(other.message().find(part), std::string::npos) << other.message();
+  }
+  const Status unnamed = load({});
+  EXPECT_EQ(unnamed.code(), StatusCode::kBadInput);
+  EXPECT_NE(unnamed.message().find("does not name"), std::string::npos) << unnamed.message();
+}
+
+TEST_F(CheckpointTest, TheGatesThatAreShippedAreOfTheirPolicies) {
+  for (const char* name : {"recall_color", "suite"}) {
+    const fs::path folder = fs::path(KVLA_ASSET_ROOT) / "policy/weights" / name;
+    const Status status = CheckGatePolicy(folder / "gate.safetensors", folder);
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
 }
 
 TEST_F(CheckpointTest, HashFollowsTheWeights) {

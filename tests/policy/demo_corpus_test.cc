@@ -11,10 +11,9 @@ namespace kvla {
 namespace {
 
 DemoEpisode Episode(const std::string& task, const std::string& instruction, int blocks) {
-  DemoEpisode episode;
+  DemoEpisode episode = TinyEpisode(TinyConfig(), blocks, 0, 0);
   episode.task = task;
   episode.instruction = instruction;
-  episode.blocks = blocks;
   return episode;
 }
 
@@ -23,7 +22,7 @@ DemoCorpus Corpus(DemoCorpus::Mix mix) {
   TinySource source({Episode("a", "do a", 100), Episode("b", "do b", 100),
                      Episode("a", "do a", 100), Episode("a", "a, please", 100),
                      Episode("a", "do a", 100), Episode("c", "do c", 16)});
-  Result<DemoCorpus> corpus = DemoCorpus::Read(source, nullptr);
+  Result<DemoCorpus> corpus = DemoCorpus::Read(source, TinyConfig(), nullptr);
   EXPECT_TRUE(corpus.ok()) << corpus.status().message();
   corpus->GroupBy(mix);
   return *std::move(corpus);
@@ -88,9 +87,19 @@ TEST(DemoCorpus, PhrasingsAreAllAlike) {
   EXPECT_NEAR(polite, 500, 60);
 }
 
+TEST(DemoCorpus, AnEpisodeOfAnotherPolicyIsRefused) {
+  PolicyConfig other = TinyConfig();
+  other.image_size = 64;
+  TinySource source({TinyEpisode(TinyConfig(), 20, 3, 1)});
+  int kept = 0;
+  const auto count = [&kept](DemoEpisode&) { ++kept; };
+  EXPECT_EQ(DemoCorpus::Read(source, other, nullptr, count).status().code(), StatusCode::kBadInput);
+  EXPECT_EQ(kept, 0);
+}
+
 TEST(DemoCorpus, NoneIsBadInput) {
   TinySource none({});
-  EXPECT_EQ(DemoCorpus::Read(none, nullptr).status().code(), StatusCode::kBadInput);
+  EXPECT_EQ(DemoCorpus::Read(none, TinyConfig(), nullptr).status().code(), StatusCode::kBadInput);
 }
 
 }  // namespace

@@ -245,6 +245,24 @@ TEST(Train, NoDemonstrationsIsBadInput) {
   EXPECT_EQ(Train(Config("none"), none, validation, {}).code(), StatusCode::kBadInput);
 }
 
+TEST(Train, DemonstrationsOfOtherSizesAreRefused) {
+  PolicyConfig larger = TinyConfig();
+  larger.image_size = 64;
+  TinySource demos = Source(3), other({TinyEpisode(larger, 18, 3, 1)});
+  const TrainConfig config = Config("other_sizes");
+  EXPECT_EQ(Train(config, other, demos, {}).code(), StatusCode::kBadInput);
+  EXPECT_EQ(Train(config, demos, other, {}).code(), StatusCode::kBadInput);
+  ASSERT_TRUE(Train(config, demos, demos, {}).ok());
+  TrainConfig heads = Config("other_sizes_heads");
+  heads.init_from = config.out;
+  heads.learns = "heads";
+  EXPECT_EQ(Train(heads, other, demos, {}).code(), StatusCode::kBadInput);
+  GateTrainConfig gate;
+  gate.checkpoint = config.out;
+  gate.out = (fs::path(testing::TempDir()) / "other_sizes.safetensors").string();
+  EXPECT_EQ(TrainGate(gate, other, demos, {}).code(), StatusCode::kBadInput);
+}
+
 class GateTraining : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Find, GateTraining, testing::Values("each", "few"),
                          [](const auto& info) { return info.param; });
@@ -265,7 +283,8 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   config.useful_drop = -100.0;  // every old chunk counts: the wiring is under test, not the policy
   const Status status = TrainGate(config, demos, validation, {});
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_TRUE(LoadGate(config.out).ok());
+  const Status fits = CheckGatePolicy(config.out, train.out);
+  EXPECT_TRUE(fits.ok()) << fits.message();
   EXPECT_TRUE(fs::exists(config.out + ".csv"));
   EXPECT_TRUE(fs::exists(config.out + ".json"));
   std::ifstream table(config.out + ".labels.csv");
