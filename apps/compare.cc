@@ -1,7 +1,5 @@
 #include "results/compare.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/streams.h"
 
 namespace kvla {
 namespace {
@@ -29,10 +28,10 @@ int RunCompare(const CompareFlags& flags) {
   const Result<Comparison> comparison = CompareRuns(runs, flags.options);
   if (!comparison.ok()) return ReportStatus(comparison.status());
   if (flags.json) {
-    for (const std::string& note : comparison->notes) fmt::print(stderr, "kvla: note: {}\n", note);
-    fmt::print("{}\n", ComparisonJson(*comparison).dump(2));
+    for (const std::string& note : comparison->notes) Say("kvla: note: {}\n", note);
+    Print("{}\n", ComparisonJson(*comparison).dump(2));
   } else {
-    fmt::print("{}", FormatComparison(*comparison, flags.episodes));
+    Print("{}", FormatComparison(*comparison, flags.episodes));
   }
   return kExitDone;
 }

@@ -16,6 +16,7 @@
 #include "apps/commands.h"
 #include "base/hash.h"
 #include "base/machine.h"
+#include "base/streams.h"
 #include "base/version.h"
 #include "kv_efficient/torch_version.h"
 #include "policy/text_encoder_files.h"
@@ -203,14 +204,14 @@ CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code)
     CheckTextEncoder(root, &diagnosis);
     CheckWeights(root, &diagnosis);
     if (*json) {
-      fmt::print("{}\n", ToJson(diagnosis).dump(2));
+      Print("{}\n", ToJson(diagnosis).dump(2));
     } else {
       for (const Finding& finding : diagnosis.findings) {
-        fmt::print("{:<12} {}\n", finding.name, finding.value);
+        Print("{:<12} {}\n", finding.name, finding.value);
       }
-      if (diagnosis.missing.empty()) fmt::print("{:<12} nothing\n", "missing");
+      if (diagnosis.missing.empty()) Print("{:<12} nothing\n", "missing");
       for (const std::string& thing : diagnosis.missing) {
-        fmt::print("{:<12} {}\n", "missing", thing);
+        Print("{:<12} {}\n", "missing", thing);
       }
     }
     *exit_code = diagnosis.missing.empty() ? kExitDone : kExitBadInput;

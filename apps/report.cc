@@ -1,12 +1,11 @@
 #include "results/report.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
 #include "apps/commands.h"
+#include "base/streams.h"
 #include "harness/episode_video.h"
 #include "kv_efficient/plan.h"
 #include "results/html_report.h"
@@ -29,16 +28,16 @@ int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlag
   }
   EpisodeFilmer filmer(context.asset_root);
   options.film = [&filmer](const EpisodeRecord& record) {
-    fmt::print(stderr, "filming {}\n", ToString(record.begin.id));
+    Say("filming {}\n", ToString(record.begin.id));
     return filmer.Film(record);
   };
   const Result<HtmlSummary> summary = WriteHtmlReport(store, options, flags.html);
   if (!summary.ok()) return ReportStatus(summary.status());
   for (const std::string& problem : summary->problems) {
-    fmt::print(stderr, "kvla: warning: no video: {}\n", problem);
+    Say("kvla: warning: no video: {}\n", problem);
   }
-  fmt::print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
-             summary->videos);
+  Print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
+        summary->videos);
   return kExitDone;
 }
 
@@ -49,19 +48,18 @@ int RunReport(const AppContext& context, const ReportFlags& flags) {
   const Result<Report> report = BuildReport(*store);
   if (!report.ok()) return ReportStatus(report.status());
   if (flags.json) {
-    fmt::print("{}\n", ReportJson(*report, flags.episodes).dump(2));
+    Print("{}\n", ReportJson(*report, flags.episodes).dump(2));
     return kExitDone;
   }
   if (flags.csv) {
-    fmt::print("{}", ReportCsv(*report, flags.episodes));
+    Print("{}", ReportCsv(*report, flags.episodes));
     return kExitDone;
   }
-  fmt::print("{}", FormatTable(*report));
+  Print("{}", FormatTable(*report));
   if (flags.episodes) {
     for (const EpisodeRow& row : report->episodes) {
-      fmt::print("{}: {}, progress {:.2f}, {} steps, state {}{}\n", ToString(row.id), row.outcome,
-                 row.progress, row.steps, row.state_hash,
-                 row.error.empty() ? "" : ": " + row.error);
+      Print("{}: {}, progress {:.2f}, {} steps, state {}{}\n", ToString(row.id), row.outcome,
+            row.progress, row.steps, row.state_hash, row.error.empty() ? "" : ": " + row.error);
     }
   }
   return kExitDone;

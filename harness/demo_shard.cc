@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/config_differences.h"
 #include "base/config_io.h"
 #include "base/split.h"
 #include "sim/specs.h"
@@ -204,9 +205,12 @@ Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard) {
     return BadInput(fmt::format("{}: not a shard of demonstrations", shard.path.string()));
   }
   if (*hash != HashHex(ShardSettings(config))) {
-    return BadInput(fmt::format(
-        "{}: made with other settings (its attribute 'settings' says which); give another --out",
-        shard.path.string()));
+    const Result<std::string> was = data->Text("settings");
+    if (!was.ok()) return was.status();
+    const std::vector<std::string> differences =
+        ConfigDifferences(*was, ShardSettings(config), "the file");
+    return BadInput(fmt::format("{}: made with other settings:\n  {}\nGive another --out.",
+                                shard.path.string(), ListDifferences(differences)));
   }
   return *count >= shard.count;
 }

@@ -139,7 +139,7 @@ Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>&
   RunMeta identity = shared, facts = parts[0].meta;
   identity["shard"] = "1/1";
   for (const auto& [key, value] : identity) facts.erase(key);
-  for (const char* key : {"cpu", "gl_renderer", "device", "workers"}) {
+  for (const char* key : {"cpu", "gl_renderer", "device", "workers", "pinned"}) {
     facts[key] = Gather(parts, key);
   }
   facts["merged"] = std::to_string(parts.size());

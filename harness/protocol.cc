@@ -75,9 +75,17 @@ std::string Clocks(const RunPlan& plan) {
   return Join(parts, "; ");
 }
 
+// Only a worker that has a core for itself takes no longer than it needs.
+std::string WorkersText(const std::string& workers, const std::string& pinned) {
+  if (workers != "1") return workers + ": latencies are not comparable";
+  if (pinned != "yes") return "1, without a core of its own: latencies are not comparable";
+  return "1, on a core of its own: latencies are comparable";
+}
+
 }  // namespace
 
-json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu) {
+json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& pinned,
+                const std::string& cpu) {
   const RunConfig& config = plan.config;
   const PolicyConfig& policy = plan.policy;
   json out = json::array();
@@ -122,8 +130,7 @@ json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::stri
                     .Add("GPUs", Join(machine.gpus, ", "))
                     .Add("NVIDIA driver", machine.nvidia_driver)
                     .Add("policy runs on", config.device)
-                    .Add("workers", workers + (workers == "1" ? ": latencies are comparable"
-                                                              : ": latencies are not comparable"))
+                    .Add("workers", WorkersText(workers, pinned))
                     .Take());
   return out;
 }

@@ -11,8 +11,9 @@
 namespace kvla {
 
 // [{"title": "Tasks", "items": [["what", "value"], ...]}, ...], in the order to be read.
-// `workers` and `cpu` as the run has them: a run that went on elsewhere lists several.
-nlohmann::json ProtocolOf(const RunPlan& plan, const std::string& workers, const std::string& cpu);
+// `workers`, `pinned` and `cpu` as the run has them: a run that went on elsewhere lists several.
+nlohmann::json ProtocolOf(const RunPlan& plan, const std::string& workers,
+                          const std::string& pinned, const std::string& cpu);
 
 }  // namespace kvla
 
