@@ -1,10 +1,11 @@
 #include "apps/app_context.h"
 
-#include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
-#include <cstdio>
 
+#include "base/streams.h"
 #include "base/text.h"
 
 namespace kvla {
@@ -24,16 +25,22 @@ int ReportStatus(const Status& failure) {
     case StatusCode::kOk:
       return kExitDone;
     case StatusCode::kCancelled:
-      fmt::print(stderr, "kvla: {}\n", status.message());
+      Say("kvla: {}\n", status.message());
       return kExitInterrupted;
     case StatusCode::kBadInput:
     case StatusCode::kIo:
-      fmt::print(stderr, "kvla: {}\n", status.message());
+      Say("kvla: {}\n", status.message());
       return kExitBadInput;
     default:
-      fmt::print(stderr, "kvla: internal error: {}\n", status.message());
+      Say("kvla: internal error: {}\n", status.message());
       return kExitEpisodeErrors;
   }
+}
+
+ProgressStyle StyleOfProgress(const AppContext& context) {
+  const bool dumb =
+      std::ranges::find(context.environment, "TERM=dumb") != context.environment.end();
+  return isatty(STDERR_FILENO) != 0 && !dumb ? ProgressStyle::kBar : ProgressStyle::kLines;
 }
 
 const std::atomic<bool>* CatchInterrupts() {

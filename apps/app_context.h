@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "harness/progress.h"
 #include "harness/worker_pool.h"
 
 namespace kvla {
@@ -28,6 +29,9 @@ inline constexpr int kExitInterrupted = 130;
 
 // Says what is wrong on stderr; the exit status that goes with it. An internal error is 1.
 int ReportStatus(const Status& status);
+
+// How this process may show its progress on stderr.
+ProgressStyle StyleOfProgress(const AppContext& context);
 
 // From here on Ctrl-C and SIGTERM set this flag once; a second one ends the process.
 const std::atomic<bool>* CatchInterrupts();

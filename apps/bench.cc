@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "harness/physics_bench.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
@@ -97,13 +97,14 @@ int RunBenchEnv(const AppContext& context, const BenchFlags& flags) {
                       {"control_steps_per_s", row->control_steps_per_s},
                       {"gl_renderer", row->gl_renderer}});
       if (!flags.json) {
-        fmt::print("{:<14} {} cameras {:>3}x{:<3}  {:7.1f} control steps/s  ({})\n", task,
-                   row->cameras, size, size, row->control_steps_per_s, row->gl_renderer);
-        std::fflush(stdout);
+        Print("{:<14} {} cameras {:>3}x{:<3}  {:7.1f} control steps/s  ({})\n", task, row->cameras,
+              size, size, row->control_steps_per_s, row->gl_renderer);
+        FlushStdout();
+        if (!StdoutIsWhole()) return kExitBadInput;  // nothing would keep the rest
       }
     }
   }
-  if (flags.json) fmt::print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
+  if (flags.json) Print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
   return kExitDone;
 }
 
@@ -123,12 +124,13 @@ int RunBenchPhysics(const AppContext& context, const BenchFlags& flags) {
                     {"ratio", bench->ratio()},
                     {"same_end", bench->same_end}});
     if (flags.json) continue;
-    fmt::print("{:<16} {:8.0f} physics steps/s, bare mj_step {:8.0f}: {:.1f}%{}\n", name,
-               bench->world_steps_per_s, bench->bare_steps_per_s, 100 * bench->ratio(),
-               bench->same_end ? "" : "  (their ends DIFFER)");
-    std::fflush(stdout);
+    Print("{:<16} {:8.0f} physics steps/s, bare mj_step {:8.0f}: {:.1f}%{}\n", name,
+          bench->world_steps_per_s, bench->bare_steps_per_s, 100 * bench->ratio(),
+          bench->same_end ? "" : "  (their ends DIFFER)");
+    FlushStdout();
+    if (!StdoutIsWhole()) return kExitBadInput;
   }
-  if (flags.json) fmt::print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
+  if (flags.json) Print("{}\n", JsonText(nlohmann::json{{"rows", rows}}, 2));
   return kExitDone;
 }
 

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -8,6 +6,8 @@
 
 #include "apps/commands.h"
 #include "base/files.h"
+#include "base/streams.h"
+#include "base/writer_lock.h"
 #include "harness/task_card.h"
 #include "tasks/task_list.h"
 
@@ -28,8 +28,8 @@ int RunCard(const AppContext& context, const CardFlags& flags) {
     certificates = *std::move(text);
   }
   if (Status s = CheckFolderWritable(flags.out); !s.ok()) return ReportStatus(s);
-  std::error_code error;
-  std::filesystem::create_directories(flags.out, error);
+  const Result<WriterLock> lock = WriterLock::OfFolder(flags.out);
+  if (!lock.ok()) return ReportStatus(lock.status());
   const std::vector<std::string> names =
       flags.task.empty() ? TaskNames() : std::vector<std::string>{flags.task};
   for (const std::string& name : names) {
@@ -38,7 +38,7 @@ int RunCard(const AppContext& context, const CardFlags& flags) {
     if (Status s = WriteTaskCard(**task, certificates, flags.out); !s.ok()) {
       return ReportStatus(s.In(name));
     }
-    fmt::print("{}\n", (flags.out / (name + ".md")).string());
+    Print("{}\n", (flags.out / (name + ".md")).string());
   }
   return kExitDone;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/streams.h"
 #include "harness/certificate.h"
 #include "harness/progress.h"
 #include "tasks/task_list.h"
@@ -62,7 +63,8 @@ int RunCertify(const AppContext& context, const CertifyFlags& flags) {
   if (!file.ok()) return ReportStatus(file.status());
   const Result<std::vector<Cell>> cells = Cells(context, flags);
   if (!cells.ok()) return ReportStatus(cells.status());
-  if (file->size() > 0) fmt::print(stderr, "{} certificates there already\n", file->size());
+  if (file->size() > 0) Say("{} certificates there already\n", file->size());
+  const ProgressStyle style = StyleOfProgress(context);
   int number = 0;
   for (const Cell& cell : *cells) {
     ++number;
@@ -73,7 +75,7 @@ int RunCertify(const AppContext& context, const CertifyFlags& flags) {
         *cell.task, cell.delay, settings, [&](const std::string& what, int done, int total) {
           if (what != shown) {
             if (bar) bar->Clear();
-            bar.emplace(fmt::format("{}/{} {}", number, cells->size(), what), total);
+            bar.emplace(style, fmt::format("{}/{} {}", number, cells->size(), what), total);
             shown = what;
           }
           bar->Update(done);
@@ -82,17 +84,18 @@ int RunCertify(const AppContext& context, const CertifyFlags& flags) {
     if (bar) bar->Clear();
     if (!certificate.ok()) {
       if (!flags.out.empty()) {
-        fmt::print(stderr, "{} certificates are kept in {}; the same command goes on\n",
-                   file->size(), flags.out.string());
+        Say("{} certificates are kept in {}; the same command goes on\n", file->size(),
+            flags.out.string());
       }
       return ReportStatus(certificate.status());
     }
     if (Status s = file->Add(*certificate); !s.ok()) return ReportStatus(s);
     if (flags.json) continue;
-    fmt::print("{}\n", certificate->Line());
-    std::fflush(stdout);
+    Print("{}\n", certificate->Line());
+    FlushStdout();
+    if (flags.out.empty() && !StdoutIsWhole()) break;  // nothing would keep the rest
   }
-  if (flags.json) fmt::print("{}", file->Text());
+  if (flags.json) Print("{}", file->Text());
   return file->AllPassed() ? kExitDone : kExitEpisodeErrors;
 }
 

@@ -1,7 +1,5 @@
 #include "results/compare.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -10,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "base/text.h"
 
 namespace kvla {
@@ -31,11 +30,10 @@ int RunCompare(const CompareFlags& flags) {
   const Result<Comparison> comparison = CompareRuns(runs, flags.options);
   if (!comparison.ok()) return ReportStatus(comparison.status());
   if (flags.json) {
-    for (const std::string& note : comparison->notes)
-      fmt::print(stderr, "kvla: note: {}\n", PrintableLine(note));
-    fmt::print("{}\n", JsonText(ComparisonJson(*comparison), 2));
+    for (const std::string& note : comparison->notes) Say("kvla: note: {}\n", PrintableLine(note));
+    Print("{}\n", JsonText(ComparisonJson(*comparison), 2));
   } else {
-    fmt::print("{}", FormatComparison(*comparison, flags.episodes));
+    Print("{}", FormatComparison(*comparison, flags.episodes));
   }
   return kExitDone;
 }

@@ -8,6 +8,7 @@
 
 #include "apps/command_line.h"
 #include "apps/commands.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "tasks/task_list.h"
 
@@ -97,11 +98,11 @@ complete -o default -F _kvla kvla
 
 int RunCompletion(const CLI::App& program, const std::string& shell) {
   if (shell == "zsh") {
-    fmt::print(
+    Print(
         "# zsh completion of kvla: source <(kvla completion zsh)\n"
         "autoload -U +X bashcompinit && bashcompinit\n");
   }
-  fmt::print("{}", BashScript(program));
+  Print("{}", BashScript(program));
   return kExitDone;
 }
 

@@ -11,6 +11,7 @@
 #include "apps/commands.h"
 #include "base/config_help.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "harness/demo_config.h"
 #include "harness/latency.h"
@@ -73,10 +74,10 @@ int RunConfigHelp(const ConfigFlags& flags) {
   }
   if (flags.kind.empty()) {
     if (flags.json) {
-      fmt::print("{}\n", JsonText(nlohmann::json{{"kinds", names}}, 2));
+      Print("{}\n", JsonText(nlohmann::json{{"kinds", names}}, 2));
       return kExitDone;
     }
-    for (const ConfigKind& k : kinds) fmt::print("{:<12} {}\n", k.name, k.help);
+    for (const ConfigKind& k : kinds) Print("{:<12} {}\n", k.name, k.help);
     return kExitDone;
   }
   if (kind == nullptr) {
@@ -92,9 +93,9 @@ int RunConfigHelp(const ConfigFlags& flags) {
     picked.insert(picked.end(), found->begin(), found->end());
   }
   if (flags.json) {
-    fmt::print("{}\n", JsonText(nlohmann::json{{"rows", FieldsJson(picked)}}, 2));
+    Print("{}\n", JsonText(nlohmann::json{{"rows", FieldsJson(picked)}}, 2));
   } else {
-    fmt::print("{}", flags.keys.empty() ? kind->document() : FormatFields(picked));
+    Print("{}", flags.keys.empty() ? kind->document() : FormatFields(picked));
   }
   return kExitDone;
 }

@@ -1,7 +1,5 @@
 #include "harness/demos.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -9,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "base/config_io.h"
+#include "base/streams.h"
 #include "harness/progress.h"
 
 namespace kvla {
@@ -32,19 +31,20 @@ int RunDemos(const AppContext& context, const DemosFlags& flags) {
   options.workers = flags.workers;
   options.dry_run = flags.dry_run;
   options.command = SelfAsWorker(context);
+  options.progress = StyleOfProgress(context);
   options.cancel = CatchInterrupts();
   const Result<DemosSummary> summary = GenerateDemos(config, options);
   if (!summary.ok()) {
     if (summary.status().code() == StatusCode::kCancelled) {
-      fmt::print(stderr, "kvla: complete shards stay; the same command goes on from there\n");
+      Say("kvla: complete shards stay; the same command goes on from there\n");
     }
     return ReportStatus(summary.status());
   }
   if (flags.dry_run) {
-    fmt::print("{}", PrintConfig(config));
+    Print("{}", PrintConfig(config));
     return kExitDone;
   }
-  fmt::print(
+  Print(
       "{} episodes ({} control steps) in {}; {} failed and {} diverged, left out; {} of {} "
       "shards were there already; {}\n",
       summary->episodes, summary->control_steps, flags.out, summary->failed, summary->diverged,

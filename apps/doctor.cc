@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/json_text.h"
 #include "base/machine.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "kv_efficient/torch_version.h"
@@ -206,14 +207,14 @@ CLI::App* AddDoctor(CLI::App& parent, const AppContext& context, int* exit_code)
     CheckTextEncoder(root, &diagnosis);
     CheckWeights(root, &diagnosis);
     if (*json) {
-      fmt::print("{}\n", JsonText(ToJson(diagnosis), 2));
+      Print("{}\n", JsonText(ToJson(diagnosis), 2));
     } else {
       for (const Finding& finding : diagnosis.findings) {
-        fmt::print("{:<12} {}\n", finding.name, Printable(finding.value));
+        Print("{:<12} {}\n", finding.name, Printable(finding.value));
       }
-      if (diagnosis.missing.empty()) fmt::print("{:<12} nothing\n", "missing");
+      if (diagnosis.missing.empty()) Print("{:<12} nothing\n", "missing");
       for (const std::string& thing : diagnosis.missing) {
-        fmt::print("{:<12} {}\n", "missing", Printable(thing));
+        Print("{:<12} {}\n", "missing", Printable(thing));
       }
     }
     *exit_code = diagnosis.missing.empty() ? kExitDone : kExitBadInput;

@@ -14,6 +14,7 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/numbers.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "harness/batch.h"
 #include "harness/estimate.h"
@@ -29,7 +30,7 @@ struct EvalFlags {
   std::string config, out, shard, ledger;
   std::vector<std::string> overrides;
   int workers = 1;
-  bool dry_run = false, check = false;
+  bool dry_run = false, check = false, redo_errors = false;
 };
 
 Status PrintReport(const std::string& out) {
@@ -37,7 +38,7 @@ Status PrintReport(const std::string& out) {
   if (!store.ok()) return store.status();
   const Result<Report> report = BuildReport(*store);
   if (!report.ok()) return report.status();
-  fmt::print("{}", FormatTable(*report));
+  Print("{}", FormatTable(*report));
   return {};
 }
 
@@ -59,8 +60,8 @@ void PrintPower(const RunConfig& config) {
   constexpr int kMost = 5000;  // beyond it the exact power takes long, and is no question
   const int n = std::min(config.episodes, kMost);
   const Interval half = WilsonInterval(n / 2, n);
-  fmt::print("# a rate is known to {:.1f} points at worst (95%, half the interval)",
-             100 * (half.high - half.low) / 2);
+  Print("# a rate is known to {:.1f} points at worst (95%, half the interval)",
+        100 * (half.high - half.low) / 2);
   std::string found;
   for (const double discordant : {0.1, 0.3}) {
     const double difference = DetectableDifference(n, discordant);
@@ -69,9 +70,9 @@ void PrintPower(const RunConfig& config) {
                          found.empty() ? "" : ", ", 100 * difference, 100 * discordant);
   }
   if (config.arms.size() > 1) {
-    fmt::print("; found with 80% power: {}", found.empty() ? "no difference" : found);
+    Print("; found with 80% power: {}", found.empty() ? "no difference" : found);
   }
-  fmt::print("\n");
+  Print("\n");
 }
 
 Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
@@ -79,21 +80,21 @@ Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
   for (const EpisodeJob& job : plan.jobs) {
     cells.insert(job.task + (job.delay.empty() ? "" : "/" + job.delay));
   }
-  fmt::print("{}", PrintConfig(plan.config));
-  fmt::print(
+  Print("{}", PrintConfig(plan.config));
+  Print(
       "# {} arms x {} cells x {} episodes = {} episodes, {} there already; the longest has "
       "{} inferences\n",
       plan.config.arms.size(), cells.size(), plan.config.episodes, plan.planned, done,
       plan.max_blocks - 1);
   if (plan.shard != "1/1") {
-    fmt::print("# shard {}: {} episodes\n", plan.shard, plan.jobs.size());
+    Print("# shard {}: {} episodes\n", plan.shard, plan.jobs.size());
   }
   PrintPower(plan.config);
   const Result<RunEstimate> left = EstimateRun(plan, options);
   if (!left.ok()) return left.status();
   std::error_code error;
   const auto space = std::filesystem::space(NearestExisting(options.out), error);
-  fmt::print(
+  Print(
       "# left to do: {} episodes, {} control steps at most: {:.2f} hours with {} worker{}, {:.3f} "
       "gigabytes ({} free); measured on a few inferences of each task\n",
       left->episodes, left->control_steps, left->seconds / 3600, options.workers,
@@ -104,23 +105,22 @@ Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
 
 // What the call did, on stderr.
 void PrintSummary(const BatchSummary& summary, const std::string& out) {
-  fmt::print(stderr, "{} episodes ({} from before) in {}; {}", summary.episodes, summary.resumed,
-             out, DurationText(summary.wall_s));
+  Say("{} episodes ({} from before) in {}; {}", summary.episodes, summary.resumed, out,
+      DurationText(summary.wall_s));
   if (summary.wall_s > 0 && summary.control_steps > 0) {
-    fmt::print(stderr, "; {:.2f} episodes and {:.0f} control steps a second",
-               (summary.episodes - summary.resumed) / summary.wall_s,
-               static_cast<double>(summary.control_steps) / summary.wall_s);
+    Say("; {:.2f} episodes and {:.0f} control steps a second",
+        (summary.episodes - summary.resumed) / summary.wall_s,
+        static_cast<double>(summary.control_steps) / summary.wall_s);
   }
   if (summary.peak_bytes > 0) {
-    fmt::print(stderr, "; workers up to {}", BytesText(static_cast<double>(summary.peak_bytes)));
+    Say("; workers up to {}", BytesText(static_cast<double>(summary.peak_bytes)));
   }
   if (summary.memory_growth > -1) {
-    fmt::print(stderr, ", {:+.1f}% from their 100th episode to the last",
-               100 * summary.memory_growth);
+    Say(", {:+.1f}% from their 100th episode to the last", 100 * summary.memory_growth);
   }
-  fmt::print(stderr, "\n");
+  Say("\n");
   for (const std::string& statement : summary.stopped) {
-    fmt::print(stderr, "stopped early: {}\n", PrintableLine(statement));
+    Say("stopped early: {}\n", PrintableLine(statement));
   }
 }
 
@@ -133,7 +133,7 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   if (!plan.ok()) return ReportStatus(plan.status());
   if (Status status = ApplyShard(flags.shard, &*plan); !status.ok()) return ReportStatus(status);
   for (const std::string& warning : plan->warnings) {
-    fmt::print(stderr, "kvla: warning: {}\n", PrintableLine(warning));
+    Say("kvla: warning: {}\n", PrintableLine(warning));
   }
   const Result<std::string> hash = CheckPolicies(*plan);
   if (!hash.ok()) return ReportStatus(hash.status());
@@ -145,18 +145,20 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   options.checkpoint_hash = *hash;
   options.ledger = flags.ledger.empty() ? DefaultLedger(context.asset_root, flags.out)
                                         : std::filesystem::path(flags.ledger);
+  options.redo_errors = flags.redo_errors;
+  options.progress = StyleOfProgress(context);
   const Result<int> done = CheckBatch(*plan, options);
   if (!done.ok()) return ReportStatus(done.status());
   options.cancel = CatchInterrupts();
   if (flags.check) return kExitDone;
   if (flags.dry_run) return ReportStatus(PrintPlan(*plan, options, *done));
-  fmt::print(stderr, "{} episodes, {} there already, {} worker{}\n", plan->jobs.size(), *done,
-             flags.workers, flags.workers == 1 ? " (latencies are comparable)" : "s");
+  Say("{} episodes, {} there already, {} worker{}\n", plan->jobs.size(), *done, flags.workers,
+      flags.workers == 1 ? "" : "s");
   const Result<BatchSummary> summary = RunBatch(*plan, options);
   if (!summary.ok()) {
     const StatusCode code = summary.status().code();
     if (code == StatusCode::kCancelled || code == StatusCode::kIo) {
-      fmt::print(stderr, "kvla: what ended is kept; the same command goes on from there\n");
+      Say("kvla: what ended is kept; the same command goes on from there\n");
     }
     return ReportStatus(summary.status());
   }
@@ -185,9 +187,14 @@ CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code) {
                    "File that a run on the evaluation split is written down in; else "
                    "results/ledger.jsonl of the source tree, or ledger.jsonl beside DIR")
       ->envname("KVLA_LEDGER");
-  command->add_flag("--dry-run", flags->dry_run,
-                    "Check everything, print the config and what it will take, keep nothing");
-  command->add_flag("--check", flags->check, "Check everything and do nothing");
+  CLI::Option* redo =
+      command->add_flag("--redo-errors", flags->redo_errors,
+                        "Take out the episodes that ended in an error and run them again");
+  command
+      ->add_flag("--dry-run", flags->dry_run,
+                 "Check everything, print the config and what it will take, keep nothing")
+      ->excludes(redo);
+  command->add_flag("--check", flags->check, "Check everything and do nothing")->excludes(redo);
   command->callback([flags, &context, exit_code] { *exit_code = RunEval(context, *flags); });
   return command;
 }

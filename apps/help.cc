@@ -8,6 +8,7 @@
 
 #include "apps/command_line.h"
 #include "apps/commands.h"
+#include "base/streams.h"
 #include "base/text.h"
 
 namespace kvla {
@@ -26,7 +27,7 @@ int RunHelp(const CLI::App& program, const std::vector<std::string>& words) {
     command = command->get_subcommand(word);
     name += " " + word;
   }
-  fmt::print("{}", command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
+  Print("{}", command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
   return kExitDone;
 }
 

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +6,7 @@
 #include "apps/commands.h"
 #include "base/config_io.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "kv_efficient/cache_policy_list.h"
 #include "policy/policy_config.h"
@@ -86,24 +85,24 @@ int RunList(const AppContext& context, const std::string& what, bool as_json) {
                                          : Result<json>(PoliciesJson(context));
   if (!rows.ok()) return ReportStatus(rows.status());
   if (as_json) {
-    fmt::print("{}\n", JsonText(json{{"rows", *rows}}, 2));
+    Print("{}\n", JsonText(json{{"rows", *rows}}, 2));
     return kExitDone;
   }
-  if (rows->empty()) fmt::print("none found\n");
+  if (rows->empty()) Print("none found\n");
   for (const json& row : *rows) {
     const std::string name = PrintableLine(row.at("name").get<std::string>());
     if (what == "tasks") {
-      fmt::print("{:<14} {} (delays: {}; {})\n", name, row.at("instruction").get<std::string>(),
-                 Words(row.at("delays")), row.at("success_rule").get<std::string>());
+      Print("{:<14} {} (delays: {}; {})\n", name, row.at("instruction").get<std::string>(),
+            Words(row.at("delays")), row.at("success_rule").get<std::string>());
     } else if (what == "caches") {
       const std::string settings = Words(row.at("settings"));
-      fmt::print("{:<14} {}{}\n", name, row.at("help").get<std::string>(),
-                 settings.empty() ? "" : " (settings: " + settings + ")");
+      Print("{:<14} {}{}\n", name, row.at("help").get<std::string>(),
+            settings.empty() ? "" : " (settings: " + settings + ")");
     } else {
-      fmt::print("{:<28} {} layers, width {}, {} tokens a block, cameras {} at {} pixels\n", name,
-                 row.at("layers").get<int>(), row.at("hidden_size").get<int>(),
-                 row.at("tokens_per_block").get<int>(), Words(row.at("cameras")),
-                 row.at("image_size").get<int>());
+      Print("{:<28} {} layers, width {}, {} tokens a block, cameras {} at {} pixels\n", name,
+            row.at("layers").get<int>(), row.at("hidden_size").get<int>(),
+            row.at("tokens_per_block").get<int>(), Words(row.at("cameras")),
+            row.at("image_size").get<int>());
     }
   }
   return kExitDone;

@@ -1,7 +1,5 @@
 #include "harness/merge.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/streams.h"
 #include "results/report.h"
 
 namespace kvla {
@@ -26,16 +25,15 @@ int RunMerge(const MergeFlags& flags) {
   if (!store.ok()) return ReportStatus(store.status());
   const Result<Report> report = BuildReport(*store);
   if (!report.ok()) return ReportStatus(report.status());
-  fmt::print("{}", FormatTable(*report));
-  for (const std::string& note : merged->notes) fmt::print(stderr, "kvla: note: {}\n", note);
+  Print("{}", FormatTable(*report));
+  for (const std::string& note : merged->notes) Say("kvla: note: {}\n", note);
   const int missing = merged->planned - merged->episodes;
-  fmt::print(stderr, "{} episodes in {} ({} added, {} planned)\n", merged->episodes, flags.out,
-             merged->added, merged->planned);
+  Say("{} episodes in {} ({} added, {} planned)\n", merged->episodes, flags.out, merged->added,
+      merged->planned);
   if (missing > 0) {
-    fmt::print(stderr,
-               "kvla: {} episodes are missing: finish the shards and merge again, or give this "
-               "folder to kvla eval\n",
-               missing);
+    Say("kvla: {} episodes are missing: finish the shards and merge again, or give this "
+        "folder to kvla eval\n",
+        missing);
   }
   return missing > 0 || merged->errors > 0 ? kExitEpisodeErrors : kExitDone;
 }

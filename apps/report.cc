@@ -1,7 +1,5 @@
 #include "results/report.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -9,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "harness/episode_video.h"
 #include "kv_efficient/plan.h"
@@ -32,16 +31,16 @@ int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlag
   }
   EpisodeFilmer filmer(context.asset_root);
   options.film = [&filmer](const EpisodeRecord& record) {
-    fmt::print(stderr, "filming {}\n", PrintableLine(ToString(record.begin.id)));
+    Say("filming {}\n", PrintableLine(ToString(record.begin.id)));
     return filmer.Film(record);
   };
   const Result<HtmlSummary> summary = WriteHtmlReport(store, options, flags.html);
   if (!summary.ok()) return ReportStatus(summary.status());
   for (const std::string& problem : summary->problems) {
-    fmt::print(stderr, "kvla: warning: no video: {}\n", PrintableLine(problem));
+    Say("kvla: warning: no video: {}\n", PrintableLine(problem));
   }
-  fmt::print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
-             summary->videos);
+  Print("{}/index.html: {} timelines, {} videos\n", flags.html, summary->timelines,
+        summary->videos);
   return kExitDone;
 }
 
@@ -52,16 +51,16 @@ int RunReport(const AppContext& context, const ReportFlags& flags) {
   const Result<Report> report = BuildReport(*store, flags.options.filter);
   if (!report.ok()) return ReportStatus(report.status());
   if (flags.json) {
-    fmt::print("{}\n", JsonText(ReportJson(*report, flags.episodes), 2));
+    Print("{}\n", JsonText(ReportJson(*report, flags.episodes), 2));
     return kExitDone;
   }
   if (flags.csv) {
-    fmt::print("{}", ReportCsv(*report, flags.episodes));
+    Print("{}", ReportCsv(*report, flags.episodes));
     return kExitDone;
   }
-  fmt::print("{}", FormatTable(*report));
+  Print("{}", FormatTable(*report));
   if (flags.episodes) {
-    fmt::print("{}", FormatEpisodes(*report));
+    Print("{}", FormatEpisodes(*report));
   }
   return kExitDone;
 }

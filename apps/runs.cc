@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "base/files.h"
 #include "base/json_text.h"
+#include "base/streams.h"
 #include "results/run_list.h"
 
 namespace kvla {
@@ -15,7 +16,7 @@ namespace {
 int RunRuns(const std::string& folder, bool json) {
   if (!IsFolder(folder)) return ReportStatus(BadInput(folder + ": no such folder"));
   const std::vector<RunListing> runs = ListRuns(folder);
-  fmt::print("{}", json ? JsonText(RunListJson(runs), 2) + "\n" : FormatRunList(runs));
+  Print("{}", json ? JsonText(RunListJson(runs), 2) + "\n" : FormatRunList(runs));
   return kExitDone;
 }
 

@@ -3,8 +3,9 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <utility>
+
+#include "base/streams.h"
 
 namespace kvla {
 
@@ -12,12 +13,13 @@ void TrainDisplay::Show(const TrainProgress& p) {
   if (bar_ == nullptr || phase_ != p.phase) {
     Finish();
     phase_ = p.phase;
-    bar_ = std::make_unique<ProgressBar>(phase_, p.steps, p.step);  // a resumed one is under way
+    // A resumed one is under way.
+    bar_ = std::make_unique<ProgressBar>(style_, phase_, p.steps, p.step);
   }
   if (!p.note.empty()) {
     bar_->Clear();
-    fmt::print("step {}: {}\n", p.step, p.note);
-    std::fflush(stdout);
+    Print("step {}: {}\n", p.step, p.note);
+    FlushStdout();
   }
   bar_->Update(p.step, fmt::format("(loss {:.4f}, {:.2f} s a step)", p.loss, p.seconds_per_step));
 }

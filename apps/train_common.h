@@ -2,8 +2,6 @@
 #ifndef KVLA_APPS_TRAIN_COMMON_H_
 #define KVLA_APPS_TRAIN_COMMON_H_
 
-#include <fmt/format.h>
-
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -13,6 +11,7 @@
 #include "apps/commands.h"
 #include "base/config_io.h"
 #include "base/files.h"
+#include "base/streams.h"
 #include "harness/demo_reader.h"
 #include "harness/progress.h"
 #include "policy/policy_config.h"
@@ -30,10 +29,12 @@ struct TrainFlags {
 // A bar for each phase, with a line of its own for each note (validation figures).
 class TrainDisplay {
  public:
+  explicit TrainDisplay(ProgressStyle style) : style_(style) {}
   void Show(const TrainProgress& p);
   void Finish();
 
  private:
+  ProgressStyle style_;
   std::string phase_;
   std::unique_ptr<ProgressBar> bar_;
 };
@@ -73,16 +74,16 @@ int RunTrainer(const AppContext& context, const TrainFlags& flags, const Trainer
   if (!held_out.ok()) return ReportStatus(held_out.status());
   if (config.out.empty()) return ReportStatus(BadInput("'out' is empty: where to?"));
   if (Status s = CheckFolderWritable(trainer.folder(config)); !s.ok()) return ReportStatus(s);
-  fmt::print(stderr, "{} training and {} validation demonstrations\n", (*demos)->size(),
-             (*held_out)->size());
+  Say("{} training and {} validation demonstrations\n", (*demos)->size(), (*held_out)->size());
   if (flags.dry_run) {
-    fmt::print("{}", PrintConfig(config));
+    Print("{}", PrintConfig(config));
     return kExitDone;
   }
   KeepMemory();
-  TrainDisplay display;
+  TrainDisplay display(StyleOfProgress(context));
   TrainHooks hooks;
   hooks.on_progress = [&display](const TrainProgress& p) { display.Show(p); };
+  hooks.on_note = [](const std::string& note) { Say("kvla: {}\n", note); };
   hooks.stop = CatchInterrupts();
   hooks.text_encoder = TextEncoderFolder(context.asset_root);
   const Status status = trainer.train(config, **demos, **held_out, hooks);

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -8,6 +6,7 @@
 
 #include "apps/view_flags.h"
 #include "base/split.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/plan.h"
@@ -73,7 +72,7 @@ void Block(Feed* feed, Viewer* viewer, double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
   viewer->Frame();
   const BoundedTraceRing::Counts counts = feed->counts();
-  fmt::print(
+  Print(
       "blocked for {:.1f} s: the episode went on from {:.2f} s to {:.2f} s; {} display frames "
       "dropped\n",
       seconds, before, NewestSeconds(*viewer),
@@ -100,18 +99,18 @@ void Measure(Feed* feed, Viewer* viewer, double seconds, double block_s) {
   double took = run(seconds / 2);
   if (block_s > 0) Block(feed, viewer, block_s);
   took += run(seconds / 2);
-  fmt::print(
+  Print(
       "{:.1f} frames/s, {:.1f} scene pictures/s over {:.1f} s on {}; resident {:.1f} MB, "
       "{:+.1f} MB\n",
       static_cast<double>(viewer->frames() - frames) / took,
       static_cast<double>(viewer->scenes_drawn() - scenes) / took, took, viewer->gl_renderer(),
       ResidentMb(), ResidentMb() - memory);
   const double waited = feed->waited_share();
-  if (waited >= 0) fmt::print("the runner spent {:.3f}% of its time on the viewer\n", 100 * waited);
+  if (waited >= 0) Print("the runner spent {:.3f}% of its time on the viewer\n", 100 * waited);
   for (const Lane& lane : viewer->lanes()) {
     const auto& end = lane.model.end();
     if (feed->live() && end.has_value()) {
-      fmt::print("{} ended in state {}\n", PrintableLine(ToString(end->id)), end->state_hash);
+      Print("{} ended in state {}\n", PrintableLine(ToString(end->id)), end->state_hash);
     }
   }
 }

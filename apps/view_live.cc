@@ -14,6 +14,7 @@
 #include "apps/live_lane.h"
 #include "apps/view_flags.h"
 #include "base/config_io.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "kv_efficient/cache_policy_list.h"
 #include "viewer/feed.h"
@@ -231,8 +232,7 @@ void FinishUnwatched(LiveFeed* feed) {
   bool said = false;
   while (feed->any_alive() && !*interrupted) {
     if (!said && std::chrono::steady_clock::now() - start > kSayAfter) {
-      fmt::print(stderr,
-                 "kvla: the window is closed, the episode goes on to its end; Ctrl+C stops it\n");
+      Say("kvla: the window is closed, the episode goes on to its end; Ctrl+C stops it\n");
       said = true;
     }
     std::this_thread::sleep_for(kNap);

@@ -1,11 +1,10 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "apps/view_flags.h"
 #include "base/config_io.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "harness/episode_states.h"
 #include "tasks/task_list.h"
@@ -25,14 +24,14 @@ RunPlan PlanOf(const RunMeta& meta, const AppContext& context) {
   if (!node.ok()) return plan;
   RunConfig config;
   if (!ParseConfig(*node, &config).ok()) {
-    fmt::print(stderr, "kvla: the run's config is of another version: no thresholds\n");
+    Say("kvla: the run's config is of another version: no thresholds\n");
     return plan;
   }
   if (Result<RunPlan> full = PlanRun(config, context.asset_root); full.ok()) {
     return *std::move(full);
   } else {
-    fmt::print(stderr, "kvla: shown without the policy's own images and FLOPs: {}\n",
-               Printable(full.status().message()));
+    Say("kvla: shown without the policy's own images and FLOPs: {}\n",
+        Printable(full.status().message()));
   }
   plan.config = config;
   for (const RunArm& arm : config.arms) plan.caches.push_back(arm.cache);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -15,8 +16,10 @@
 #include "base/hash.h"
 #include "base/json_text.h"
 #include "base/machine.h"
+#include "base/streams.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "harness/core_lock.h"
 #include "harness/ledger.h"
 #include "harness/progress.h"
 #include "harness/protocol.h"
@@ -52,7 +55,7 @@ nlohmann::json ClockedArms(const RunPlan& plan) {
   return clocked;
 }
 
-RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
+RunMeta Facts(const RunPlan& plan, const BatchOptions& options, bool pinned) {
   nlohmann::json arms = nlohmann::json::array();
   for (const RunArm& arm : plan.config.arms) arms.push_back(arm.name);
   RunMeta facts = {{"cpu", ReadMachineFacts().CpuLine()},
@@ -60,6 +63,7 @@ RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
                    {"device", plan.config.device},
                    {"started", UtcNow()},
                    {"workers", std::to_string(options.workers)},
+                   {"pinned", pinned ? "yes" : "no"},
                    {"arms", JsonText(arms)},
                    {"planned", std::to_string(plan.planned)},
                    {"clocked_arms", JsonText(ClockedArms(plan))}};
@@ -72,19 +76,17 @@ RunMeta Facts(const RunPlan& plan, const BatchOptions& options) {
 // A run that goes on with other workers or elsewhere says so: its latencies are not comparable, and
 // another CPU, or other kernels on it, may differ in the last bits.
 // `fresh`: no episode has ended yet, so that what an earlier call planned counts for nothing.
-Status NoteChanges(const RunPlan& plan, const BatchOptions& options, bool fresh, RunStore* store) {
+Status NoteChanges(const RunPlan& plan, const RunMeta& facts, bool fresh, RunStore* store) {
   Result<RunMeta> meta = store->Meta();
   if (!meta.ok()) return meta.status();
-  RunMeta now = Facts(plan, options);
+  RunMeta now = facts;
   bool changed = false;
-  for (const char* key : {"workers", "cpu", "cpu_kernels"}) {
+  for (const char* key : {"workers", "pinned", "cpu", "cpu_kernels"}) {
     const std::string was = (*meta)[key];
     now[key] = WithListed(fresh ? "" : was, now[key]);
     if (now[key] == was) continue;
     changed = true;
-    if (!fresh) {
-      fmt::print(stderr, "kvla: warning: the run goes on with other {}: {}\n", key, now[key]);
-    }
+    if (!fresh) Say("kvla: warning: the run goes on with other {}: {}\n", key, now[key]);
     if (Status status = store->PutMeta(key, now[key]); !status.ok()) return status;
   }
   if (!changed) return {};
@@ -163,7 +165,7 @@ class WorkerMemory {
 class BatchClient : public PoolClient {
  public:
   BatchClient(const RunPlan& plan, RunStore* store, std::vector<EpisodeJob> jobs,
-              std::vector<EpisodeRow> rows, int errors, TraceLevel level, bool quiet)
+              std::vector<EpisodeRow> rows, int errors, TraceLevel level, ProgressStyle style)
       : plan_(plan),
         store_(store),
         jobs_(std::move(jobs)),
@@ -171,10 +173,9 @@ class BatchClient : public PoolClient {
         rows_(std::move(rows)),
         errors_(errors),
         level_(level),
-        quiet_(quiet),
         total_(TotalWeight(plan)),
         done_(total_),
-        bar_("eval", total_, Remaining()) {}
+        bar_(style, "eval", total_, Remaining()) {}
 
   std::optional<Message> NextJob() override {
     if (next_ == jobs_.size() || stop_.stop) return std::nullopt;
@@ -207,11 +208,10 @@ class BatchClient : public PoolClient {
     return record.ok() ? Keep(job, *record) : record.status();
   }
   void OnTick() override {
-    if (!quiet_) bar_.Update(done_, errors_ > 0 ? fmt::format("({} errors)", errors_) : "");
+    bar_.Update(done_, errors_ > 0 ? fmt::format("({} errors)", errors_) : "");
   }
-  void Finish() {
-    if (!quiet_) bar_.Finish();
-  }
+  void OnPause(double seconds) override { bar_.LeaveOut(seconds); }
+  void Finish() { bar_.Finish(); }
   // Looks whether 'stop_when' holds; what it rests on is kept with the run.
   Status LookForStop() {
     if (plan_.config.stop_when.rule == "never" || stop_.stop) return {};
@@ -253,7 +253,7 @@ class BatchClient : public PoolClient {
     const std::string was = (*meta)["gl_renderer"], now = WithListed(was, gl);
     if (was == now) return {};
     if (!was.empty()) {
-      fmt::print(stderr, "kvla: warning: the run goes on with another renderer: {}\n", now);
+      Say("kvla: warning: the run goes on with another renderer: {}\n", now);
     }
     return store_->PutMeta("gl_renderer", now);
   }
@@ -283,9 +283,8 @@ class BatchClient : public PoolClient {
     }
     if (record.end.outcome == "error") {
       ++errors_;
-      if (!quiet_) bar_.Clear();
-      fmt::print(stderr, "kvla: error: {}\n",
-                 PrintableLine(ToString(record.end.id) + ": " + record.end.error));
+      bar_.Clear();
+      Say("kvla: error: {}\n", PrintableLine(ToString(record.end.id) + ": " + record.end.error));
     }
     OnTick();
     return {};
@@ -300,7 +299,6 @@ class BatchClient : public PoolClient {
   StopDecision stop_;
   int errors_;
   TraceLevel level_;
-  bool quiet_;
   bool gl_known_ = false;
   int ended_ = 0;
   int64_t control_steps_ = 0;
@@ -316,8 +314,25 @@ void KeepInLedger(const RunPlan& plan, const BatchOptions& options, const RunSto
   const Result<nlohmann::json> line = LedgerLine(plan, store, finished);
   const Status status = line.ok() ? AppendLedger(options.ledger, *line) : line.status();
   if (!status.ok()) {
-    fmt::print(stderr, "kvla: warning: the ledger was not written: {}\n", status.message());
+    Say("kvla: warning: the ledger was not written: {}\n", status.message());
   }
+}
+
+}  // namespace
+
+namespace {
+
+// Takes out the episodes that ended in an error, so that they are run again.
+Status DropErrors(RunStore* store) {
+  const Result<int> dropped = store->DropErrors();
+  if (!dropped.ok()) return dropped.status();
+  if (*dropped == 0) {
+    Say("no errors to redo\n");
+    return {};
+  }
+  Say("{} episode{} that ended in an error: run again\n", *dropped, *dropped == 1 ? "" : "s");
+  // Whether the run may stop is decided anew.
+  return store->PutMeta("stopped", "");
 }
 
 }  // namespace
@@ -352,9 +367,15 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   if (Result<int> checked = CheckBatch(plan, options); !checked.ok()) return checked.status();
   const Result<TraceLevel> level = ParseTraceLevel(plan.config.trace);
   if (!level.ok()) return level.status();
-  Result<RunStore> store = RunStore::OpenOrCreate(
-      options.out, RunIdentity(plan, options.checkpoint_hash), Facts(plan, options));
+  const std::optional<CoreLock> core =
+      options.workers == 1 ? CoreLock::Take(options.core_group) : std::optional<CoreLock>();
+  const RunMeta facts = Facts(plan, options, core.has_value());
+  Result<RunStore> store =
+      RunStore::OpenOrCreate(options.out, RunIdentity(plan, options.checkpoint_hash), facts);
   if (!store.ok()) return store.status();
+  if (options.redo_errors) {
+    if (Status status = DropErrors(&*store); !status.ok()) return status;
+  }
   Result<std::vector<EpisodeRow>> rows = store->Episodes();
   if (!rows.ok()) return rows.status();
   std::set<EpisodeId> done;
@@ -373,20 +394,24 @@ Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options) 
   summary.errors = errors;
 
   if (!jobs.empty()) {
-    if (Status status = NoteChanges(plan, options, done.empty(), &*store); !status.ok()) {
+    if (Status status = NoteChanges(plan, facts, done.empty(), &*store); !status.ok()) {
       return status;
+    }
+    if (options.workers == 1 && !core) {
+      Say("kvla: warning: other kvla processes have taken every core for their workers: this "
+          "worker runs on any core, and its latencies are not comparable\n");
     }
   }
 
   PoolOptions pool;
   pool.workers = std::min<int>(options.workers, static_cast<int>(jobs.size()));
-  pool.pin_single = options.workers == 1;
+  if (core) pool.core = core->core();
   pool.job_limit_s = plan.config.episode_limit_s;
   pool.setup = EvalSetup(plan);
   pool.cancel = options.cancel;
   const bool nothing_left = jobs.empty();
   BatchClient client(plan, &*store, std::move(jobs), *std::move(rows), errors, *level,
-                     options.quiet);
+                     options.progress);
   Status status = client.LookForStop();
   if (!status.ok()) return status;
   if (client.stop().stop) summary.stopped = client.stop().statements;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "harness/progress.h"
 #include "harness/run_config.h"
 #include "harness/worker.h"
 #include "harness/worker_pool.h"
@@ -23,7 +24,9 @@ struct BatchOptions {
   std::string checkpoint_hash;   // of CheckPolicies()
   std::filesystem::path ledger;  // that a run on the evaluation split appends to; empty: none
   const std::atomic<bool>* cancel = nullptr;
-  bool quiet = false;  // no progress bar
+  ProgressStyle progress = ProgressStyle::kLines;
+  std::string core_group = "kvla";  // see CoreLock::Take()
+  bool redo_errors = false;         // episodes that ended in an error are taken out and run again
 };
 
 struct BatchSummary {
@@ -44,8 +47,10 @@ struct BatchSummary {
 RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash);
 
 // Runs what is missing; only this process writes the file. BadInput before anything is written when
-// the folder cannot be written or holds another run (RunIdentity()). kCancelled after
-// Ctrl-C: what ended is kept. An episode whose worker died or hung twice is an error outcome.
+// the folder cannot be written or holds another run (RunIdentity()). A single worker
+// is tied to a core that no other run's is tied to; where there is none it is not, and the run's
+// "pinned" says so. kCancelled after Ctrl-C: what ended is kept. An episode whose worker died or
+// hung twice is an error outcome.
 Result<BatchSummary> RunBatch(const RunPlan& plan, const BatchOptions& options);
 
 // The same checks without running; how many episodes are there already.

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/config_differences.h"
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/version.h"
@@ -124,15 +125,22 @@ Result<CertificateFile> CertificateFile::Open(const std::filesystem::path& path,
   CertificateFile file;
   file.path_ = path;
   file.settings_ = JsonText(ToJson(settings));
+  if (path.empty()) return file;
+  Result<WriterLock> lock = WriterLock::OfFile(path);
+  if (!lock.ok()) return lock.status();
+  file.lock_.emplace(*std::move(lock));
   std::error_code error;
-  if (path.empty() || !std::filesystem::exists(path, error)) return file;
+  if (!std::filesystem::exists(path, error)) return file;
   const Result<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
   try {
     const json all = json::parse(*text);
     if (all.at("settings") != json::parse(file.settings_)) {
-      return BadInput(fmt::format("{} was made with the settings {}, not {}: choose another file",
-                                  path.string(), JsonText(all.at("settings")), file.settings_));
+      // JSON is YAML too.
+      const std::vector<std::string> differences =
+          ConfigDifferences(JsonText(all.at("settings")), file.settings_, "the file");
+      return BadInput(fmt::format("{} was made with other settings:\n  {}\nGive another --out.",
+                                  path.string(), ListDifferences(differences)));
     }
     if (all.at("commit") != std::string(GitCommit())) {
       return BadInput(fmt::format("{} was made by commit {}, this is {}: choose another file",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/writer_lock.h"
 #include "harness/probe.h"
 #include "results/statistics.h"
 #include "tasks/certify.h"
@@ -48,8 +49,9 @@ Result<Certificate> MakeCertificate(
 // Certificates as JSON {tasks: [...], disturbance, settings, commit}, on disk after each.
 class CertificateFile {
  public:
-  // Takes over what is there. `path` empty: nothing is read or written. BadInput where the file is
-  // not one of certificates, or was made with other settings or by another build.
+  // Takes over what is there. `path` empty: nothing is read or written. No other process can open
+  // the file until this is destroyed. BadInput where the file is not one of certificates, was made
+  // with other settings or by another build, or is open in another process.
   static Result<CertificateFile> Open(const std::filesystem::path& path,
                                       const CertifySettings& settings);
 
@@ -62,8 +64,9 @@ class CertificateFile {
 
  private:
   std::filesystem::path path_;
-  std::string settings_;           // JSON
-  std::vector<std::string> rows_;  // JSON
+  std::optional<WriterLock> lock_;  // where there is a path
+  std::string settings_;            // JSON
+  std::vector<std::string> rows_;   // JSON
   std::set<std::pair<std::string, std::string>> cells_;
   bool all_passed_ = true;
 };

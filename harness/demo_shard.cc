@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/config_differences.h"
 #include "base/config_io.h"
 #include "base/split.h"
 #include "harness/demo_layout.h"
@@ -206,9 +207,12 @@ Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard) {
   const Result<int64_t> count = data->Integer("count");
   if (!count.ok()) return count.status();
   if (*hash != HashHex(ShardSettings(config))) {
-    return BadInput(fmt::format(
-        "{}: made with other settings (its attribute 'settings' says which); give another --out",
-        shard.path.string()));
+    const Result<std::string> was = data->Text("settings");
+    if (!was.ok()) return was.status();
+    const std::vector<std::string> differences =
+        ConfigDifferences(*was, ShardSettings(config), "the file");
+    return BadInput(fmt::format("{}: made with other settings:\n  {}\nGive another --out.",
+                                shard.path.string(), ListDifferences(differences)));
   }
   const Result<ShardFacts> facts = ReadShardFacts(*data);
   if (!facts.ok()) return facts.status();

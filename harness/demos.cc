@@ -7,13 +7,16 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <utility>
 
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/split.h"
+#include "base/streams.h"
 #include "base/temporary_file.h"
+#include "base/writer_lock.h"
 #include "harness/demo_shard.h"
 #include "harness/progress.h"
 #include "tasks/task_list.h"
@@ -89,10 +92,10 @@ class ProbeClient : public PoolClient {
 
 class ShardClient : public PoolClient {
  public:
-  ShardClient(std::vector<DemoShard> shards, double total_weight, std::map<int, double> weights,
-              DemosSummary* summary)
+  ShardClient(ProgressStyle style, std::vector<DemoShard> shards, double total_weight,
+              std::map<int, double> weights, DemosSummary* summary)
       : shards_(std::move(shards)),
-        bar_("demos", total_weight),
+        bar_(style, "demos", total_weight),
         weights_(std::move(weights)),
         summary_(summary) {}
   std::optional<Message> NextJob() override {
@@ -120,6 +123,7 @@ class ShardClient : public PoolClient {
     bar_.Update(done_, fmt::format("({} recorded, {} failed)", summary_->episodes,
                                    summary_->failed + summary_->diverged));
   }
+  void OnPause(double seconds) override { bar_.LeaveOut(seconds); }
   void Finish() { bar_.Finish(); }
 
  private:
@@ -137,6 +141,13 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   if (Status status = CheckDemosConfig(config, options.asset_root); !status.ok()) return status;
   if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;
   const auto start = std::chrono::steady_clock::now();
+  // From before the look at what is missing to the last shard.
+  std::optional<WriterLock> lock;
+  if (!options.dry_run) {
+    Result<WriterLock> taken = WriterLock::OfFolder(options.out);
+    if (!taken.ok()) return taken.status();
+    lock.emplace(*std::move(taken));
+  }
 
   DemosSummary summary;
   std::vector<DemoShard> missing;
@@ -186,9 +197,9 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   // The bar counts episodes, each weighed by what its set takes.
   for (auto& [set, weight] : weights) weight *= static_cast<double>(total) / seconds;
   summary.bytes_per_episode = bytes / static_cast<double>(total);
-  fmt::print(stderr, "{} episodes in {} shards ({} of {} shards are there already): about {}, {}\n",
-             total, missing.size(), summary.skipped_shards, summary.shards, BytesText(bytes),
-             DurationText(seconds / options.workers));
+  Say("{} episodes in {} shards ({} of {} shards are there already): about {}, {}\n", total,
+      missing.size(), summary.skipped_shards, summary.shards, BytesText(bytes),
+      DurationText(seconds / options.workers));
   const std::filesystem::space_info space =
       std::filesystem::space(NearestExisting(options.out), error);
   if (!error && static_cast<double>(space.available) < bytes * 1.1) {
@@ -204,7 +215,7 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
     }
   }
   pool.workers = std::min<int>(options.workers, static_cast<int>(missing.size()));
-  ShardClient client(missing, static_cast<double>(total), weights, &summary);
+  ShardClient client(options.progress, missing, static_cast<double>(total), weights, &summary);
   status = RunPool(options.command, pool, &client);
   client.Finish();
   if (!status.ok()) {

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "harness/demo_config.h"
+#include "harness/progress.h"
 #include "harness/worker.h"
 #include "harness/worker_pool.h"
 
@@ -22,6 +23,7 @@ struct DemosOptions {
   std::filesystem::path out;
   std::filesystem::path asset_root;
   int workers = 1;
+  ProgressStyle progress = ProgressStyle::kLines;
   bool dry_run = false;  // says what it would do, and how much disk that takes
   WorkerCommand command;
   const std::atomic<bool>* cancel = nullptr;
@@ -36,8 +38,8 @@ struct DemosSummary {
   double wall_s = 0;
 };
 
-// Generates what is missing; progress goes to stderr. BadInput before anything is written when the
-// config, the folder or the free space is not good.
+// Generates what is missing; progress goes to stderr. BadInput before a shard is written when the
+// config, the folder or the free space is not good, or another process writes into the folder.
 Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions& options);
 
 // The worker's side.

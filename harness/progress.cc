@@ -1,13 +1,28 @@
 #include "harness/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "base/columns.h"
+#include "base/streams.h"
+
 namespace kvla {
+namespace {
+
+// Asked each time: a window changes its size.
+int TerminalColumns() {
+  constexpr int kUsual = 80;
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kUsual;
+}
+
+}  // namespace
 
 std::string DurationText(double seconds) {
   const auto s = static_cast<long>(std::lround(std::max(seconds, 0.0)));
@@ -22,13 +37,22 @@ std::string BytesText(double bytes) {
   return fmt::format("{:.0f} kB", bytes / 1e3);
 }
 
-ProgressBar::ProgressBar(std::string label, double total, double done, std::FILE* stream)
-    : label_(std::move(label)),
+std::string BarLine(const std::string& label, double share, const std::string& text, int columns) {
+  constexpr int kWidest = 24, kNarrowest = 4;
+  const int left = columns - DisplayColumns(label) - DisplayColumns(text) - 4;  // " [" and "] "
+  if (left < kNarrowest) return CutToColumns(label + " " + text, columns);
+  const int width = std::min(left, kWidest);
+  const int full = static_cast<int>(width * std::clamp(share, 0.0, 1.0));
+  return fmt::format("{} [{}{}] {}", label, std::string(full, '='), std::string(width - full, ' '),
+                     text);
+}
+
+ProgressBar::ProgressBar(ProgressStyle style, std::string label, double total, double done)
+    : style_(style),
+      label_(std::move(label)),
       total_(total),
       begin_(done),
       done_(done),
-      stream_(stream),
-      terminal_(isatty(fileno(stream)) != 0),
       start_(std::chrono::steady_clock::now()),
       last_(start_ - std::chrono::hours(1)) {}
 
@@ -36,9 +60,15 @@ void ProgressBar::Update(double done, const std::string& note) {
   done_ = done;
   note_ = note;
   const auto now = std::chrono::steady_clock::now();
-  if (now - last_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(10))) return;
+  const bool bar = style_ == ProgressStyle::kBar;
+  if (now - last_ < (bar ? std::chrono::milliseconds(100) : std::chrono::seconds(10))) return;
   last_ = now;
   Draw();
+}
+
+void ProgressBar::LeaveOut(double seconds) {
+  start_ += std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
 }
 
 std::string ProgressBar::Text() const {
@@ -56,28 +86,23 @@ std::string ProgressBar::Text() const {
 }
 
 void ProgressBar::Draw() {
-  if (!terminal_) {
-    fmt::print(stream_, "{} {}\n", label_, Text());
-  } else {
-    constexpr int kWidth = 24;
-    const int full = total_ > 0 ? static_cast<int>(kWidth * std::min(done_ / total_, 1.0)) : kWidth;
-    fmt::print(stream_, "\r\033[K{} [{}{}] {}", label_, std::string(full, '='),
-               std::string(kWidth - full, ' '), Text());
-    drawn_ = true;
-  }
-  std::fflush(stream_);
+  if (style_ == ProgressStyle::kLines) Say("{} {}\n", label_, Text());
+  if (style_ != ProgressStyle::kBar) return;
+  const double share = total_ > 0 ? done_ / total_ : 1.0;
+  // A line that fills the last column is wrapped by some terminals.
+  Say("\r\033[K{}", BarLine(label_, share, Text(), TerminalColumns() - 1));
+  drawn_ = true;
 }
 
 void ProgressBar::Clear() {
   if (!drawn_) return;
-  fmt::print(stream_, "\r\033[K");
-  std::fflush(stream_);
+  Say("\r\033[K");
   drawn_ = false;
 }
 
 void ProgressBar::Finish() {
   Draw();
-  if (terminal_) fmt::print(stream_, "\n");
+  if (drawn_) Say("\n");
   drawn_ = false;
 }
 

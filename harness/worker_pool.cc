@@ -24,6 +24,12 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kTick{200};
+
+SteadyClock::duration ToDuration(double seconds) {
+  return std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(seconds));
+}
+
 struct Job {
   Message message;
   int attempts = 0;  // workers it has taken down
@@ -41,8 +47,8 @@ std::string DeathText(int wait_status) {
 // One worker process and its socket; killed and reaped when destroyed.
 class Process {
  public:
-  static Result<std::unique_ptr<Process>> Spawn(const WorkerCommand& command, bool pin,
-                                                double send_limit_s);
+  static Result<std::unique_ptr<Process>> Spawn(const WorkerCommand& command,
+                                                std::optional<int> core, double send_limit_s);
   ~Process() {
     if (fd_ >= 0) close(fd_);
     if (pid_ > 0) {
@@ -84,8 +90,8 @@ class Process {
   pid_t pid_ = -1;
 };
 
-Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bool pin,
-                                                double send_limit_s) {
+Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command,
+                                                std::optional<int> core, double send_limit_s) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return InternalError(fmt::format("socketpair: {}", std::strerror(errno)));
@@ -130,17 +136,12 @@ Result<std::unique_ptr<Process>> Process::Spawn(const WorkerCommand& command, bo
     return InternalError(
         fmt::format("{}: cannot be started: {}", command.arguments[0], std::strerror(error)));
   }
-  if (pin) {
-    cpu_set_t allowed, one;
+  if (core) {
+    cpu_set_t one;
     CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
-      // The last core: the first one serves most interrupts.
-      for (int core = CPU_SETSIZE - 1; core >= 0; --core) {
-        if (!CPU_ISSET(core, &allowed)) continue;
-        CPU_SET(core, &one);
-        sched_setaffinity(process->pid_, sizeof(one), &one);
-        break;
-      }
+    CPU_SET(*core, &one);
+    if (sched_setaffinity(process->pid_, sizeof(one), &one) != 0) {
+      return InternalError(fmt::format("core {}: {}", *core, std::strerror(errno)));
     }
   }
   return process;
@@ -161,9 +162,9 @@ class Pool {
   std::optional<Job> Next();
   Status Assign(Process* process);
   void SetDeadline(Process* process, double seconds) {
-    process->deadline = SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(
-                                                 std::chrono::duration<double>(seconds));
+    process->deadline = SteadyClock::now() + ToDuration(seconds);
   }
+  void LeaveOutPause(SteadyClock::time_point now);
 
   const WorkerCommand& command_;
   const PoolOptions& options_;
@@ -172,7 +173,20 @@ class Pool {
   std::deque<Job> retry_;
   bool exhausted_ = false;
   int setup_deaths_ = 0;
+  SteadyClock::time_point last_tick_ = SteadyClock::now();
 };
+
+// The loop comes by every kTick. Where it comes much later this process was stopped, and its
+// workers most likely with it: they get that time on top. (While the machine itself sleeps, the
+// steady clock stands still.)
+void Pool::LeaveOutPause(SteadyClock::time_point now) {
+  constexpr auto kMuchLater = std::chrono::seconds(1);
+  const SteadyClock::duration late = now - last_tick_ - kTick;
+  last_tick_ = now;
+  if (late < kMuchLater) return;
+  for (const auto& process : processes_) process->deadline += late;
+  client_->OnPause(std::chrono::duration<double>(late).count());
+}
 
 std::optional<Job> Pool::Next() {
   if (!retry_.empty()) {
@@ -191,7 +205,7 @@ std::optional<Job> Pool::Next() {
 
 Status Pool::StartWorker() {
   Result<std::unique_ptr<Process>> process =
-      Process::Spawn(command_, options_.pin_single && options_.workers == 1, options_.send_limit_s);
+      Process::Spawn(command_, options_.core, options_.send_limit_s);
   if (!process.ok()) return process.status();
   SetDeadline(process->get(), options_.setup_limit_s);
   // A worker that dies at once is found by poll().
@@ -287,7 +301,7 @@ Status Pool::Run() {
 
     std::vector<pollfd> polls;
     for (const auto& process : processes_) polls.push_back({process->fd(), POLLIN, 0});
-    const int ready = poll(polls.data(), polls.size(), 200);
+    const int ready = poll(polls.data(), polls.size(), kTick.count());
     if (ready < 0 && errno != EINTR) {
       return InternalError(fmt::format("poll: {}", std::strerror(errno)));
     }
@@ -303,6 +317,7 @@ Status Pool::Run() {
       }
     }
     const SteadyClock::time_point now = SteadyClock::now();
+    LeaveOutPause(now);
     for (size_t i = 0; i < processes_.size();) {
       Process* process = processes_[i].get();
       const bool working = !process->ready || process->job.has_value();

@@ -24,7 +24,7 @@ struct PoolOptions {
   double setup_limit_s = 300;  // the same for a worker's set-up
   double send_limit_s = 10;    // a message that a worker does not take in time is dropped
   int retries = 1;             // of a job whose worker died, each on a new worker
-  bool pin_single = true;      // with one worker: tie it to one core, for latencies
+  std::optional<int> core;     // ties every worker to it, see harness/core_lock.h
   Message setup;               // sent to every new worker first
   const std::atomic<bool>* cancel = nullptr;  // may be null
 };
@@ -41,6 +41,8 @@ class PoolClient {
   virtual Status OnLost(const Message& job, const std::string& why) = 0;
   // Now and then, for progress bars.
   virtual void OnTick() = 0;
+  // This process did not run for so long (it was stopped, or its machine was); no limit counts it.
+  virtual void OnPause(double /*seconds*/) {}
 };
 
 // Runs until all jobs are done. kCancelled when `cancel` became true (workers are killed, what they

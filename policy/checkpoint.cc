@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kConfigFile[] = "config.yaml";
-constexpr char kWeightsFile[] = "model.safetensors";
 
 }  // namespace
 

@@ -12,6 +12,8 @@
 
 namespace kvla {
 
+inline constexpr char kWeightsFile[] = "model.safetensors";
+
 struct Checkpoint {
   PolicyConfig config;
   VlaNet net{nullptr};

@@ -17,12 +17,14 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/rng.h"
+#include "base/writer_lock.h"
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/torch.h"
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
 #include "policy/instruction_reader.h"
 #include "policy/side_by_side.h"
+#include "policy/train_resume.h"
 #include "policy/vla.h"
 
 namespace kvla {
@@ -267,10 +269,9 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
   // Before the long work: what cannot be written should be said now.
-  const std::filesystem::path folder = std::filesystem::path(config_.out).parent_path();
-  std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) return IoError(fmt::format("{}: {}", folder.string(), error.message()));
+  const Result<WriterLock> lock = WriterLock::OfFile(config_.out);
+  if (!lock.ok()) return lock.status();
+  if (Status s = CheckSameGate(config_); !s.ok()) return s;
   if (Status s = Label("label chunks", demos, config_.episodes, &train_); !s.ok()) return s;
   if (Status s =
           Label("label validation chunks", validation, config_.validation_episodes, &validation_);

@@ -61,7 +61,8 @@ struct GateTrainConfig {
 
 // Writes config.out, and beside it <out>.csv (loss curve), <out>.json (kept rate by cue value,
 // precision, recall, threshold) and <out>.labels.csv (every chunk of the validation demonstrations:
-// what it took off the loss, and what the gate says).
+// what it took off the loss, and what the gate says). BadInput where config.out is there and was
+// made with other settings, or another process writes it.
 Status TrainGate(const GateTrainConfig& config, DemoSource& demos, DemoSource& validation,
                  const TrainHooks& hooks);
 

@@ -9,11 +9,13 @@
 #include <fstream>
 #include <map>
 #include <numbers>
+#include <optional>
 #include <set>
 #include <span>
 
 #include "base/config_io.h"
 #include "base/machine.h"
+#include "base/writer_lock.h"
 #include "kv_efficient/torch.h"
 #include "policy/autocast.h"
 #include "policy/batch.h"
@@ -24,6 +26,7 @@
 #include "policy/losses.h"
 #include "policy/parallel_backward.h"
 #include "policy/tokenizer.h"
+#include "policy/train_resume.h"
 #include "policy/train_state.h"
 #include "policy/training_forward.h"
 
@@ -60,6 +63,8 @@ class Trainer {
   };
 
   Status Start();
+  // Whether the folder holds nothing, or this very training.
+  Status CheckFolder();
   Result<Demos> ReadDemos(DemoSource& source, const char* phase);
   Status ReadInstructions();
   Status CheckTargets() const;
@@ -77,10 +82,12 @@ class Trainer {
   std::string Validate();
   std::string ValidateWhole();
   Status CheckEncoder();
+  KeptTraining Training() const;
   Status SaveWeights(int step);
 
   TrainConfig config_;
   TrainHooks hooks_;
+  std::optional<KeptTraining> kept_;  // what the folder held at the start
   Demos train_, validation_;
   std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
   bool bf16_ = false;
@@ -401,17 +408,20 @@ Status Trainer::CheckEncoder() {
 
 Status Trainer::SaveWeights(int step) {
   average_->Swap(net_);
-  const Status status = SaveCheckpoint(
-      config_.out, net_, {{"steps", std::to_string(step)}, {"train_config", PrintConfig(config_)}},
-      config_.half_file ? torch::kFloat16 : torch::kFloat32);
+  const Status status = SaveCheckpoint(config_.out, net_, TrainingNotes(Training(), step),
+                                       config_.half_file ? torch::kFloat16 : torch::kFloat32);
   average_->Swap(net_);
   return status;
 }
 
 Status Trainer::Loop() {
-  const fs::path state = fs::path(config_.out) / "state";
+  const fs::path state = fs::path(config_.out) / kStateFolder;
   Result<int> resumed = LoadTrainState(state, net_, *average_, *optimizer_);
   if (!resumed.ok()) return resumed.status();
+  if (*resumed >= config_.steps && hooks_.on_note) {
+    hooks_.on_note(fmt::format("{} is finished: {} steps are done; with more steps it goes on",
+                               config_.out, *resumed));
+  }
   std::ofstream curve(fs::path(config_.out) / "loss.csv", std::ios::app);
   if (*resumed == 0) curve << "step,loss,seconds,note\n";
   for (int step = *resumed; step < config_.steps; ++step) {
@@ -431,26 +441,42 @@ Status Trainer::Loop() {
       hooks_.on_progress({"train", done, config_.steps, loss, seconds.count(), note});
     const bool stop = hooks_.stop != nullptr && *hooks_.stop;
     if (stop || done % config_.checkpoint_every == 0 || done == config_.steps) {
-      if (Status s = SaveTrainState(state, done, net_, *average_, *optimizer_); !s.ok()) return s;
+      // The weights first: they say with which settings the state was made.
       if (Status s = SaveWeights(done); !s.ok()) return s;
+      if (Status s = SaveTrainState(state, done, net_, *average_, *optimizer_); !s.ok()) return s;
     }
     if (stop) return {StatusCode::kCancelled, fmt::format("stopped after step {}", done)};
   }
   return {};
 }
 
+KeptTraining Trainer::Training() const {
+  return {config_, fmt::format("{}; validation {}", DemosText(train_.corpus),
+                               DemosText(validation_.corpus))};
+}
+
+Status Trainer::CheckFolder() {
+  Result<std::optional<KeptTraining>> kept = ReadKeptTraining(config_.out);
+  if (!kept.ok()) return kept.status();
+  kept_ = *std::move(kept);
+  return kept_ ? CheckSameTraining(*kept_, config_) : Status();
+}
+
 Status Trainer::Run(DemoSource& demos, DemoSource& validation) {
   if (Status status = Start(); !status.ok()) return status;
+  const Result<WriterLock> lock = WriterLock::OfFolder(config_.out);
+  if (!lock.ok()) return lock.status();
+  if (Status status = CheckFolder(); !status.ok()) return status;
   Result<Demos> train = ReadDemos(demos, "encode demonstrations");
   if (!train.ok()) return train.status();
   Result<Demos> held_out = ReadDemos(validation, "encode validation");
   if (!held_out.ok()) return held_out.status();
   train_ = *std::move(train);
   validation_ = *std::move(held_out);
-  std::error_code error;
-  fs::create_directories(config_.out, error);
-  if (error) return IoError(fmt::format("{}: {}", config_.out, error.message()));
   if (Status status = Prepare(); !status.ok()) return status;
+  if (kept_) {
+    if (Status status = CheckSameDemos(*kept_, Training()); !status.ok()) return status;
+  }
   return Loop();
 }
 

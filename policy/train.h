@@ -116,12 +116,15 @@ struct TrainProgress {
 
 struct TrainHooks {
   std::function<void(const TrainProgress&)> on_progress;
+  std::function<void(const std::string&)> on_note;  // what a person should know
   const std::atomic<bool>* stop = nullptr;  // checked between steps; the state is saved first
   std::filesystem::path text_encoder;       // folder of the sentence encoder, for text: minilm
 };
 
 // Trains (or resumes: the state lies in out/state), writes out/{config.yaml, model.safetensors,
-// loss.csv}. kCancelled after a stop. Deterministic for a seed, build and thread count.
+// loss.csv}. kCancelled after a stop. Deterministic for a seed, build and thread count. BadInput
+// where the folder holds another training (see policy/train_resume.h), or another process writes
+// there.
 Status Train(const TrainConfig& config, DemoSource& demos, DemoSource& validation,
              const TrainHooks& hooks);
 

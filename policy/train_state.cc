@@ -62,15 +62,27 @@ Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAvera
   }
 }
 
+bool HasTrainState(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / kStateFile, error);
+}
+
 Result<int> LoadTrainState(const fs::path& folder, VlaNet& net, WeightAverage& average,
                            torch::optim::Optimizer& optimizer) {
   const fs::path path = folder / kStateFile;
-  if (!Exists(path)) return 0;
+  if (!HasTrainState(folder)) return 0;
   try {
     torch::serialize::InputArchive archive, weights, moments;
     archive.load_from(path.string());
     archive.read("net", weights);
+    std::vector<std::vector<int64_t>> sizes;
+    for (const torch::Tensor& p : net->parameters()) sizes.push_back(p.sizes().vec());
     net->load(weights);
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      if (net->parameters()[i].sizes() == torch::IntArrayRef(sizes[i])) continue;
+      return BadInput(fmt::format(
+          "{}: the state of a policy of another size; remove it to start again", path.string()));
+    }
     archive.read("optimizer", moments);
     optimizer.load(moments);
     for (size_t i = 0; i < average.tensors().size(); ++i) {

@@ -11,6 +11,9 @@
 
 namespace kvla {
 
+// Within the folder of a checkpoint.
+inline constexpr char kStateFolder[] = "state";
+
 // Exponential moving average of a module's parameters.
 class WeightAverage {
  public:
@@ -28,7 +31,8 @@ class WeightAverage {
 // Written to a temporary folder and renamed: a kill leaves the previous state.
 Status SaveTrainState(const std::filesystem::path& folder, int step, VlaNet& net,
                       WeightAverage& average, torch::optim::Optimizer& optimizer);
-// The step to go on with; 0 where there is no state.
+bool HasTrainState(const std::filesystem::path& folder);
+// The step to go on with; 0 where there is no state. BadInput: it is damaged, or of another policy.
 Result<int> LoadTrainState(const std::filesystem::path& folder, VlaNet& net, WeightAverage& average,
                            torch::optim::Optimizer& optimizer);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/writer_lock.h"
 #include "results/video_rule.h"
 
 namespace kvla {
@@ -33,21 +34,31 @@ struct Stretch {
   int64_t n = 0;
 };
 
+bool HoldsOtherThings(const fs::path& out) {
+  std::error_code error;
+  if (fs::exists(out / kDataFile, error)) return false;
+  for (const auto& entry : fs::directory_iterator(out, error)) {
+    if (entry.path().filename() != kFolderLockFile) return true;
+  }
+  return false;
+}
+
 // Where the report goes: a new folder, an empty one, or an earlier report.
-Status PrepareFolder(const fs::path& out) {
+Result<WriterLock> PrepareFolder(const fs::path& out) {
   std::error_code error;
   if (Exists(out) && !IsFolder(out)) {
     return BadInput(fmt::format("--html {}: a file is there, a folder is wanted", out.string()));
   }
-  if (fs::is_directory(out, error) && !fs::is_empty(out, error) &&
-      !fs::exists(out / kDataFile, error)) {
+  if (Status status = CheckFolderWritable(out); !status.ok()) return status;
+  Result<WriterLock> lock = WriterLock::OfFolder(out);
+  if (!lock.ok()) return lock;
+  if (HoldsOtherThings(out)) {
     return BadInput(
         fmt::format("--html {}: the folder holds other things; give a new one", out.string()));
   }
-  if (Status status = CheckFolderWritable(out); !status.ok()) return status;
   fs::create_directories(out / kVideoFolder, error);
   if (error) return IoError(out.string() + ": " + error.message());
-  return {};
+  return lock;
 }
 
 Status CopyPage(const HtmlOptions& options, const fs::path& out) {
@@ -244,7 +255,8 @@ Result<HtmlSummary> WriteHtmlReport(const RunStore& store, const HtmlOptions& op
                                     const fs::path& out) {
   const Result<Report> report = BuildReport(store, options.filter);
   if (!report.ok()) return report.status();
-  if (Status status = PrepareFolder(out); !status.ok()) return status;
+  const Result<WriterLock> lock = PrepareFolder(out);
+  if (!lock.ok()) return lock.status();
   if (Status status = CopyPage(options, out); !status.ok()) return status;
   HtmlSummary summary;
   json data = ReportJson(*report, false);

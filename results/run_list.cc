@@ -1,9 +1,6 @@
 #include "results/run_list.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +9,7 @@
 #include "base/config_node.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/writer_lock.h"
 #include "results/run_store.h"
 #include "results/text_table.h"
 
@@ -19,15 +17,6 @@ namespace kvla {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Whether a process writes to the run; a lock file that is left over is held by nobody.
-bool HasWriter(const fs::path& folder) {
-  const int fd = open((folder / kRunLockFile).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return false;
-  const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
-  close(fd);
-  return held;
-}
 
 std::string At(const RunMeta& meta, const char* key) {
   const auto found = meta.find(key);
@@ -61,10 +50,11 @@ Status Describe(RunListing* run) {
 
 std::string RunListing::State() const {
   if (!problem.empty()) return "unreadable: " + problem;
+  const bool running = !writer.empty();
   std::string state = running ? "running" : done >= planned ? "complete" : "unfinished";
   if (running || done < planned) state += fmt::format(", {} of {}", done, planned);
   if (errors > 0) state += fmt::format(", {} error{}", errors, errors == 1 ? "" : "s");
-  return state;
+  return running ? state + ", by " + writer : state;
 }
 
 std::vector<RunListing> ListRuns(const fs::path& folder) {
@@ -86,7 +76,7 @@ std::vector<RunListing> ListRuns(const fs::path& folder) {
       const std::string below = place.lexically_relative(path).string();
       if (!below.starts_with("..")) run.bytes += size;
     }
-    run.running = HasWriter(path);
+    run.writer = WriterLock::HolderOfFolder(path);
     if (Status status = Describe(&run); !status.ok()) run.problem = status.message();
     list.push_back(std::move(run));
   }
@@ -115,7 +105,8 @@ nlohmann::json RunListJson(const std::vector<RunListing>& runs) {
                     {"arms", run.arms},
                     {"started", run.started},
                     {"state", run.State()},
-                    {"running", run.running},
+                    {"running", !run.writer.empty()},
+                    {"writer", run.writer},
                     {"done", run.done},
                     {"planned", run.planned},
                     {"errors", run.errors},

@@ -16,11 +16,12 @@ struct RunListing {
   std::string started;  // as the run keeps it
   std::vector<std::string> arms;
   int done = 0, planned = 0, errors = 0;
-  bool running = false;  // a process holds its lock
-  std::string problem;   // why it cannot be read; then the rest is not known
-  int64_t bytes = 0;     // of all files in the folder
+  std::string writer;   // which process writes to it now, see WriterLock; empty: none
+  std::string problem;  // why it cannot be read; then the rest is not known
+  int64_t bytes = 0;    // of all files in the folder
 
-  // "running, 12 of 40", "complete", "unfinished, 12 of 40, 1 error", "unreadable: ...".
+  // "running, 12 of 40, by process 7 on HOST ...", "complete", "unfinished, 12 of 40, 1 error",
+  // "unreadable: ...".
   std::string State() const;
 };
 

@@ -1,20 +1,16 @@
 #include "results/run_store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "base/config_differences.h"
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/text.h"
-#include "results/config_differences.h"
+#include "base/writer_lock.h"
 #include "results/record_codec.h"
 #include "results/run_schema.h"
 #include "results/sqlite_db.h"
@@ -25,33 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr size_t kMaxDifferences = 8;
-
-// Held by the one process that writes; the kernel frees it when that process dies.
-class WriterLock {
- public:
-  WriterLock() = default;
-  WriterLock(const WriterLock&) = delete;
-  WriterLock& operator=(const WriterLock&) = delete;
-  ~WriterLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Status Take(const fs::path& dir) {
-    const fs::path path = dir / kRunLockFile;
-    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) {
-      return BadInput(fmt::format("cannot write to {}: {}", dir.string(), std::strerror(errno)));
-    }
-    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      return BadInput(fmt::format("another kvla process is writing to {}", dir.string()));
-    }
-    return {};
-  }
-
- private:
-  int fd_ = -1;
-};
 
 Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   EpisodeRow row;
@@ -120,8 +89,8 @@ SqliteStatement& BindId(SqliteStatement& statement, const EpisodeId& id) {
 struct RunStore::Impl {
   fs::path path;
   Mode mode;
-  int version = 0;  // of the schema in the file
-  WriterLock lock;  // outlives the database below
+  int version = 0;                 // of the schema in the file
+  std::optional<WriterLock> lock;  // of kReadWrite; outlives the database below
   std::optional<SqliteDb> db;
 
   // The folder's database, with the writer's lock in kReadWrite. `fresh` says whether it is blank.
@@ -135,16 +104,15 @@ struct RunStore::Impl {
       return BadInput(fmt::format("no run in {}: {} is missing", dir.string(), kRunFile));
     }
     // SQLite would wait for a pipe.
-    if (Status s = kvla::Exists(impl->path) ? CheckReadable(impl->path) : Status(); !s.ok()) return s;
+    if (Status s = kvla::Exists(impl->path) ? CheckReadable(impl->path) : Status(); !s.ok())
+      return s;
     if (create) {
       if (Status s = CheckFolderWritable(dir); !s.ok()) return s;
-      fs::create_directories(dir, error);
-      if (error) {
-        return BadInput(fmt::format("cannot make {}: {}", dir.string(), error.message()));
-      }
     }
     if (mode == Mode::kReadWrite) {
-      if (Status s = impl->lock.Take(dir); !s.ok()) return s;
+      Result<WriterLock> lock = WriterLock::OfFolder(dir);
+      if (!lock.ok()) return lock.status();
+      impl->lock.emplace(*std::move(lock));
     }
     const auto sqlite_mode = create                     ? SqliteDb::Mode::kCreate
                              : mode == Mode::kReadWrite ? SqliteDb::Mode::kReadWrite
@@ -282,21 +250,17 @@ Status RunStore::CheckMeta(const RunMeta& expected) const {
     if (was == now) continue;
     if (key == "config") {
       config_named = true;
-      for (std::string& d : ConfigDifferences(was, now)) differences.push_back(std::move(d));
+      for (std::string& d : ConfigDifferences(was, now, "the run"))
+        differences.push_back(std::move(d));
     } else if (key != "config_hash" || !config_named) {
       differences.push_back(fmt::format("{} is '{}' in the run, '{}' now", key, was, now));
     }
   }
   if (differences.empty()) return {};
-  if (differences.size() > kMaxDifferences) {
-    const size_t more = differences.size() - kMaxDifferences;
-    differences.resize(kMaxDifferences);
-    differences.push_back(fmt::format("and {} more", more));
-  }
   return BadInput(
       fmt::format("{} holds another run:\n  {}\nGive another --out, or the settings of "
                   "that run.",
-                  path().parent_path().string(), Join(differences, "\n  ")));
+                  path().parent_path().string(), ListDifferences(differences)));
 }
 
 Status RunStore::PutMeta(const std::string& key, const std::string& value) {
@@ -321,14 +285,19 @@ Status RunStore::SetVideo(const EpisodeId& id, const std::string& file) {
   return BindId(statement.Bind(file), id).Run();
 }
 
-Result<int> RunStore::DropFrom(int64_t seed) {
+Result<int> RunStore::DropFrom(int64_t seed) { return Drop("seed >= ?", seed); }
+
+Result<int> RunStore::DropErrors() { return Drop("outcome = 'error' AND seed >= ?", INT64_MIN); }
+
+// `which` takes a seed.
+Result<int> RunStore::Drop(const std::string& which, int64_t seed) {
   if (impl_->mode != Mode::kReadWrite) return InternalError(path().string() + " is read-only");
   SqliteTransaction transaction(*impl_->db);
   if (Status s = transaction.Begin(); !s.ok()) return s;
   std::vector<std::string> files;
   {
-    SqliteStatement videos(*impl_->db,
-                           "SELECT video FROM episodes WHERE seed >= ? AND video != ''");
+    const std::string sql = "SELECT video FROM episodes WHERE video != '' AND " + which;
+    SqliteStatement videos(*impl_->db, sql.c_str());
     videos.Bind(seed);
     for (;;) {
       const Result<bool> row = videos.Step();
@@ -337,11 +306,12 @@ Result<int> RunStore::DropFrom(int64_t seed) {
       files.push_back(videos.Text(0));
     }
   }
-  SqliteStatement traces(
-      *impl_->db, "DELETE FROM traces WHERE episode IN (SELECT id FROM episodes WHERE seed >= ?)");
-  if (Status s = traces.Bind(seed).Run(); !s.ok()) return s;
-  SqliteStatement episodes(*impl_->db, "DELETE FROM episodes WHERE seed >= ?");
-  if (Status s = episodes.Bind(seed).Run(); !s.ok()) return s;
+  for (const std::string& sql :
+       {"DELETE FROM traces WHERE episode IN (SELECT id FROM episodes WHERE " + which + ")",
+        "DELETE FROM episodes WHERE " + which}) {
+    SqliteStatement drop(*impl_->db, sql.c_str());
+    if (Status s = drop.Bind(seed).Run(); !s.ok()) return s;
+  }
   const Result<int64_t> dropped = impl_->db->QueryInt("SELECT changes()");
   if (!dropped.ok()) return dropped.status();
   if (Status s = transaction.Commit(); !s.ok()) return s;

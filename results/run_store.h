@@ -2,7 +2,7 @@
 // lie beside it.
 //
 // Every write is one transaction with synchronous=FULL, so that neither kill -9 nor a power cut
-// loses an episode that WriteEpisode returned from. One process writes (it holds a lock file);
+// loses an episode that WriteEpisode returned from. One process writes (see base/writer_lock.h);
 // readers never disturb it. A RunStore is used by one thread at a time.
 #ifndef KVLA_RESULTS_RUN_STORE_H_
 #define KVLA_RESULTS_RUN_STORE_H_
@@ -22,7 +22,6 @@
 namespace kvla {
 
 inline constexpr char kRunFile[] = "run.db";
-inline constexpr char kRunLockFile[] = "run.lock";  // held by the one process that writes
 // 1: the first. 2: when stages were reached, the horizon, commands, videos, whole ends.
 inline constexpr int kRunSchemaVersion = 2;
 
@@ -59,7 +58,9 @@ struct EpisodeRow {
 };
 
 // Text by key. Keys in use: "config" (resolved YAML), "config_hash", "checkpoint_hash", "version",
-// "commit", "cpu", "gl_renderer", "device", "started", "arms" (JSON list: the order of the table).
+// "commit", "cpu", "gl_renderer", "device", "started", "arms" (JSON list: the order of the table),
+// "workers", "pinned" ("yes": one worker with a core of its own; both list what the run went on
+// with, as in "1 | 2").
 using RunMeta = std::map<std::string, std::string>;
 
 class RunStore {
@@ -100,6 +101,8 @@ class RunStore {
   // Takes out every episode with this seed or a later one, its video too. Returns how many there
   // were.
   Result<int> DropFrom(int64_t seed);
+  // The same for every episode that ended in an error.
+  Result<int> DropErrors();
 
   // Row and trace, in one transaction. InternalError if the episode is there already.
   Status WriteEpisode(const EpisodeRecord& record, TraceLevel level = TraceLevel::kSummary);
@@ -121,6 +124,8 @@ class RunStore {
   int schema_version() const;
 
  private:
+  Result<int> Drop(const std::string& which, int64_t seed);
+
   struct Impl;
   explicit RunStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -16,6 +16,7 @@
 #include <iterator>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -55,7 +56,14 @@ struct Output {
 // One run of the program in the background; killed at the end if it still runs.
 class Program {
  public:
-  explicit Program(std::vector<std::string> arguments) {
+  // Descriptors of the test for its streams; none: files that Wait() reads; closed: none at all.
+  struct Streams {
+    static constexpr int kFile = -1, kClosed = -2;
+    int out = kFile, err = kFile;
+  };
+
+  explicit Program(std::vector<std::string> arguments) : Program(std::move(arguments), {}) {}
+  Program(std::vector<std::string> arguments, Streams streams) {
     arguments.insert(arguments.begin(), KVLA_PROGRAM);
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -64,8 +72,16 @@ class Program {
     posix_spawn_file_actions_init(&actions);
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, (streams_ / "out").c_str(), flags, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, (streams_ / "err").c_str(), flags, 0600);
+    for (const auto& [stream, fd, file] :
+         {std::tuple{1, streams.out, "out"}, {2, streams.err, "err"}}) {
+      if (fd == Streams::kFile) {
+        posix_spawn_file_actions_addopen(&actions, stream, (streams_ / file).c_str(), flags, 0600);
+      } else if (fd == Streams::kClosed) {
+        posix_spawn_file_actions_addclose(&actions, stream);
+      } else {
+        posix_spawn_file_actions_adddup2(&actions, fd, stream);
+      }
+    }
     if (posix_spawn(&pid_, KVLA_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) pid_ = -1;
     posix_spawn_file_actions_destroy(&actions);
   }
@@ -78,6 +94,7 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
+  pid_t pid() const { return pid_; }
   void Signal(int signal) {
     if (pid_ > 0) kill(pid_, signal);
   }

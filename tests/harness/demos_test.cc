@@ -5,8 +5,10 @@
 #include <hdf5.h>
 
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/writer_lock.h"
 #include "harness/demo_driver.h"
 #include "harness/demo_reader.h"
 #include "harness/demo_recorder.h"
@@ -414,7 +416,10 @@ TEST_F(DemosTest, AStoppedRunGoesOnWithTheShardsThatAreMissing) {
 
   // Other settings into the same folder are refused, and nothing is lost.
   config.image_size = 48;
-  EXPECT_EQ(GenerateDemos(config, options).status().code(), StatusCode::kBadInput);
+  const Status refused = GenerateDemos(config, options).status();
+  EXPECT_EQ(refused.code(), StatusCode::kBadInput);
+  EXPECT_NE(refused.message().find("' in the file, '48' now"), std::string::npos)
+      << refused.message();
   EXPECT_EQ(fs::last_write_time(shards[0].path), kept);
 }
 
@@ -454,6 +459,28 @@ TEST_F(DemosTest, ASetThatIsListedTwiceIsRefused) {
   dry.dry_run = true;
   const Status apart = GenerateDemos(config, dry).status();
   EXPECT_TRUE(apart.ok()) << apart.message();
+}
+
+TEST_F(DemosTest, WhatAnotherProcessIsWritingIsLeftAlone) {
+  DemosOptions options = Options("die");
+  const std::vector<DemoShard> shards = PlanShards(SmallConfig(), options.out);
+  fs::path temporary = shards[0].path;
+  temporary += ".tmp";
+  fs::create_directories(temporary.parent_path());
+  std::ofstream(temporary) << "half a shard";
+  {
+    const Result<WriterLock> other = WriterLock::OfFolder(options.out);
+    ASSERT_TRUE(other.ok());
+    const Status status = GenerateDemos(SmallConfig(), options).status();
+    EXPECT_EQ(status.code(), StatusCode::kBadInput);
+    EXPECT_NE(status.message().find("another kvla process is writing to"), std::string::npos)
+        << status.message();
+    EXPECT_TRUE(fs::exists(temporary));
+    // To look is allowed.
+    options = Options("real");
+    options.dry_run = true;
+    EXPECT_TRUE(GenerateDemos(SmallConfig(), options).ok());
+  }
 }
 
 TEST_F(DemosTest, ADyingWorkerLeavesNoHalfShard) {

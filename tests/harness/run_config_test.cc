@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <functional>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "base/config_io.h"
 #include "harness/batch.h"
+#include "harness/core_lock.h"
 #include "harness/estimate.h"
 #include "harness/runner.h"
 #include "results/report.h"
@@ -52,7 +54,7 @@ class RunConfigTest : public testing::Test {
     options.out = scratch_ / out;
     options.command = command;
     options.checkpoint_hash = "hash";
-    options.quiet = true;
+    options.progress = ProgressStyle::kNone;
     return options;
   }
 
@@ -317,6 +319,50 @@ TEST_F(RunConfigTest, AnEpisodeWhoseWorkersDieIsRetriedOnceThenAnError) {
   EXPECT_EQ(JobsTaken(scratch_ / "log"), 6);
 }
 
+TEST_F(RunConfigTest, EpisodesThatEndedInAnErrorAreRunAgainWhenAskedTo) {
+  const RunPlan plan = Plan();
+  ASSERT_EQ(RunBatch(plan, Batch("out", TestWorker("die-on-window")))->errors, 2);
+  BatchOptions options = Batch("out", TestWorker("real", scratch_ / "log"));
+  options.redo_errors = true;
+  const Result<BatchSummary> again = RunBatch(plan, options);
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(again->resumed, 2);
+  EXPECT_EQ(again->errors, 0);
+  EXPECT_EQ(JobsTaken(scratch_ / "log"), 2);
+  const Result<RunStore> store = RunStore::Open(scratch_ / "out", RunStore::Mode::kReadOnly);
+  ASSERT_TRUE(store.ok());
+  const auto rows = store->Episodes();
+  ASSERT_EQ(rows->size(), 4u);
+  for (const EpisodeRow& row : *rows) EXPECT_FALSE(row.is_error());
+  // Without errors there is nothing to do.
+  const Result<BatchSummary> finished = RunBatch(plan, options);
+  ASSERT_TRUE(finished.ok());
+  EXPECT_EQ(finished->resumed, 4);
+  EXPECT_EQ(JobsTaken(scratch_ / "log"), 2);
+}
+
+TEST_F(RunConfigTest, OnlyAWorkerWithACoreOfItsOwnHasLatenciesThatCompare) {
+  config_.episodes = 1;
+  std::vector<CoreLock> others;
+  const auto meta = [&](const std::string& out, int workers) {
+    BatchOptions options = Batch(out, TestWorker("die"));
+    options.core_group = "kvla_run_config_test_" + std::to_string(getpid());
+    options.workers = workers;
+    if (out == "crowded") {
+      while (auto lock = CoreLock::Take(options.core_group)) others.push_back(*std::move(lock));
+    }
+    EXPECT_TRUE(RunBatch(Plan(), options).ok());
+    return *RunStore::Open(scratch_ / out, RunStore::Mode::kReadOnly)->Meta();
+  };
+  const RunMeta alone = meta("alone", 1), two = meta("two", 2), crowded = meta("crowded", 1);
+  EXPECT_EQ(alone.at("pinned"), "yes");
+  EXPECT_NE(alone.at("protocol").find("latencies are comparable"), std::string::npos);
+  for (const RunMeta* other : {&two, &crowded}) {
+    EXPECT_EQ(other->at("pinned"), "no");
+    EXPECT_NE(other->at("protocol").find("latencies are not comparable"), std::string::npos);
+  }
+}
+
 TEST_F(RunConfigTest, TheEstimateCountsWhatIsLeft) {
   config_.episodes = 1;
   const RunPlan one = Plan();
@@ -399,6 +445,7 @@ TEST_F(RunConfigTest, ARunStopsWhenItsRuleHolds) {
 TEST_F(RunConfigTest, ARunThatGoesOnOtherwiseSaysSo) {
   const auto run = [&](int workers) {
     BatchOptions options = Batch("out", TestWorker("die"));
+    options.core_group = "kvla_run_config_test_" + std::to_string(getpid());
     options.workers = workers;
     ASSERT_TRUE(RunBatch(Plan(), options).ok());
   };
@@ -420,6 +467,7 @@ TEST_F(RunConfigTest, ARunThatGoesOnOtherwiseSaysSo) {
   EXPECT_EQ(meta.at("workers"), "1 | 2");
   EXPECT_TRUE(meta.at("cpu").starts_with("an abacus | ")) << meta.at("cpu");
   EXPECT_NE(meta.at("protocol").find("an abacus"), std::string::npos);
+  EXPECT_EQ(meta.at("pinned"), "yes | no");
   EXPECT_NE(meta.at("protocol").find("1 | 2: latencies are not comparable"), std::string::npos);
   // A look at a finished run changes nothing.
   run(3);

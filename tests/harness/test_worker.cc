@@ -2,6 +2,7 @@
 #include "tests/harness/test_worker.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -45,13 +46,19 @@ Result<Message> Obey(const Message& job, const SendProgress& progress) {
     (void)send(kWorkerFd, "\xff", 1, MSG_NOSIGNAL);
     Hang();
   }
+  if (what == "say who") {
+    if (Status status = progress({{"pid", getpid()}}); !status.ok()) return status;
+    usleep(500'000);
+  }
   if (what == "slow with progress") {
     for (int i = 0; i < 8; ++i) {
       usleep(100'000);
       if (Status status = progress({{"i", i}}); !status.ok()) return status;
     }
   }
-  return Message{{"echo", job}, {"pid", getpid()}};
+  cpu_set_t allowed;
+  const bool known = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+  return Message{{"echo", job}, {"pid", getpid()}, {"cores", known ? CPU_COUNT(&allowed) : 0}};
 }
 
 Result<DoJob> Prepare(const std::string& mode, const std::filesystem::path& log,

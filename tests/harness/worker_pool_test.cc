@@ -2,6 +2,7 @@
 #include "harness/worker_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -23,14 +24,16 @@ class Jobs : public PoolClient {
     if (next_ == jobs_.size()) return std::nullopt;
     return jobs_[next_++];
   }
-  Status OnProgress(const Message&, const Message&) override {
+  Status OnProgress(const Message&, const Message& body) override {
     ++progress;
+    working = body.value("pid", 0);
     return {};
   }
   Status OnDone(const Message& job, const Message& body) override {
     EXPECT_EQ(body.at("echo"), job);
     done.insert(job.value("i", 0));
     pids.insert(body.at("pid").get<pid_t>());
+    cores = body.value("cores", 0);
     return on_done;
   }
   Status OnLost(const Message& job, const std::string& why) override {
@@ -38,13 +41,25 @@ class Jobs : public PoolClient {
     return {};
   }
   void OnTick() override {
+    if (working > 0 && stop_for_s > 0) {
+      // As if the machine were paused: neither the worker nor this thread goes on.
+      kill(working, SIGSTOP);
+      std::this_thread::sleep_for(std::chrono::duration<double>(stop_for_s));
+      kill(working, SIGCONT);
+      stop_for_s = 0;
+    }
     if (cancel_after > 0 && static_cast<int>(done.size()) >= cancel_after) cancel = true;
   }
+
+  void OnPause(double seconds) override { paused_s += seconds; }
 
   std::multiset<int> done;
   std::set<pid_t> pids;
   std::vector<std::pair<int, std::string>> lost;
   int progress = 0;
+  int cores = 0;      // that the last worker may use
+  pid_t working = 0;  // the worker that said last who it is
+  double stop_for_s = 0, paused_s = 0;
   Status on_done;
   int cancel_after = 0;
   std::atomic<bool> cancel = false;
@@ -146,6 +161,33 @@ TEST(WorkerPoolTest, ProgressRestartsTheLimit) {
   ASSERT_TRUE(RunPool(TestWorker("obey"), options, &jobs).ok());
   EXPECT_EQ(jobs.done.size(), 1u);
   EXPECT_EQ(jobs.progress, 8);
+}
+
+TEST(WorkerPoolTest, TimeInWhichTheParentIsStoppedCountsForNoLimit) {
+  PoolOptions options = Options(1);
+  options.job_limit_s = 2;
+  options.retries = 0;
+  Jobs jobs(std::vector<Message>{Job("say who", 0)});
+  jobs.stop_for_s = 3;
+  ASSERT_TRUE(RunPool(TestWorker("obey"), options, &jobs).ok());
+  EXPECT_EQ(jobs.stop_for_s, 0) << "it was not stopped";
+  EXPECT_TRUE(jobs.lost.empty());
+  EXPECT_EQ(jobs.done.size(), 1u);
+  EXPECT_GT(jobs.paused_s, 2);
+}
+
+TEST(WorkerPoolTest, AWorkerIsTiedToTheCoreThatItsPoolHas) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &allowed)) ++first;
+  for (const bool tied : {true, false}) {
+    PoolOptions options = Options(1);
+    if (tied) options.core = first;
+    Jobs jobs(std::vector<Message>{Job("cores", 0)});
+    ASSERT_TRUE(RunPool(TestWorker("obey"), options, &jobs).ok());
+    EXPECT_EQ(jobs.cores, tied ? 1 : CPU_COUNT(&allowed));
+  }
 }
 
 TEST(WorkerPoolTest, AnErrorOfAWorkerEndsThePool) {

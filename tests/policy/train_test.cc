@@ -95,6 +95,117 @@ TEST(Train, ResumedRunEndsWithTheSameWeights) {
   }
 }
 
+// Expects that `config` is refused, with each of `parts` in the message, and the weights unchanged.
+void ExpectRefused(const TrainConfig& config, TinySource demos,
+                   const std::vector<std::string>& parts) {
+  TinySource validation = Source(3);
+  const auto before = Weights(config.out);
+  const Status status = Train(config, demos, validation, {});
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  for (const std::string& part : parts) {
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+  }
+  for (const auto& [name, tensor] : Weights(config.out)) {
+    EXPECT_TRUE(torch::equal(tensor, before.at(name))) << name;
+  }
+}
+
+TEST(Train, GoesOnUnderTheSameSettingsAlone) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig first = Config("same_settings");
+  ASSERT_TRUE(Train(first, demos, validation, {}).ok());
+
+  TrainConfig other = first;
+  other.seed = 9;
+  other.learning_rate = 0.5;
+  ExpectRefused(other, Source(6),
+                {first.out + " holds another training:", "seed is '0' in that training, '9' now",
+                 "learning_rate is '0.001' in that training, '0.5' now"});
+  other = first;
+  other.steps = 3;
+  ExpectRefused(other, Source(6), {"steps is '6' in that training, '3' now"});
+  other = first;
+  other.policy.hidden_size *= 2;
+  ExpectRefused(other, Source(6), {"policy.hidden_size is "});
+  ExpectRefused(first, Source(5), {"then 6 demonstrations", "now 5 demonstrations"});
+  // Without its state it is not gone on with, but neither is it overwritten.
+  fs::rename(fs::path(first.out) / "state", first.out + "_state");
+  other = first;
+  other.seed = 9;
+  ExpectRefused(other, Source(6), {"seed is "});
+  fs::rename(first.out + "_state", fs::path(first.out) / "state");
+
+  // More steps, and what changes nothing of what is learnt.
+  TrainConfig more = first;
+  more.steps = 8;
+  more.threads = 2;
+  more.validate_every = 4;
+  more.checkpoint_every = 2;
+  more.half_file = true;
+  more.demos = "moved";
+  std::vector<int> steps;
+  std::vector<std::string> notes;
+  TrainHooks hooks;
+  hooks.on_progress = [&](const TrainProgress& p) { steps.push_back(p.step); };
+  hooks.on_note = [&](const std::string& note) { notes.push_back(note); };
+  const Status status = Train(more, demos, validation, hooks);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(steps, (std::vector<int>{7, 8}));
+  EXPECT_TRUE(notes.empty());
+  // A finished one says that it is.
+  ASSERT_TRUE(Train(more, demos, validation, hooks).ok());
+  EXPECT_EQ(steps.size(), 2U);
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("is finished: 8 steps"), std::string::npos) << notes[0];
+}
+
+TEST(Train, WeightsOfAnotherOriginAreNotOverwritten) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig config = Config("other_origin");
+  TensorFile file;
+  file.tensors["x"] = torch::ones({2});
+  fs::create_directories(config.out);
+  ASSERT_TRUE(WriteSafetensors(fs::path(config.out) / "model.safetensors", file).ok());
+  ExpectRefused(config, Source(6), {"does not say with which settings it was made"});
+  // A state alone could be of any training.
+  const TrainConfig trained = Config("state_alone");
+  ASSERT_TRUE(Train(trained, demos, validation, {}).ok());
+  fs::remove(fs::path(trained.out) / "model.safetensors");
+  const Status status = Train(trained, demos, validation, {});
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  EXPECT_NE(status.message().find("remove " + trained.out + "/state"), std::string::npos)
+      << status.message();
+}
+
+TEST(Train, TheStateOfAPolicyOfAnotherSizeIsBadInput) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig small = Config("state_small");
+  TrainConfig large = Config("state_large");
+  large.policy.hidden_size *= 2;
+  large.steps = 7;
+  ASSERT_TRUE(Train(small, demos, validation, {}).ok());
+  ASSERT_TRUE(Train(large, demos, validation, {}).ok());
+  fs::copy(fs::path(small.out) / "state", fs::path(large.out) / "state",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  large.steps = 9;
+  ExpectRefused(large, Source(6), {"the state of a policy of another size"});
+}
+
+TEST(Train, TwoAtATimeAreRefused) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig config = Config("two_at_a_time");
+  Status second;
+  TrainHooks hooks;
+  hooks.on_progress = [&](const TrainProgress&) {
+    TinySource more = Source(6), held_out = Source(3);
+    second = Train(config, more, held_out, {});
+  };
+  ASSERT_TRUE(Train(config, demos, validation, hooks).ok());
+  EXPECT_EQ(second.code(), StatusCode::kBadInput);
+  EXPECT_NE(second.message().find("another kvla process is writing to"), std::string::npos)
+      << second.message();
+}
+
 // Two tasks whose arm goes to different sides: only the instruction tells which.
 TinySource TwoTasks(int episodes) {
   std::vector<DemoEpisode> list;
@@ -298,6 +409,17 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   }
   EXPECT_GT(rows, 10);
   EXPECT_EQ(cues, 3);  // one an episode
+
+  // It is not overwritten by one of other settings, nor is what is no gate.
+  config.epochs = 1;
+  const Status other = TrainGate(config, demos, validation, {});
+  EXPECT_EQ(other.code(), StatusCode::kBadInput);
+  EXPECT_NE(other.message().find("epochs is '5' in that gate, '1' now"), std::string::npos)
+      << other.message();
+  config.epochs = 5;
+  EXPECT_TRUE(TrainGate(config, demos, validation, {}).ok());
+  config.out = (fs::path(train.out) / "model.safetensors").string();
+  EXPECT_EQ(TrainGate(config, demos, validation, {}).code(), StatusCode::kBadInput);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "results/config_differences.h"
+#include "base/config_differences.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 
 #include "base/config_node.h"
 #include "base/status.h"
+#include "base/text.h"
 
 namespace kvla {
 namespace {
@@ -24,8 +25,9 @@ void Flatten(const ConfigNode& node, const std::string& path,
 
 }  // namespace
 
-std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now) {
-  const Result<ConfigNode> was_node = ParseYaml(was, "run"), now_node = ParseYaml(now, "now");
+std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now,
+                                           const std::string& holder) {
+  const Result<ConfigNode> was_node = ParseYaml(was, "was"), now_node = ParseYaml(now, "now");
   if (!was_node.ok() || !now_node.ok()) return {"config differs"};
   std::map<std::string, std::string> was_values, now_values;
   Flatten(*was_node, "", &was_values);
@@ -34,18 +36,28 @@ std::vector<std::string> ConfigDifferences(const std::string& was, const std::st
   for (const auto& [path, value] : was_values) {
     const auto found = now_values.find(path);
     if (found == now_values.end()) {
-      out.push_back(fmt::format("{} is {} in the run, absent now", path, value));
+      out.push_back(fmt::format("{} is {} in {}, absent now", path, value, holder));
     } else if (found->second != value) {
-      out.push_back(fmt::format("{} is {} in the run, {} now", path, value, found->second));
+      out.push_back(fmt::format("{} is {} in {}, {} now", path, value, holder, found->second));
     }
   }
   for (const auto& [path, value] : now_values) {
     if (!was_values.contains(path)) {
-      out.push_back(fmt::format("{} is absent in the run, {} now", path, value));
+      out.push_back(fmt::format("{} is absent in {}, {} now", path, holder, value));
     }
   }
   if (out.empty()) out.emplace_back("the config lists the same settings in another order");
   return out;
+}
+
+std::string ListDifferences(std::vector<std::string> differences) {
+  constexpr size_t kMost = 8;
+  if (differences.size() > kMost) {
+    const size_t more = differences.size() - kMost;
+    differences.resize(kMost);
+    differences.push_back(fmt::format("and {} more", more));
+  }
+  return Join(differences, "\n  ");
 }
 
 }  // namespace kvla

@@ -1,0 +1,130 @@
+#include "policy/train_resume.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "base/config_differences.h"
+#include "base/config_io.h"
+#include "base/hash.h"
+#include "kv_efficient/safetensors.h"
+#include "policy/checkpoint.h"
+#include "policy/train_state.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kConfigNote[] = "train_config";
+constexpr char kDemosNote[] = "demonstrations";
+constexpr char kGateNote[] = "gate_config";
+
+template <class T>
+void Append(const std::vector<T>& values, std::string* bytes) {
+  bytes->append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+// The config that a file's note holds. BadInput where it is none of this program's.
+template <class Config>
+Status ParseNote(const fs::path& file, const std::map<std::string, std::string>& notes,
+                 const char* note, Config* config) {
+  const auto found = notes.find(note);
+  if (found == notes.end()) {
+    return BadInput(fmt::format(
+        "{} does not say with which settings it was made, and is not overwritten: give another out",
+        file.string()));
+  }
+  const Result<ConfigNode> node = ParseYaml(found->second, note, false);
+  const Status status = node.ok() ? ParseConfig(*node, config) : node.status();
+  return status.In(file.string());
+}
+
+// `what` is "training" or "gate".
+template <class Config>
+Status CheckSame(const std::string& place, const std::string& what, const Config& was,
+                 const Config& now) {
+  const std::string before = PrintConfig(was), after = PrintConfig(now);
+  if (before == after) return {};
+  return BadInput(fmt::format(
+      "{} holds another {}:\n  {}\nGive another out, or the settings of that {}.", place, what,
+      ListDifferences(ConfigDifferences(before, after, "that " + what)), what));
+}
+
+}  // namespace
+
+std::string DemosText(const DemoCorpus& demos) {
+  std::string bytes;
+  for (const DemoEpisode& e : demos.episodes()) {
+    bytes += fmt::format("{}/{}/{}/{};", e.task, e.delay, e.instruction, e.episode);
+    Append(e.proprio, &bytes);
+    Append(e.targets, &bytes);
+    Append(e.target_class, &bytes);
+  }
+  return fmt::format("{} demonstrations, {}", demos.episodes().size(), HashHex(bytes));
+}
+
+std::map<std::string, std::string> TrainingNotes(const KeptTraining& training, int steps) {
+  return {{"steps", std::to_string(steps)},
+          {kConfigNote, PrintConfig(training.config)},
+          {kDemosNote, training.demonstrations}};
+}
+
+Result<std::optional<KeptTraining>> ReadKeptTraining(const fs::path& folder) {
+  const fs::path weights = folder / kWeightsFile;
+  std::error_code error;
+  if (!fs::exists(weights, error)) {
+    if (!HasTrainState(folder / kStateFolder)) return std::optional<KeptTraining>();
+    return BadInput(fmt::format(
+        "{} holds the state of a training, but not {}, which says with which settings it was made; "
+        "remove {} to start again",
+        folder.string(), kWeightsFile, (folder / kStateFolder).string()));
+  }
+  const Result<TensorFile> file = ReadSafetensors(weights);
+  if (!file.ok()) return file.status();
+  KeptTraining kept;
+  if (Status s = ParseNote(weights, file->metadata, kConfigNote, &kept.config); !s.ok()) return s;
+  const auto demos = file->metadata.find(kDemosNote);
+  if (demos != file->metadata.end()) kept.demonstrations = demos->second;
+  return std::optional<KeptTraining>(std::move(kept));
+}
+
+Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now) {
+  TrainConfig same = now;
+  same.out = was.config.out;
+  same.threads = was.config.threads;
+  same.validate_every = was.config.validate_every;
+  same.checkpoint_every = was.config.checkpoint_every;
+  same.half_file = was.config.half_file;
+  if (now.steps >= was.config.steps) same.steps = was.config.steps;
+  if (!was.demonstrations.empty()) {
+    same.demos = was.config.demos;
+    same.validation = was.config.validation;
+  }
+  // An empty one is filled from the demonstrations.
+  if (same.policy.vocabulary.empty()) same.policy.vocabulary = was.config.policy.vocabulary;
+  return CheckSame(now.out, "training", was.config, same);
+}
+
+Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {
+  if (was.demonstrations.empty() || was.demonstrations == now.demonstrations) return {};
+  return BadInput(fmt::format(
+      "{} holds a training on other demonstrations:\n  then {}\n  now {}\nGive another out, or "
+      "those demonstrations.",
+      now.config.out, was.demonstrations, now.demonstrations));
+}
+
+Status CheckSameGate(const GateTrainConfig& config) {
+  std::error_code error;
+  if (!fs::exists(config.out, error)) return {};
+  const Result<TensorFile> file = ReadSafetensors(config.out);
+  if (!file.ok()) return file.status();
+  GateTrainConfig was;
+  if (Status s = ParseNote(config.out, file->metadata, kGateNote, &was); !s.ok()) return s;
+  GateTrainConfig same = config;
+  same.out = was.out;
+  same.threads = was.threads;
+  return CheckSame(config.out, "gate", was, same);
+}
+
+}  // namespace kvla
