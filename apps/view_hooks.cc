@@ -150,7 +150,7 @@ ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
     geometry.head_dim = policy.head_dim();
     hooks.attention_flops = [geometry, query = policy.tokens_per_block()](const EpisodeBegin&,
                                                                           double tokens) {
-      return InferenceFlops(geometry, {}, query, tokens, 0, 0).attention;
+      return DecoderFlops(geometry, {}, query, tokens).attention;
     };
   }
   return hooks;

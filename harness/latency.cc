@@ -65,17 +65,20 @@ Result<std::vector<double>> RecordedLatency(const std::filesystem::path& folder,
 }
 
 LatencyModel::LatencyModel(ClockConfig config, std::vector<double> recorded_ms, VlaCost vla,
-                           int tokens_per_block, bool gated)
+                           int tokens_per_block, std::optional<BlockSchedule> gated)
     : config_(std::move(config)),
       recorded_ms_(std::move(recorded_ms)),
       vla_(vla),
       tokens_per_block_(tokens_per_block),
       gated_(gated) {}
 
-double LatencyModel::Seconds(int index, int cached_tokens) const {
+double LatencyModel::Seconds(int index, int attended_tokens) const {
   if (config_.latency == "cost_model") {
-    const double blocks = cached_tokens / tokens_per_block_;
-    return InferenceSeconds(vla_, blocks * vla_.tokens_per_block, gated_);
+    const double blocks = attended_tokens / tokens_per_block_;
+    const bool leaves =
+        gated_.has_value() && gated_->LeftChunks(index + 1) > gated_->LeftChunks(index);
+    return InferenceSeconds(vla_, blocks * vla_.tokens_per_block,
+                            leaves ? gated_->chunk_blocks * vla_.tokens_per_block : 0);
   }
   if (config_.latency == "recorded" && !recorded_ms_.empty()) {
     // An episode may be longer than any that was recorded.

@@ -3,12 +3,14 @@
 #define KVLA_HARNESS_LATENCY_H_
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fields.h"
 #include "base/status.h"
 #include "kv_efficient/cost_model.h"
+#include "kv_efficient/schedule.h"
 #include "sim/clock.h"
 #include "sim/specs.h"
 
@@ -33,7 +35,7 @@ struct ClockConfig {
       "fast (simulated, wall)");
     v("latency", latency, OneOf{"constant", "recorded", "cost_model"},
       "where the seconds come from: 'constant_ms', a run's measured times, or the run's 'vla' at "
-      "the tokens that the cache holds (simulated)");
+      "the tokens that attention meets (simulated)");
     v("constant_ms", constant_ms, Range{0, 1e6}, "milliseconds of every inference (constant)");
     v("recorded", recorded, "folder of the run whose measured times are taken (recorded)");
     v("recorded_arm", recorded_arm, "its arm; empty: the one of the same name (recorded)");
@@ -52,18 +54,19 @@ Result<std::vector<double>> RecordedLatency(const std::filesystem::path& folder,
 class LatencyModel {
  public:
   // `recorded_ms` of RecordedLatency(), empty unless the config asks for it. `tokens_per_block` of
-  // the policy that runs: its cached tokens are scaled to the blocks of `vla`.
+  // the policy that runs: its attended tokens are scaled to the blocks of `vla`. `gated`: when
+  // chunks leave, for an arm whose gate reads them then.
   LatencyModel(ClockConfig config, std::vector<double> recorded_ms, VlaCost vla,
-               int tokens_per_block, bool gated);
+               int tokens_per_block, std::optional<BlockSchedule> gated);
 
-  double Seconds(int index, int cached_tokens) const;
+  double Seconds(int index, int attended_tokens) const;
 
  private:
   ClockConfig config_;
   std::vector<double> recorded_ms_;
   VlaCost vla_;
   double tokens_per_block_;
-  bool gated_;
+  std::optional<BlockSchedule> gated_;
 };
 
 }  // namespace kvla

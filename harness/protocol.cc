@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <mujoco/mujoco.h>
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "kv_efficient/cost_model.h"
 #include "kv_efficient/torch_version.h"
 #include "results/comparable.h"
 #include "sim/specs.h"
@@ -77,6 +79,39 @@ std::string Clocks(const RunPlan& plan) {
   return Join(parts, "; ");
 }
 
+// What the cost model's clock stands for: the regime in which its latencies hold.
+json CostModelClock(const RunPlan& plan) {
+  const VlaCost& vla = plan.config.vla;
+  const auto at = [&](int blocks) {
+    const double tokens = static_cast<double>(blocks) * vla.tokens_per_block;
+    return fmt::format("{:.0f} tokens, {:.2f} GB of keys and values", tokens,
+                       KvBytes(vla, tokens) / 1e9);
+  };
+  Section section("Clock (latency: cost_model)");
+  section
+      .Add("weights of the decoder", fmt::format("{:.2f} GB, read in each pass of an inference "
+                                                 "({} of one token after the block's)",
+                                                 WeightBytes(vla) / 1e9, vla.decode_passes))
+      .Add("device", fmt::format("{:g} TFLOP/s, {:g} GB/s", vla.tflops, vla.gbytes_per_s))
+      .Add("a frame block", at(1))
+      .Add("context at most (longest episode, everything kept)", at(plan.max_blocks));
+  for (size_t i = 0; i < plan.caches.size(); ++i) {
+    const RunArm& arm = plan.config.arms[i];
+    if (arm.clock.kind != "simulated" || arm.clock.latency != "cost_model") continue;
+    const CacheConfig& cache = plan.caches[i];
+    if (cache.policy == "full") continue;
+    section.Add(arm.name + ": window while attending, at most",
+                at(std::min(plan.max_blocks, cache.window_blocks + cache.chunk_blocks)));
+  }
+  return section.Take();
+}
+
+bool HasCostModelClock(const RunPlan& plan) {
+  return std::any_of(plan.config.arms.begin(), plan.config.arms.end(), [](const RunArm& arm) {
+    return arm.clock.kind == "simulated" && arm.clock.latency == "cost_model";
+  });
+}
+
 }  // namespace
 
 json ProtocolOf(const RunPlan& plan, const RunMeta& facts) {
@@ -94,6 +129,7 @@ json ProtocolOf(const RunPlan& plan, const RunMeta& facts) {
                     .Add("clock", Clocks(plan))
                     .Add("errors", "an outcome of their own: in no rate, never dropped")
                     .Take());
+  if (HasCostModelClock(plan)) out.push_back(CostModelClock(plan));
   out.push_back(
       Section("Control")
           .Add("control rate", fmt::format("{:g} Hz of simulated time", kControlRateHz))

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "base/split.h"
@@ -20,10 +21,12 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   settings.clock = *ParseClockKind(clock.kind);
   settings.control_rate_hz = clock.control_rate_hz;
   if (settings.clock == ClockKind::kSimulated) {
+    std::optional<BlockSchedule> gated;
+    if (settings.cache.policy == "gated") gated = BlockSchedule(settings.cache);
     const LatencyModel model(clock, plan.recorded_ms[arm], plan.config.vla,
-                             plan.policy.tokens_per_block(), settings.cache.policy == "gated");
+                             plan.policy.tokens_per_block(), gated);
     settings.think_s = [model](int index, const Inference& inference) {
-      return model.Seconds(index, inference.cached_tokens);
+      return model.Seconds(index, inference.attended_tokens);
     };
   }
   // The key points into `job`: it must outlive the settings.

@@ -1,7 +1,7 @@
 // The interface of a cache method. torch.
 //
-// A new method: a class that overrides Score() (or PlanLeaving() where one score is not enough),
-// and one line in cache_policy_list.cc.
+// A new method: a class that overrides Score() (or PlanLeaving() where one score is not enough)
+// and cost(), and one line in cache_policy_list.cc.
 #ifndef KVLA_KV_EFFICIENT_CACHE_POLICY_H_
 #define KVLA_KV_EFFICIENT_CACHE_POLICY_H_
 
@@ -58,6 +58,13 @@ struct RetentionRule {
   int budget_chunks = 0;   // most chunks kept at a time, the lowest score goes; 0: no limit
 };
 
+// What a method itself costs, beside the tokens that it keeps.
+struct MethodCost {
+  int64_t held_bytes = 0;       // held now: weights, state, tables
+  int64_t transient_bytes = 0;  // of the largest temporary of one PlanLeaving
+  double plan_flops = 0;        // of one PlanLeaving
+};
+
 // Makes plans, holds no tokens. Deterministic given its state. Not thread-safe.
 class CachePolicy {
  public:
@@ -75,13 +82,8 @@ class CachePolicy {
   // State that Reset() and Score() leave behind; empty for methods without any.
   virtual std::vector<uint8_t> SaveState() const { return {}; }
   virtual Status RestoreState(std::span<const uint8_t> bytes);
-  // Bytes that the method itself holds now: weights, state, tables. No default, so that each method
-  // says; the attention mass that the cache gathers for it is added there.
-  virtual int64_t method_bytes() const = 0;
-  // Bytes of the largest temporary of one PlanLeaving, for the cost report.
-  virtual int64_t transient_bytes() const { return 0; }
-  // Work of one PlanLeaving, for the cost report.
-  virtual double plan_flops() const { return 0; }
+  // No default, so that each method says what it costs.
+  virtual MethodCost cost() const = 0;
   // From the next plan on; what was decided stays.
   void SetRetention(float threshold, int budget_chunks) {
     rule_.threshold = threshold;

@@ -169,12 +169,14 @@ void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes,
   const at::Tensor rows = slab->narrow(0, lane, lanes);
   // Summaries first: their sources may be overwritten by the moves.
   std::vector<at::Tensor> summaries;
+  int64_t bytes = 0;
   for (const Move& m : moves) {
     if (!m.summary) continue;
     summaries.push_back(SummarizeChunk(rows.narrow(1, m.from, chunk_tokens()), chunk_blocks_,
                                        geometry_.tokens_per_block));
-    transient_bytes_ += summaries.back().numel() * kValueBytes;
+    bytes += summaries.back().numel() * kValueBytes;
   }
+  transient_bytes_ = std::max(transient_bytes_, bytes);
   size_t next = 0;
   for (const Move& m : moves) {
     if (m.summary) {

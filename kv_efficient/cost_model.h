@@ -15,19 +15,22 @@ struct DecoderShape {
   int mlp_width = 0;  // intermediate size
 };
 
-// A multiply-add is 2 FLOPs; norms, activations and softmax are left out.
+// Of one inference. A multiply-add is 2 FLOPs; norms, activations, softmax, rotations and means are
+// left out. The instruction's pass is in no inference: it comes once an episode, before the first
+// one, and is the same under every method.
 struct FlopParts {
-  double encode = 0;     // image encoder, as given by the caller
+  double encode = 0;     // images and robot state
   double linear = 0;     // projections and MLPs of the decoder
-  double attention = 0;  // q.k and p.v
-  double gate = 0;       // the cache method's own
-  double total() const { return encode + linear + attention + gate; }
+  double attention = 0;  // q.k and p.v, over both regions
+  double heads = 0;
+  double gate = 0;  // the cache method's own
+  double total() const { return encode + linear + attention + heads + gate; }
 };
 
-// `attended_tokens`: keys each query meets, the block's own included (mean over lanes).
-FlopParts InferenceFlops(const CacheGeometry& geometry, const DecoderShape& decoder,
-                         int query_tokens, double attended_tokens, double encode_flops,
-                         double gate_flops);
+// The decoder's parts; the others are left 0. `attended_tokens`: keys each query meets, far and
+// near, the block's own included (mean over lanes).
+FlopParts DecoderFlops(const CacheGeometry& geometry, const DecoderShape& decoder, int query_tokens,
+                       double attended_tokens);
 
 // 2 * layers * kv_heads * head_dim * tokens * bytes_per_value.
 int64_t KvBytes(const CacheGeometry& geometry, int64_t tokens, int bytes_per_value = 4);
@@ -72,9 +75,14 @@ struct VlaCost {
 };
 
 // Seconds of one inference there: each pass takes as long as its arithmetic or its memory traffic
-// (weights once, and the keys and values of `attended_tokens`), whichever is longer. `gated`: with
-// the gate's MLP over the block's keys and values.
-double InferenceSeconds(const VlaCost& cost, double attended_tokens, bool gated);
+// (weights once, and the keys and values of `attended_tokens`), whichever is longer. `gate_tokens`:
+// of the chunk that leaves in this inference, whose keys and values the gate reads, once, beside
+// its own weights; 0: none leaves, or no gate.
+double InferenceSeconds(const VlaCost& cost, double attended_tokens, double gate_tokens);
+
+// Bytes of the decoder's weights, and of the keys and values of so many tokens.
+double WeightBytes(const VlaCost& cost);
+double KvBytes(const VlaCost& cost, double tokens);
 
 // The paper's retained length, W + rho * (N - W) * r, for a history of n >= w tokens: rho is the
 // share of old tokens retained, r the tokens stored for each of them. n < w: n.

@@ -15,7 +15,7 @@ class Constant : public CachePolicy {
       : CachePolicy({.keep = action}), kept_(action != ChunkAction::kDropped), why_(why) {}
   float Score(const ChunkView&) override { return kept_ ? 1.0f : 0.0f; }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Constant>(*this); }
-  int64_t method_bytes() const override { return 0; }
+  MethodCost cost() const override { return {}; }
 
  protected:
   ReasonCode reason(bool) const override { return why_; }
@@ -34,7 +34,7 @@ class SinkWindow : public CachePolicy {
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<SinkWindow>(*this);
   }
-  int64_t method_bytes() const override { return 0; }
+  MethodCost cost() const override { return {}; }
 
  protected:
   ReasonCode reason(bool kept) const override {
@@ -86,7 +86,7 @@ class Random : public CachePolicy {
   }
 
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Random>(*this); }
-  int64_t method_bytes() const override { return sizeof(key_); }
+  MethodCost cost() const override { return {.held_bytes = sizeof(key_)}; }
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;
@@ -130,8 +130,8 @@ class Oracle : public CachePolicy {
                : 0.0f;
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Oracle>(*this); }
-  int64_t method_bytes() const override {
-    return static_cast<int64_t>(cues_.size() * sizeof(cues_[0]));
+  MethodCost cost() const override {
+    return {.held_bytes = static_cast<int64_t>(cues_.size() * sizeof(cues_[0]))};
   }
 
   std::vector<uint8_t> SaveState() const override {

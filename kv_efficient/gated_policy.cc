@@ -19,16 +19,15 @@ class Gated : public CachePolicy {
     return torch::sigmoid(gate_->Step(features, &state_)).item<float>();
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Gated>(*this); }
-  int64_t method_bytes() const override {
-    int64_t values = 2 * gate_->shape().hidden;  // the LSTM's state
-    for (const at::Tensor& weights : gate_->parameters()) values += weights.numel();
-    return values * static_cast<int64_t>(sizeof(float));
-  }
-  int64_t transient_bytes() const override {
+  MethodCost cost() const override {
     const GateShape& s = gate_->shape();
-    return int64_t{s.chunk_tokens} * (2 * s.features + s.hidden) * sizeof(float);
+    int64_t held = 2 * s.hidden;  // the LSTM's state
+    for (const at::Tensor& weights : gate_->parameters()) held += weights.numel();
+    // The features, and normalized, and the MLP's first layer.
+    const int64_t transient = int64_t{s.chunk_tokens} * (2 * s.features + s.hidden);
+    constexpr int64_t kValueBytes = sizeof(float);
+    return {held * kValueBytes, transient * kValueBytes, gate_->Flops()};
   }
-  double plan_flops() const override { return gate_->Flops(); }
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;

@@ -3,29 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "kv_efficient/attention.h"
 #include "kv_efficient/bytes.h"
+#include "kv_efficient/cost_model.h"
 #include "kv_efficient/torch.h"
 
 namespace kvla {
 namespace {
-
-// Adds the time of its life to a counter.
-class Timer {
- public:
-  explicit Timer(double* ms) : ms_(ms), begin_(std::chrono::steady_clock::now()) {}
-  ~Timer() {
-    const auto time = std::chrono::steady_clock::now() - begin_;
-    *ms_ += std::chrono::duration<double, std::milli>(time).count();
-  }
-
- private:
-  double* ms_;
-  std::chrono::steady_clock::time_point begin_;
-};
 
 // Whether a log is one that EndBlock() writes in so many blocks: when a chunk leaves, a decision of
 // it and of no later one, each decided once.
@@ -50,10 +37,11 @@ bool IsLog(std::span<const DecisionEvent> log, const BlockSchedule& schedule, in
 Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
                                                  const CacheConfig& config,
                                                  std::unique_ptr<CachePolicy> policy,
-                                                 at::Device device) {
+                                                 at::Device device, MsClock clock) {
   if (Status s = ValidateCacheConfig(config); !s.ok()) return s;
   if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
-  std::unique_ptr<KvCache> cache(new KvCache(geometry, config, std::move(policy), device));
+  std::unique_ptr<KvCache> cache(
+      new KvCache(geometry, config, std::move(policy), device, std::move(clock)));
   try {
     Result<std::unique_ptr<ChunkStore>> store =
         ChunkStore::Create(geometry, config.chunk_blocks, cache->rotary_, device);
@@ -72,11 +60,12 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
 }
 
 KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
-                 std::unique_ptr<CachePolicy> policy, at::Device device)
+                 std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock)
     : geometry_(geometry),
       config_(config),
       schedule_(config),
       device_(device),
+      clock_(std::move(clock)),
       policy_(std::move(policy)),
       rotary_(std::make_shared<RotaryTable>(
           geometry.head_dim, geometry.rope_theta,
@@ -157,7 +146,7 @@ void KvCache::RotateQuery(const at::Tensor& q) {
 at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
                            const at::Tensor& v) {
   c10::InferenceMode inference;
-  const Timer timer(&stats_.attend_ms);
+  const Stopwatch timer(clock_, &stats_.attend_ms);
   TORCH_CHECK(in_block_, "Attend needs BeginBlock");
   TORCH_CHECK(q.dim() == 3 && q.size(0) == geometry_.heads &&
                   q.size(1) == geometry_.tokens_per_block && q.size(2) == geometry_.head_dim &&
@@ -184,7 +173,7 @@ at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
     if (mass_.empty() && !report_) continue;
     double took_ms = 0;
     {
-      const Timer report(&took_ms);
+      const Stopwatch report(clock_, &took_ms);
       AddMass(layer, near, far, h, step, b.out.defined() ? torch::logaddexp(a.lse, b.lse) : a.lse);
     }
     if (mass_.empty()) stats_.report_ms += took_ms;
@@ -225,13 +214,19 @@ Status KvCache::EndBlock() {
     stats_.attending_bytes = store_->live_bytes();
     stats_.committed_bytes = store_->committed_bytes();
     stats_.attended_tokens = (store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes();
+    if (!mass_.empty()) {  // q.k once more
+      stats_.gate_flops += DecoderFlops(geometry_, {}, geometry_.tokens_per_block,
+                                        static_cast<double>(stats_.attended_tokens))
+                               .attention /
+                           2;
+    }
     if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
       ChunkView view;
       view.chunk = schedule_.ChunkOf(store_->near_begin_block());
       view.first_block = store_->near_begin_block();
       view.blocks = schedule_.chunk_blocks;
       if (policy_->needs().keys_values) {
-        const Timer timer(&stats_.compact_ms);
+        const Stopwatch timer(clock_, &stats_.compact_ms);
         store_->UnrotateLeaving();
         view.keys = store_->LeavingKeys();
         view.values = store_->LeavingValues();
@@ -241,11 +236,11 @@ Status KvCache::EndBlock() {
       if (!mass_.empty()) state.mass = std::span(mass_).first(view.chunk + 1);
       Plan plan;
       {
-        const Timer timer(&stats_.gate_ms);
+        const Stopwatch timer(clock_, &stats_.gate_ms);
         plan = policy_->PlanLeaving(view, state);
       }
       {
-        const Timer timer(&stats_.compact_ms);
+        const Stopwatch timer(clock_, &stats_.compact_ms);
         if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
       }
       for (const ChunkDecision& decision : plan.decisions) {
@@ -253,8 +248,9 @@ Status KvCache::EndBlock() {
         chunks_[decision.chunk].decided_block = blocks() - 1;
         log_.push_back({blocks() - 1, decision});
       }
-      stats_.gate_flops = policy_->plan_flops();
-      stats_.transient_bytes = std::max(policy_->transient_bytes(), store_->transient_bytes());
+      const MethodCost cost = policy_->cost();
+      stats_.gate_flops += cost.plan_flops;
+      stats_.transient_bytes = std::max(cost.transient_bytes, store_->transient_bytes());
     }
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("{}: {}", config_.policy, e.what_without_backtrace()));
@@ -269,7 +265,7 @@ void KvCache::UpdateStats() {
   stats_.live_bytes = store_->live_bytes();
   stats_.committed_bytes = std::max(stats_.committed_bytes, store_->committed_bytes());
   stats_.method_bytes =
-      policy_->method_bytes() + static_cast<int64_t>(mass_.size() * sizeof(mass_[0]));
+      policy_->cost().held_bytes + static_cast<int64_t>(mass_.size() * sizeof(mass_[0]));
   stats_.tokens = (held + lanes - 1) / lanes;
   stats_.far_tokens = stats_.tokens - near;
 }
@@ -281,7 +277,7 @@ std::vector<ChunkDecision> KvCache::TakeChangedDecisions() {
 }
 
 std::unique_ptr<KvCache> KvCache::Clone() const {
-  std::unique_ptr<KvCache> copy(new KvCache(geometry_, config_, policy_->Clone(), device_));
+  std::unique_ptr<KvCache> copy(new KvCache(geometry_, config_, policy_->Clone(), device_, clock_));
   copy->rotary_ = rotary_;
   copy->store_ = store_->Clone();
   copy->near_query_ = torch::empty_like(near_query_);

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stopwatch.h"
 #include "kv_efficient/cache_config.h"
 #include "kv_efficient/cache_policy.h"
 #include "kv_efficient/chunk_store.h"
@@ -34,14 +35,14 @@ struct CacheStats {
   int64_t attending_bytes = 0;  // keys and values held while attending, the leaving chunk included
   int64_t committed_bytes = 0;  // most pages held in the block (CUDA: the preallocated tensors)
   int64_t transient_bytes = 0;  // largest temporary of planning and applying in the last block
-  int64_t method_bytes = 0;     // what the method itself holds now; see CachePolicy::method_bytes()
+  int64_t method_bytes = 0;  // what the method itself holds now; see MethodCost, and attention mass
   int64_t attended_tokens = 0;  // keys each query met, its own block included; mean over lanes
   int64_t tokens = 0;           // held now; mean over lanes, rounded up
   int64_t far_tokens = 0;       // of them far, the instruction included
   double attend_ms = 0;         // rotate, append, attention (CUDA: time to launch)
   double gate_ms = 0;           // the policy's own planning
   double compact_ms = 0;        // turning back, summaries, moves, pages
-  double gate_flops = 0;        // of the planning done in the last block
+  double gate_flops = 0;        // of planning, and of the attention mass that the policy needs
   double report_ms = 0;         // of ReportAttention(), in none of the others
 };
 
@@ -51,7 +52,7 @@ class KvCache {
   static Result<std::unique_ptr<KvCache>> Create(const CacheGeometry& geometry,
                                                  const CacheConfig& config,
                                                  std::unique_ptr<CachePolicy> policy,
-                                                 at::Device device);
+                                                 at::Device device, MsClock clock = SteadyMs);
   ~KvCache();
 
   // Starts an episode; nothing of the one before remains.
@@ -98,7 +99,7 @@ class KvCache {
 
  private:
   KvCache(const CacheGeometry& geometry, const CacheConfig& config,
-          std::unique_ptr<CachePolicy> policy, at::Device device);
+          std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock);
   void RotateQuery(const at::Tensor& q);
   void AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
                const at::Tensor& lse);
@@ -110,6 +111,7 @@ class KvCache {
   CacheConfig config_;
   BlockSchedule schedule_;
   at::Device device_;
+  MsClock clock_;
   std::unique_ptr<CachePolicy> policy_;
   std::shared_ptr<const RotaryTable> rotary_;
   std::unique_ptr<ChunkStore> store_;

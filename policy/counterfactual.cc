@@ -135,7 +135,7 @@ class FeatureRecorder : public CachePolicy {
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<FeatureRecorder>(*this);
   }
-  int64_t method_bytes() const override { return 0; }  // what it records is for training
+  MethodCost cost() const override { return {}; }  // what it records is for training
 
  private:
   std::set<int> keep_;

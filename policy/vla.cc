@@ -4,7 +4,6 @@
 #include <torch/cuda.h>
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 
 #include "kv_efficient/cache_policy_list.h"
@@ -14,32 +13,10 @@
 #include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
 #include "policy/instruction_reader.h"
+#include "policy/net_flops.h"
 
 namespace kvla {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double MillisecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-// Multiply-adds of every convolution and linear map outside the decoder, from one pass.
-double EncodeFlops(const VlaNet& net) {
-  const PolicyConfig& config = net->config();
-  double flops = 0;
-  for (const auto& item : net->named_parameters()) {
-    if (item.key().rfind("image_encoders.", 0) != 0 || item.value().dim() < 2) continue;
-    double positions = 1;
-    if (item.value().dim() == 4) {  // trunk.0 works at a quarter of the side, the others an eighth
-      const bool patches = item.key().find("trunk.0.") != std::string::npos;
-      const double side = config.image_size / (patches ? 4.0 : 8.0);
-      positions = side * side;
-    }
-    flops += 2.0 * positions * static_cast<double>(item.value().numel());
-  }
-  return flops;
-}
 
 Result<torch::Device> DeviceOf(const std::string& name) {
   if (name == "cpu") return torch::Device(torch::kCPU);
@@ -61,7 +38,8 @@ struct Vla::Impl {
   torch::Device device{torch::kCPU};
   std::unique_ptr<KvCache> cache;
   int instruction_tokens = 0;
-  double encode_flops = 0;
+  NetFlops net_flops;
+  MsClock clock;
 
   torch::Tensor Encode(const FrameInput& input);
   void Measure(Inference* inference) const;
@@ -96,11 +74,14 @@ void Vla::Impl::Measure(Inference* inference) const {
   inference->kv_transient_bytes = stats.transient_bytes;
   inference->method_bytes = stats.method_bytes;
   inference->cached_tokens = static_cast<int>(stats.tokens);
-  inference->flops =
-      InferenceFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
-                     config.tokens_per_block(), static_cast<double>(stats.attended_tokens),
-                     encode_flops, stats.gate_flops)
-          .total();
+  inference->attended_tokens = static_cast<int>(stats.attended_tokens);
+  FlopParts flops =
+      DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
+                   config.tokens_per_block(), static_cast<double>(stats.attended_tokens));
+  flops.encode = net_flops.encode;
+  flops.heads = net_flops.heads;
+  flops.gate = stats.gate_flops;
+  inference->flops = flops.total();
   inference->changes = cache->TakeChangedDecisions();
 }
 
@@ -124,7 +105,8 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
         InstructionReader::Create(impl->config, options.text_encoder);
     if (!reader.ok()) return reader.status();
     impl->reader = *std::move(reader);
-    impl->encode_flops = EncodeFlops(impl->net);
+    impl->net_flops = NetFlopsOf(impl->net);
+    impl->clock = options.clock;
     const CacheGeometry geometry =
         GeometryOf(impl->config, impl->config.instruction_capacity(), options.max_blocks);
     Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(options.cache, geometry);
@@ -134,7 +116,7 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
       if (!fits.ok()) return fits;
     }
     Result<std::unique_ptr<KvCache>> cache =
-        KvCache::Create(geometry, options.cache, *std::move(policy), *device);
+        KvCache::Create(geometry, options.cache, *std::move(policy), *device, options.clock);
     if (!cache.ok()) return cache.status();
     impl->cache = *std::move(cache);
     return std::unique_ptr<Vla>(new Vla(std::move(impl)));
@@ -172,16 +154,16 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
   try {
     const c10::InferenceMode inference_mode;
     Inference inference;
-    Clock::time_point begin = Clock::now();
+    double begin = impl_->clock();
     const torch::Tensor block = impl_->Encode(input);
-    inference.encode_ms = MillisecondsSince(begin);
+    inference.encode_ms = impl_->clock() - begin;
 
-    begin = Clock::now();
+    begin = impl_->clock();
     const Result<torch::Tensor> hidden = FeedBlock(impl_->net, block, *impl_->cache);
     if (!hidden.ok()) return hidden.status();
-    inference.linear_ms = MillisecondsSince(begin);  // attention is taken out in Measure()
+    inference.linear_ms = impl_->clock() - begin;  // attention is taken out in Measure()
 
-    begin = Clock::now();
+    begin = impl_->clock();
     const HeadOutputs heads = impl_->net->Heads(
         *hidden, torch::tensor(torch::ArrayRef<float>(input.proprio)).to(impl_->device));
     const torch::Tensor motion = heads.motion.cpu().contiguous();
@@ -193,7 +175,7 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
       inference.targets.push_back(
           {m[0] * scale, m[1] * scale, m[2] * scale, m[3], m[4], m[5], close});
     }
-    inference.act_ms = MillisecondsSince(begin);
+    inference.act_ms = impl_->clock() - begin;
 
     if (Status status = impl_->cache->EndBlock(); !status.ok()) return status;
     impl_->Measure(&inference);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stopwatch.h"
 #include "kv_efficient/cache_config.h"
 #include "kv_efficient/plan.h"
 #include "policy/demo_source.h"
@@ -46,8 +47,9 @@ struct Inference {
   // Memory, as CacheStats has it.
   int64_t kv_live_bytes = 0, kv_attending_bytes = 0, kv_committed_bytes = 0, kv_transient_bytes = 0,
           method_bytes = 0;
-  int cached_tokens = 0;
-  double flops = 0;
+  int attended_tokens = 0;             // keys each query met; mean over lanes
+  int cached_tokens = 0;               // held after it
+  double flops = 0;                    // FlopParts::total()
   std::vector<ChunkDecision> changes;  // decisions made at this inference
   // [layers, 1 + chunks], see KvCache::received(); empty unless Vla::ReportAttention.
   std::vector<float> attention;
@@ -64,6 +66,7 @@ class Vla {
     std::string device = "cpu";  // "cpu" or "cuda"
     int threads = 1;             // LibTorch threads an operation; process-wide
     int max_blocks = 512;        // capacity: the longest episode, in inferences
+    MsClock clock = SteadyMs;    // of the times that an inference says it took
   };
 
   // BadInput when the checkpoint is missing, truncated or partial, the cache settings contradict

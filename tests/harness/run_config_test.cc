@@ -14,6 +14,7 @@
 #include "harness/batch.h"
 #include "harness/core_lock.h"
 #include "harness/estimate.h"
+#include "harness/protocol.h"
 #include "harness/runner.h"
 #include "results/report.h"
 #include "results/run_store.h"
@@ -206,7 +207,7 @@ TEST_F(RunConfigTest, ARecordedLatencyIsTheMedianOfThatArm) {
   const RunPlan plan = Plan();
   EXPECT_TRUE(plan.recorded_ms[0].empty());
   EXPECT_EQ(plan.recorded_ms[1], (std::vector<double>{20, 30, 50}));
-  const LatencyModel model(clock, plan.recorded_ms[1], {}, 8, false);
+  const LatencyModel model(clock, plan.recorded_ms[1], {}, 8, std::nullopt);
   EXPECT_DOUBLE_EQ(model.Seconds(1, 0), 0.03);
   EXPECT_DOUBLE_EQ(model.Seconds(100, 0), 0.05);
   clock.recorded_arm = "windwo";
@@ -218,12 +219,34 @@ TEST_F(RunConfigTest, TheCostModelGrowsWithWhatTheCacheHolds) {
   clock.kind = "simulated";
   clock.latency = "cost_model";
   VlaCost vla;
-  const LatencyModel model(clock, {}, vla, 8, false), gated(clock, {}, vla, 8, true);
+  const LatencyModel model(clock, {}, vla, 8, std::nullopt),
+      gated(clock, {}, vla, 8, BlockSchedule(16, 4));
   EXPECT_GT(model.Seconds(0, 800), model.Seconds(0, 80));
   EXPECT_EQ(model.Seconds(0, 80), model.Seconds(9, 80));
-  EXPECT_GT(gated.Seconds(0, 80), model.Seconds(0, 80)) << "the gate's own cost";
+  // The gate reads a chunk when it leaves: after the blocks 19, 23, ... of a window of 16.
+  for (int index = 0; index < 30; ++index) {
+    const bool leaves = index >= 19 && (index - 19) % 4 == 0;
+    EXPECT_DOUBLE_EQ(gated.Seconds(index, 80), InferenceSeconds(vla, 2560, leaves ? 1024 : 0))
+        << index;
+  }
   // Eight cached tokens are one block, of 256 tokens there.
-  EXPECT_DOUBLE_EQ(model.Seconds(0, 8), InferenceSeconds(vla, 256, false));
+  EXPECT_DOUBLE_EQ(model.Seconds(0, 8), InferenceSeconds(vla, 256, 0));
+}
+
+TEST_F(RunConfigTest, TheProtocolStatesTheRegimeOfACostModelClock) {
+  EXPECT_EQ(ProtocolOf(Plan(), "1", "").dump().find("cost_model"), std::string::npos);
+  config_.arms[1].clock.kind = "simulated";
+  config_.arms[1].clock.latency = "cost_model";
+  RunPlan plan = Plan();
+  plan.max_blocks = 100;
+  const std::string text = ProtocolOf(plan, "1", "").dump();
+  // Llama 2 7B in two bytes a value; half a mebibyte of keys and values a token, 256 tokens a
+  // block; a window of 16 blocks, and the chunk of 4 that leaves.
+  for (const char* part :
+       {"12.95 GB, read in each pass", "7 of one token", "256 tokens, 0.13 GB",
+        "25600 tokens, 13.42 GB", "window: window while attending", "5120 tokens, 2.68 GB"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
+  }
 }
 
 TEST_F(RunConfigTest, ShardsAreTheWholeOnceAndKeepPairs) {

@@ -39,11 +39,13 @@ TEST(CostModel, CachedTokensFollowTheFormula) {
 
 TEST(CostModel, FlopsByHand) {
   CacheGeometry g = SmallGeometry();  // 2 layers, 4 heads, 2 KV heads, 16 wide
-  const FlopParts f = InferenceFlops(g, {.width = 32, .mlp_width = 80}, 3, 100, 7, 11);
+  FlopParts f = DecoderFlops(g, {.width = 32, .mlp_width = 80}, 3, 100);
   const double weights = 32 * 64 + 2 * 32 * 32 + 64 * 32 + 3 * 32 * 80;
   EXPECT_DOUBLE_EQ(f.linear, 2 * weights * 3 * 2);
   EXPECT_DOUBLE_EQ(f.attention, 2.0 * 2 * 4 * 16 * 3 * 100 * 2);  // q.k and p.v
-  EXPECT_DOUBLE_EQ(f.total(), f.linear + f.attention + 18);
+  EXPECT_EQ(f.encode + f.heads + f.gate, 0);
+  f.encode = 7, f.heads = 4, f.gate = 11;
+  EXPECT_DOUBLE_EQ(f.total(), f.linear + f.attention + 22);
 }
 
 TEST(CostModel, LatencyIsWhatARooflineSays) {
@@ -54,18 +56,38 @@ TEST(CostModel, LatencyIsWhatARooflineSays) {
   cost.decode_passes = 0;
   cost.tokens_per_block = 1;
   cost.encoder_gflops = 0;
-  EXPECT_NEAR(InferenceSeconds(cost, 0, false), 2 * weights / 800e9, 1e-9);
-  EXPECT_NEAR(InferenceSeconds(cost, 1e4, false) - InferenceSeconds(cost, 0, false),
+  EXPECT_NEAR(InferenceSeconds(cost, 0, 0), 2 * weights / 800e9, 1e-9);
+  EXPECT_NEAR(InferenceSeconds(cost, 1e4, 0) - InferenceSeconds(cost, 0, 0),
               1e4 * 2 * 32 * 32 * 128 * 2 / 800e9, 1e-9);
   // A whole block is bound by arithmetic.
   cost.tokens_per_block = 256;
-  EXPECT_NEAR(InferenceSeconds(cost, 0, false), 2 * weights * 256 / 80e12, 1e-6);
-  const double block = InferenceSeconds(cost, 0, false);
+  EXPECT_NEAR(InferenceSeconds(cost, 0, 0), 2 * weights * 256 / 80e12, 1e-6);
+  const double block = InferenceSeconds(cost, 0, 0);
   cost.decode_passes = 7;
-  EXPECT_NEAR(InferenceSeconds(cost, 0, false) - block, 7 * 2 * weights / 800e9, 1e-6);
+  EXPECT_NEAR(InferenceSeconds(cost, 0, 0) - block, 7 * 2 * weights / 800e9, 1e-6);
   cost.fixed_ms = 12;
-  EXPECT_NEAR(InferenceSeconds(cost, 0, false) - block, 7 * 2 * weights / 800e9 + 0.012, 1e-6);
-  EXPECT_GT(InferenceSeconds(cost, 0, true), InferenceSeconds(cost, 0, false));
+  EXPECT_NEAR(InferenceSeconds(cost, 0, 0) - block, 7 * 2 * weights / 800e9 + 0.012, 1e-6);
+}
+
+TEST(CostModel, TheGateReadsAChunkAndItsOwnWeightsWhenTheChunkLeaves) {
+  VlaCost cost;
+  const double none = InferenceSeconds(cost, 5000, 0);
+  // Half a megabyte of keys and values a token: memory traffic decides.
+  const double features = 2.0 * 32 * 32 * 128;
+  const double weights = 64 * features + 64 * 64 + 2 * 64 * 64 + 8 * 64 * 64 + 64;
+  EXPECT_NEAR(InferenceSeconds(cost, 5000, 1024) - none, 2 * (1024 * features + weights) / 800e9,
+              1e-12);
+  // On a device that computes slowly its arithmetic does.
+  cost.tflops = 0.001;
+  const double slow = InferenceSeconds(cost, 5000, 0);
+  EXPECT_NEAR(InferenceSeconds(cost, 5000, 1024) - slow,
+              2 * (1024 * (64 * features + 64 * 64) + 10 * 64 * 64 + 64) / 1e9, 1e-6);
+}
+
+TEST(CostModel, TheRegimeOfAVla) {
+  const VlaCost cost;  // Llama 2 7B in two bytes a value
+  EXPECT_DOUBLE_EQ(WeightBytes(cost), 2 * 32.0 * (4 * 4096.0 * 4096 + 3 * 4096.0 * 11008));
+  EXPECT_DOUBLE_EQ(KvBytes(cost, 1000.0), 1000 * 2.0 * 32 * 32 * 128 * 2);
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ class Scores : public CachePolicy {
   Scores(std::vector<float> scores, RetentionRule rule) : CachePolicy(rule), scores_(scores) {}
   float Score(const ChunkView& v) override { return scores_[v.chunk]; }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Scores>(*this); }
-  int64_t method_bytes() const override { return 0; }
+  MethodCost cost() const override { return {}; }
 
  private:
   std::vector<float> scores_;

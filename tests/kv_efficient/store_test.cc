@@ -19,7 +19,7 @@ class Scripted : public CachePolicy {
   float Score(const ChunkView&) override { return 0; }
   Plan PlanLeaving(const ChunkView& v, const FarState& s) override { return f_(v, s); }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Scripted>(*this); }
-  int64_t method_bytes() const override { return 40; }
+  MethodCost cost() const override { return {}; }
 
  private:
   Function f_;

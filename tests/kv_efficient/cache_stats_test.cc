@@ -1,0 +1,232 @@
+// What a block costs: bytes, tokens, time by part, work. By hand on a small geometry.
+#include <cmath>
+
+#include "kv_efficient/cost_model.h"
+#include "kv_efficient/rotary.h"
+#include "tests/flop_counter.h"
+#include "tests/kv_efficient/episodes.h"
+
+namespace kvla {
+namespace {
+
+// 4 lanes; a lane's page of keys has 16 tokens, two blocks.
+CacheGeometry PagedGeometry() {
+  CacheGeometry g = SmallGeometry();
+  g.head_dim = 64;
+  g.tokens_per_block = 8;
+  return g;
+}
+
+// Runs blocks until `blocks` are done.
+std::unique_ptr<KvCache> After(int blocks, const CacheGeometry& g, const CacheConfig& c,
+                               std::unique_ptr<CachePolicy> policy = nullptr) {
+  auto cache = MakeCache(g, c, std::move(policy));
+  RunEpisode(*cache, MakeEpisode(g, blocks, 3));
+  return cache;
+}
+
+TEST(CacheStats, WhatIsHeldWhileAttendingIncludesTheChunkThatThenLeaves) {
+  const CacheGeometry g = PagedGeometry();
+  // Window 6, chunks of 4: after the tenth block the first chunk leaves.
+  const CacheStats s = After(10, g, SmallConfig("window"))->stats();
+  EXPECT_EQ(s.attended_tokens, 2 + 80);
+  EXPECT_EQ(s.attending_bytes, KvBytes(g, 2 + 80));
+  EXPECT_EQ(s.live_bytes, KvBytes(g, 2 + 48));
+  EXPECT_EQ(s.tokens, 2 + 48);
+  EXPECT_EQ(s.far_tokens, 2);
+  // In the block before it nothing leaves.
+  const CacheStats before = After(9, g, SmallConfig("window"))->stats();
+  EXPECT_EQ(before.attending_bytes, before.live_bytes);
+  EXPECT_EQ(before.attended_tokens, 2 + 72);
+}
+
+TEST(CacheStats, FarTokensAreTheInstructionAndWhatWasKept) {
+  const CacheGeometry g = PagedGeometry();
+  EXPECT_EQ(After(10, g, SmallConfig("full"))->stats().far_tokens, 2 + 32);
+  EXPECT_EQ(After(10, g, SmallConfig("mean_pool"))->stats().far_tokens, 2 + 8);
+  EXPECT_EQ(After(14, g, SmallConfig("mean_pool"))->stats().far_tokens, 2 + 16);
+  EXPECT_EQ(After(9, g, SmallConfig("full"))->stats().far_tokens, 2);
+}
+
+TEST(CacheStats, CommittedPagesAreThoseOfTheMomentOfAttending) {
+  const CacheGeometry g = PagedGeometry();
+  const auto cache = After(10, g, SmallConfig("window"));
+  // 82 tokens of 256 bytes are 6 pages a lane and slab; then 1 for the instruction, and those from
+  // the page of token 34 on.
+  EXPECT_EQ(cache->stats().committed_bytes, 8 * 6 * kPageBytes);
+  EXPECT_EQ(cache->store().committed_bytes(), 8 * 5 * kPageBytes);
+}
+
+TEST(CacheStats, TransientBytesAreTheSummariesOfOneSlab) {
+  const CacheGeometry g = PagedGeometry();
+  EXPECT_EQ(After(10, g, SmallConfig("mean_pool"))->stats().transient_bytes, 4 * 8 * 64 * 4);
+  EXPECT_EQ(After(11, g, SmallConfig("mean_pool"))->stats().transient_bytes, 0);
+  EXPECT_EQ(After(10, g, SmallConfig("window"))->stats().transient_bytes, 0);
+}
+
+TEST(CacheStats, AGateHasWeightsStateAndATemporary) {
+  const ScratchDir folder;
+  const CacheGeometry g = PagedGeometry();
+  CacheConfig c = SmallConfig("gated");
+  c.gate = SaveRandomGate(folder, g, c);
+  const int64_t features = 2 * 4 * 64, h = 64;
+  const int64_t weights = 2 * features + (features + 1) * h + (h + 1) * h + (2 * h + 1) * h +
+                          2 * 4 * h * (h + 1) + h + 1;
+  const CacheStats s = After(10, g, c)->stats();
+  EXPECT_EQ(s.method_bytes, 4 * (weights + 2 * h));
+  EXPECT_EQ(s.transient_bytes, 4 * 32 * (2 * features + h));
+}
+
+// Advances by one with each look at it.
+struct TickClock {
+  std::shared_ptr<double> ms = std::make_shared<double>(0);
+  double operator()() const { return (*ms)++; }
+};
+
+class Spender : public CachePolicy {
+ public:
+  Spender(TickClock clock, bool mass) : clock_(std::move(clock)), mass_(mass) {}
+  Needs needs() const override { return {.keys_values = true, .attention_mass = mass_}; }
+  float Score(const ChunkView&) override {
+    *clock_.ms += 1000;
+    return 1;
+  }
+  MethodCost cost() const override { return {12, 1 << 20, 7}; }
+  std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Spender>(*this); }
+
+ private:
+  TickClock clock_;
+  bool mass_;
+};
+
+CacheStats Timed(int blocks, bool mass) {
+  const CacheGeometry g = SmallGeometry();
+  const TickClock clock;
+  auto cache = KvCache::Create(g, SmallConfig("full"), std::make_unique<Spender>(clock, mass),
+                               at::kCPU, clock);
+  EXPECT_TRUE(cache.ok()) << cache.status().message();
+  RunEpisode(**cache, MakeEpisode(g, blocks, 3));
+  return (*cache)->stats();
+}
+
+TEST(CacheStats, TimeGoesToThePartThatSpentIt) {
+  // A tick for each of the two layers' attention; in the block after which a chunk leaves a tick
+  // and the method's 1000 for the gate, one each for turning keys back and applying the plan.
+  const CacheStats leaves = Timed(10, false);
+  EXPECT_EQ(leaves.attend_ms, 2);
+  EXPECT_EQ(leaves.gate_ms, 1001);
+  EXPECT_EQ(leaves.compact_ms, 2);
+  EXPECT_EQ(leaves.report_ms, 0);
+  const CacheStats stays = Timed(11, false);
+  EXPECT_EQ(stays.attend_ms, 2);
+  EXPECT_EQ(stays.gate_ms + stays.compact_ms + stays.report_ms, 0);
+}
+
+TEST(CacheStats, AMethodPaysForWhatItNeeds) {
+  EXPECT_EQ(Timed(10, false).gate_flops, 7);
+  EXPECT_EQ(Timed(11, false).gate_flops, 0);
+  EXPECT_EQ(Timed(10, false).method_bytes, 12);
+  EXPECT_EQ(Timed(10, false).transient_bytes, 1 << 20);
+  // Attention mass: q.k once more in every block, and a number a chunk.
+  const CacheStats mass = Timed(11, true);
+  EXPECT_EQ(mass.attended_tokens, 2 + 33);
+  EXPECT_EQ(mass.gate_flops, 2.0 * 2 * 4 * 16 * 3 * 35);
+  EXPECT_EQ(mass.method_bytes, 12 + 3 * 4);
+  EXPECT_GT(mass.attend_ms, 2);  // its time is attention's
+}
+
+TEST(CacheStats, AttentionAndMassAreTheProductsThatAreMade) {
+  for (const bool mass : {false, true}) {
+    const CacheGeometry g = SmallGeometry();
+    const Episode e = MakeEpisode(g, 11, 3);
+    auto cache = MakeCache(g, SmallConfig("full"), std::make_unique<Spender>(TickClock(), mass));
+    std::vector<std::vector<at::Tensor>> outputs;
+    BeginEpisode(*cache, e);
+    RunBlocks(*cache, e, 0, 10, &outputs);
+    const FlopCounter counter;
+    RunBlocks(*cache, e, 10, 11, &outputs);
+    const CacheStats& s = cache->stats();
+    EXPECT_EQ(
+        counter.total(),
+        DecoderFlops(g, {}, 3, static_cast<double>(s.attended_tokens)).attention + s.gate_flops);
+  }
+}
+
+TEST(CacheStats, TheGatesWorkIsTheProductsThatItMakes) {
+  for (const int hidden : {16, 64}) {
+    ChunkGate gate(GateShape{24, 6, hidden});
+    const torch::NoGradGuard no_grad;
+    ChunkGateImpl::State state;
+    for (int step = 0; step < 2; ++step) {  // without and with a state
+      const at::Tensor chunk = torch::randn({1, 6, 24});
+      const FlopCounter counter;
+      gate->Step(chunk, &state);
+      EXPECT_EQ(counter.total(), gate->Flops()) << "hidden " << hidden << ", step " << step;
+    }
+  }
+}
+
+// What the chunks received, by plain softmax attention over rotated queries and keys while all of
+// them are near.
+std::vector<double> PlainMass(const CacheGeometry& g, const Episode& e, int blocks,
+                              int chunk_blocks) {
+  const RotaryTable table = TableFor(g);
+  std::vector<double> mass((blocks + chunk_blocks - 1) / chunk_blocks, 0);
+  const int64_t t = g.tokens_per_block, i = g.instruction_tokens;
+  const auto rotated = [&](const at::Tensor& x, int64_t position) {
+    const at::Tensor p = torch::full({1}, position, torch::kInt64);
+    return Rotate(x, table.Cos(p), table.Sin(p));
+  };
+  for (int layer = 0; layer < g.layers; ++layer) {
+    for (int head = 0; head < g.heads; ++head) {
+      const at::Tensor k = e.k[layer][head / g.group()];
+      for (int64_t block = 0; block < blocks; ++block) {
+        const at::Tensor q = e.q[layer][head].narrow(0, block * t, t);
+        std::vector<at::Tensor> logits = {
+            torch::matmul(rotated(q, g.age_clamp_blocks), k.narrow(0, 0, i).t())};
+        for (int64_t past = 0; past <= block; ++past) {
+          logits.push_back(
+              torch::matmul(rotated(q, block), rotated(k.narrow(0, i + past * t, t), past).t()));
+        }
+        const at::Tensor p =
+            (torch::cat(logits, 1) / std::sqrt(static_cast<double>(g.head_dim))).softmax(1);
+        for (int64_t past = 0; past <= block; ++past) {
+          mass[past / chunk_blocks] += p.narrow(1, i + past * t, t).sum().item<double>();
+        }
+      }
+    }
+  }
+  return mass;
+}
+
+class MassWatcher : public CachePolicy {
+ public:
+  explicit MassWatcher(std::vector<std::vector<float>>* seen) : seen_(seen) {}
+  Needs needs() const override { return {.attention_mass = true}; }
+  float Score(const ChunkView&) override { return 1; }
+  Plan PlanLeaving(const ChunkView& chunk, const FarState& state) override {
+    seen_->emplace_back(state.mass.begin(), state.mass.end());
+    return CachePolicy::PlanLeaving(chunk, state);
+  }
+  MethodCost cost() const override { return {}; }
+  std::unique_ptr<CachePolicy> Clone() const override {
+    return std::make_unique<MassWatcher>(*this);
+  }
+
+ private:
+  std::vector<std::vector<float>>* seen_;
+};
+
+TEST(CacheStats, AttentionMassIsThatOfEveryHeadUpToTheBlockAfterWhichTheChunkLeaves) {
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, 10, 4);
+  std::vector<std::vector<float>> seen;
+  auto cache = MakeCache(g, SmallConfig("full"), std::make_unique<MassWatcher>(&seen));
+  RunEpisode(*cache, e);
+  ASSERT_EQ(seen.size(), 1u);
+  ASSERT_EQ(seen[0].size(), 1u);
+  EXPECT_NEAR(seen[0][0], PlainMass(g, e, 10, 4)[0], 1e-3);
+}
+
+}  // namespace
+}  // namespace kvla
