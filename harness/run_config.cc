@@ -30,6 +30,11 @@ Status CheckClock(const RunArm& arm, RunPlan* plan) {
         "'oracle' is told beforehand which inferences see the cue, which only the frozen clock "
         "knows");
   }
+  if (arm.clock.latency == "cost_model" && arm.cache.policy == "recompute") {
+    return BadInput(
+        "latency 'cost_model' knows what a block costs over the tokens that a cache holds; "
+        "'recompute' runs over its whole window: use 'recorded' or 'constant'");
+  }
   plan->recorded_ms.emplace_back();
   if (arm.clock.recorded.empty()) return {};
   Result<std::vector<double>> recorded =

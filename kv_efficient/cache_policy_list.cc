@@ -32,6 +32,11 @@ const std::vector<CachePolicyInfo>& CachePolicies() {
   static const std::vector<CachePolicyInfo> list = {
       {"full", "keeps every token", false, {}},
       {"window", "keeps the instruction and the window", false, {}},
+      {"recompute",
+       "the window, computed anew from its frames at every inference: a control, in which nothing "
+       "that left can live on in the keys and values of what stayed",
+       false,
+       {}},
       {"sink_window", "keeps also the first chunks", false, {"sink_chunks", "keep"}},
       {"random", "keeps chunks by chance", false, {"keep_rate", "budget_chunks", "keep"}},
       {"mean_pool", "compresses every old chunk to one token per slot", false, {}},
@@ -53,6 +58,7 @@ Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& c,
   if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
   if (c.policy == "full") return MakeFull();
   if (c.policy == "window") return MakeWindow();
+  if (c.policy == "recompute") return MakeRecompute();
   if (c.policy == "sink_window") return MakeSinkWindow(c);
   if (c.policy == "random") return MakeRandom(c);
   if (c.policy == "mean_pool") return MakeMeanPool();

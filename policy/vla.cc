@@ -14,6 +14,7 @@
 #include "policy/cached_forward.h"
 #include "policy/checkpoint.h"
 #include "policy/instruction_reader.h"
+#include "policy/recomputed_window.h"
 
 namespace kvla {
 namespace {
@@ -60,6 +61,7 @@ struct Vla::Impl {
   std::optional<InstructionReader> reader;
   torch::Device device{torch::kCPU};
   std::unique_ptr<KvCache> cache;
+  std::optional<RecomputedWindow> window;  // where the method wants it anew at every inference
   int instruction_tokens = 0;
   double encode_flops = 0;
 
@@ -84,20 +86,24 @@ torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
 
 void Vla::Impl::Measure(Inference* inference) const {
   const CacheStats& stats = cache->stats();
-  inference->attend_ms = stats.attend_ms;
-  inference->attend_ms -= stats.report_ms;
-  inference->linear_ms -= stats.attend_ms;
+  const RecomputedWindow::Work before = window ? window->work() : RecomputedWindow::Work();
+  const double attend_ms = stats.attend_ms + before.attend_ms;
+  inference->attend_ms = attend_ms - stats.report_ms - before.report_ms;
+  inference->linear_ms -= attend_ms;
   inference->attention = cache->received();
   inference->gate_ms = stats.gate_ms;
   inference->compact_ms = stats.compact_ms;
-  inference->kv_live_bytes = stats.live_bytes;
-  inference->kv_reserved_bytes = stats.reserved_bytes;
+  const int64_t inputs = window ? window->held_bytes() : 0;
+  inference->kv_live_bytes = stats.live_bytes + inputs;
+  inference->kv_reserved_bytes = stats.reserved_bytes + inputs;
   inference->kv_transient_bytes = stats.transient_bytes;
   inference->cached_tokens = static_cast<int>(stats.tokens);
+  const int blocks = before.blocks + 1;
+  const double attended =
+      (before.attended_tokens + static_cast<double>(stats.attended_tokens)) / blocks;
   inference->flops =
       InferenceFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
-                     config.tokens_per_block(), static_cast<double>(stats.attended_tokens),
-                     encode_flops, stats.gate_flops)
+                     config.tokens_per_block() * blocks, attended, encode_flops, stats.gate_flops)
           .total();
   inference->changes = cache->TakeChangedDecisions();
 }
@@ -131,6 +137,7 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
         KvCache::Create(geometry, options.cache, *std::move(policy), *device);
     if (!cache.ok()) return cache.status();
     impl->cache = *std::move(cache);
+    if (impl->cache->needs().window_again) impl->window.emplace();
     return std::unique_ptr<Vla>(new Vla(std::move(impl)));
   } catch (const std::exception& e) {
     return InternalError(fmt::format("{}: {}", options.checkpoint.string(), e.what()));
@@ -144,6 +151,7 @@ Status Vla::BeginEpisode(const EpisodeContext& context) {
     facts.stream_key = context.stream_key;
     if (impl_->cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
     impl_->cache->Reset(facts);
+    if (impl_->window) impl_->window->Reset();
     const Result<torch::Tensor> instruction = impl_->reader->Read(context.instruction);
     if (!instruction.ok()) return instruction.status();
     impl_->reader->Release();
@@ -171,7 +179,9 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     inference.encode_ms = MillisecondsSince(begin);
 
     begin = Clock::now();
-    const Result<torch::Tensor> hidden = FeedBlock(impl_->net, block, *impl_->cache);
+    const Result<torch::Tensor> hidden = impl_->window
+                                             ? impl_->window->Feed(impl_->net, block, *impl_->cache)
+                                             : FeedBlock(impl_->net, block, *impl_->cache);
     if (!hidden.ok()) return hidden.status();
     inference.linear_ms = MillisecondsSince(begin);  // attention is taken out in Measure()
 

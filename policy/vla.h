@@ -43,6 +43,7 @@ struct Inference {
   // vector relative to gripper-down [rad], gripper in [-1, 1].
   std::vector<std::array<float, kTargetDim>> targets;
   double encode_ms = 0, linear_ms = 0, attend_ms = 0, gate_ms = 0, compact_ms = 0, act_ms = 0;
+  // Live and reserved: keys and values, and under `recompute` the encoded tokens that it holds.
   int64_t kv_live_bytes = 0, kv_reserved_bytes = 0, kv_transient_bytes = 0;
   int cached_tokens = 0;
   double flops = 0;

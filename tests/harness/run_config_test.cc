@@ -174,6 +174,11 @@ TEST_F(RunConfigTest, ContradictoryClocks) {
   EXPECT_TRUE(PlanRun(config_, KVLA_ASSET_ROOT).ok());
   config_.arms[1].cache.policy = "oracle";
   ExpectRefused({"arms[1] 'window'", "frozen clock"});
+  config_.arms[1].cache.policy = "recompute";
+  EXPECT_TRUE(PlanRun(config_, KVLA_ASSET_ROOT).ok());
+  config_.arms[1].clock.kind = "simulated";
+  config_.arms[1].clock.latency = "cost_model";
+  ExpectRefused({"arms[1] 'window'", "whole window"});
 }
 
 TEST_F(RunConfigTest, ARecordedLatencyIsTheMedianOfThatArm) {
