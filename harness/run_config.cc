@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/split.h"
 #include "base/text.h"
+#include "kv_efficient/cache_policy_list.h"
 #include "policy/text_encoder_files.h"
 #include "policy/vla.h"
 #include "sim/world.h"
@@ -69,6 +70,8 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
     if (Status status = CheckClock(arm, plan); !status.ok()) return status.In(where);
     const std::string warning = GeometryWarning(arm.cache, plan->policy);
     if (!warning.empty()) plan->warnings.push_back(where + ": " + warning);
+    const std::string keep = GateKeepWarning(plan->caches.back());
+    if (!keep.empty()) plan->warnings.push_back(where + ": " + keep);
   }
   return CheckStopRule(config.stop_when, {names.begin(), names.end()}).In("stop_when");
 }

@@ -4,6 +4,7 @@
 
 #include "kv_efficient/fixed_policies.h"
 #include "kv_efficient/gated_policy.h"
+#include "kv_efficient/safetensors.h"
 
 namespace kvla {
 namespace {
@@ -65,6 +66,18 @@ Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& c,
   if (c.policy == "oracle") return MakeOracle(c);
   if (c.policy == "gated") return LoadGated(c, geometry);
   return InternalError(fmt::format("policy '{}' is listed but not made", c.policy));
+}
+
+std::string GateKeepWarning(const CacheConfig& c) {
+  if (c.gate.empty()) return {};
+  const Result<TensorFile> file = ReadSafetensors(c.gate);
+  if (!file.ok()) return {};
+  const auto trained = file->metadata.find("keep");
+  if (trained == file->metadata.end() || trained->second == c.keep) return {};
+  return fmt::format(
+      "gate '{}' was trained for chunks that are kept {}, this arm keeps them {}: what it calls "
+      "useful need not be (set keep: {}, or train it with that)",
+      c.gate, trained->second, c.keep, trained->second);
 }
 
 }  // namespace kvla

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -142,6 +143,23 @@ TEST_F(RunConfigTest, ContradictoryCaches) {
   ExpectRefused({"needs 'gate'"});
   config_.arms[1].cache.gate = "no/gate.safetensors";
   ExpectRefused({"arms[1] 'window'", "no/gate.safetensors is not there", "kvla train-gate"});
+}
+
+TEST_F(RunConfigTest, AnotherKeepThanTheGatesIsWarnedOf) {
+  const std::filesystem::path gate = scratch_ / "gate.safetensors";
+  const std::string header = R"({"__metadata__":{"keep":"compressed"}})";
+  const uint64_t length = header.size();
+  std::ofstream(gate, std::ios::binary)
+      << std::string(reinterpret_cast<const char*>(&length), sizeof(length)) << header;
+  config_.arms[1].cache.policy = "gated";
+  config_.arms[1].cache.gate = gate.string();
+  const size_t before = Plan().warnings.size();
+  const RunPlan plan = Plan();
+  ASSERT_FALSE(plan.warnings.empty());
+  EXPECT_NE(plan.warnings.back().find("arms[1] 'window': gate"), std::string::npos)
+      << plan.warnings.back();
+  config_.arms[1].cache.keep = "compressed";
+  EXPECT_EQ(Plan().warnings.size(), before - 1);
 }
 
 TEST_F(RunConfigTest, AnotherWindowThanThePolicysIsWarnedOf) {

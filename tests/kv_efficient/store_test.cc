@@ -286,7 +286,7 @@ TEST(Store, MemoryReallyGoesBack) {
 TEST(Store, AReopenedWindowTakesTheSameBlocksAgain) {
   const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();
-  const Episode e = MakeEpisode(g, 70, 12);
+  const Episode e = MakeEpisode(g, 26, 12);
   const EpisodeFacts facts{.stream_key = 1, .cue_blocks = {{4, 20}}};
   for (const CacheConfig& c : EveryMethod(folder, g)) {
     auto once = MakeCache(g, c), again = MakeCache(g, c);

@@ -257,7 +257,6 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   config.checkpoint = train.out;
   config.out = (fs::path(testing::TempDir()) / (GetParam() + "_gate.safetensors")).string();
   config.find = GetParam();
-  config.tail_blocks = 8;
   config.epochs = 5;
   config.episodes = 4;
   config.validation_episodes = 3;
@@ -265,7 +264,9 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   config.useful_drop = -100.0;  // every old chunk counts: the wiring is under test, not the policy
   const Status status = TrainGate(config, demos, validation, {});
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_TRUE(LoadGate(config.out).ok());
+  const Result<LoadedGate> gate = LoadGate(config.out);
+  ASSERT_TRUE(gate.ok()) << gate.status().message();
+  EXPECT_EQ(gate->metadata.at("keep"), "compressed");
   EXPECT_TRUE(fs::exists(config.out + ".csv"));
   EXPECT_TRUE(fs::exists(config.out + ".json"));
   std::ifstream table(config.out + ".labels.csv");
