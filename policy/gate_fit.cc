@@ -18,6 +18,7 @@ constexpr double kWeightDecay = 1e-4;
 constexpr double kLastRate = 0.05;  // of the learning rate, in the end
 // A moved bias rounds: the chunk at the threshold must not fall below it.
 constexpr double kRounding = 1e-4;
+constexpr double kExact = 1e-9;  // .55 of 100 is 55, not the 55.000000000000007 of a double
 
 double TrainEpoch(const GateTrainConfig& config, std::span<const LabelledChunks> train, Rng& rng,
                   ChunkGate& gate, torch::optim::Adam& optimizer) {
@@ -102,9 +103,9 @@ Result<int> FitGate(const GateTrainConfig& config, std::span<const LabelledChunk
 double LogitOfRecall(std::vector<double> useful_logits, double recall) {
   if (useful_logits.empty()) return 0;
   std::sort(useful_logits.begin(), useful_logits.end());
-  const auto below =
-      static_cast<size_t>(std::floor((1.0 - recall) * static_cast<double>(useful_logits.size())));
-  return useful_logits[std::min(below, useful_logits.size() - 1)];
+  const auto count = static_cast<double>(useful_logits.size());
+  const double needed = std::max(1.0, std::ceil(recall * count - kExact));
+  return useful_logits[static_cast<size_t>(count - needed)];
 }
 
 double CalibrateGate(std::span<const LabelledChunks> episodes, double recall, ChunkGate& gate) {

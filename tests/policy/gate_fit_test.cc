@@ -148,6 +148,10 @@ TEST(GateCalibrationTest, TheLogitOfARecallLeavesJustSoManyBelow) {
   EXPECT_EQ(LogitOfRecall(logits, 0.5), 3);
   EXPECT_EQ(LogitOfRecall(logits, 0.0), 7);
   EXPECT_EQ(LogitOfRecall({}, 0.9), 0);
+  std::vector<double> hundred(100);
+  for (int i = 0; i < 100; ++i) hundred[static_cast<size_t>(i)] = i;
+  EXPECT_EQ(LogitOfRecall(hundred, 0.55), 45);
+  EXPECT_EQ(LogitOfRecall(hundred, 0.9), 10);
 }
 
 // Threshold 0.5 then keeps the wanted share of useful chunks, other chunks or not.
