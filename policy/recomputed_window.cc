@@ -4,11 +4,6 @@
 
 namespace kvla {
 
-void RecomputedWindow::Reset() {
-  blocks_.clear();
-  work_ = {};
-}
-
 Result<torch::Tensor> RecomputedWindow::Feed(VlaNet& net, const torch::Tensor& block,
                                              KvCache& cache) {
   const int end = cache.blocks();

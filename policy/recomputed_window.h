@@ -26,9 +26,8 @@ class RecomputedWindow {
     double attend_ms = 0, report_ms = 0;  // as in CacheStats, summed
   };
 
-  // A new episode.
-  void Reset();
-  // As FeedBlock(), after the blocks that are still in the window.
+  // As FeedBlock(), after the blocks that are still in the cache's window: none of them in a cache
+  // that was reset.
   Result<torch::Tensor> Feed(VlaNet& net, const torch::Tensor& block, KvCache& cache);
 
   const Work& work() const { return work_; }

@@ -151,7 +151,6 @@ Status Vla::BeginEpisode(const EpisodeContext& context) {
     facts.stream_key = context.stream_key;
     if (impl_->cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
     impl_->cache->Reset(facts);
-    if (impl_->window) impl_->window->Reset();
     const Result<torch::Tensor> instruction = impl_->reader->Read(context.instruction);
     if (!instruction.ok()) return instruction.status();
     impl_->reader->Release();

@@ -74,6 +74,7 @@ double MeanLoss(const std::vector<LabelledChunks>& episodes, ChunkGate& gate, do
 }
 
 TEST(GateFitTest, ReachesEveryWeightOfTheGate) {
+  torch::set_num_threads(1);
   ChunkGate gate = Fresh();
   const LabelledChunks episode = MakeEpisode({0, 1, 0, 1});
   GateLoss(gate->Forward(episode.features), episode.useful, 6.0).backward();
@@ -131,6 +132,7 @@ TEST(GateFitTest, KeepsTheWeightsOfTheEpochWithTheLeastValidationLoss) {
 }
 
 TEST(GateFitTest, StopsWhenToldTo) {
+  torch::set_num_threads(1);
   const std::vector<LabelledChunks> episodes = Episodes(2);
   ChunkGate gate = Fresh();
   int epochs = 0;
@@ -156,6 +158,7 @@ TEST(GateCalibrationTest, TheLogitOfARecallLeavesJustSoManyBelow) {
 
 // Threshold 0.5 then keeps the wanted share of useful chunks, other chunks or not.
 TEST(GateCalibrationTest, HalfIsTheThresholdOfTheWantedRecall) {
+  torch::set_num_threads(1);
   torch::manual_seed(3);
   const std::vector<LabelledChunks> episodes = Episodes(40, 1.0);
   for (const double recall : {1.0, 0.9, 0.5}) {
