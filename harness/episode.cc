@@ -10,6 +10,7 @@
 #include "base/split.h"
 #include "harness/policy_io.h"
 #include "harness/run_config.h"
+#include "kv_efficient/cache_policy_list.h"
 
 namespace kvla {
 namespace {
@@ -271,6 +272,9 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
   }
   for (const CueInterval& cue : scenario.cues) begin.cues.push_back({cue.begin_s, cue.end_s});
   if (const std::string warning = GeometryWarning(settings.cache, policy); !warning.empty()) {
+    begin.warnings.push_back(warning);
+  }
+  if (const std::string warning = GateKeepWarning(settings.cache); !warning.empty()) {
     begin.warnings.push_back(warning);
   }
   if (scenario.decision_s >= 0) {

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/split.h"
 #include "base/text.h"
+#include "kv_efficient/cache_policy_list.h"
 #include "policy/text_encoder_files.h"
 #include "policy/vla.h"
 #include "sim/world.h"
@@ -30,6 +31,11 @@ Status CheckClock(const RunArm& arm, RunPlan* plan) {
     return BadInput(
         "'oracle' is told beforehand which inferences see the cue, which only the frozen clock "
         "knows");
+  }
+  if (arm.clock.latency == "cost_model" && arm.cache.policy == "recompute") {
+    return BadInput(
+        "latency 'cost_model' knows what a block costs over the tokens that a cache holds; "
+        "'recompute' runs over its whole window: use 'recorded' or 'constant'");
   }
   plan->recorded_ms.emplace_back();
   if (arm.clock.recorded.empty()) return {};
@@ -65,6 +71,8 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
     if (Status status = CheckClock(arm, plan); !status.ok()) return status.In(where);
     const std::string warning = GeometryWarning(arm.cache, plan->policy);
     if (!warning.empty()) plan->warnings.push_back(where + ": " + warning);
+    const std::string keep = GateKeepWarning(plan->caches.back());
+    if (!keep.empty()) plan->warnings.push_back(where + ": " + keep);
   }
   return CheckStopRule(config.stop_when, {names.begin(), names.end()}).In("stop_when");
 }

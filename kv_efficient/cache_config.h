@@ -26,7 +26,7 @@ struct CacheConfig {
   template <class V>
   void Fields(V& v) {
     v("policy", policy,
-      OneOf{"full", "window", "sink_window", "random", "mean_pool", "oracle", "gated"},
+      OneOf{"full", "window", "recompute", "sink_window", "random", "mean_pool", "oracle", "gated"},
       "cache method");
     v("window_blocks", window_blocks, Range{0, 4096}, "newest frame blocks, always kept whole");
     v("chunk_blocks", chunk_blocks, Range{1, 256}, "frame blocks a chunk, the unit of retention");

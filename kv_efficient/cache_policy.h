@@ -23,6 +23,9 @@ struct Needs {
   bool keys_values = false;     // ChunkView::keys and values
   bool attention_mass = false;  // FarState::mass; makes attention return what each chunk received
   bool cue_hint = false;        // EpisodeFacts::cue_blocks; only for upper bounds
+  // The window's blocks are fed again before every new one (KvCache::ReopenWindow). Whoever feeds
+  // the cache keeps what they are computed from, and counts those bytes and that work.
+  bool window_again = false;
 };
 
 // What a method may know of an episode before it starts.

@@ -4,6 +4,7 @@
 
 #include "kv_efficient/fixed_policies.h"
 #include "kv_efficient/gated_policy.h"
+#include "kv_efficient/safetensors.h"
 
 namespace kvla {
 namespace {
@@ -32,6 +33,11 @@ const std::vector<CachePolicyInfo>& CachePolicies() {
   static const std::vector<CachePolicyInfo> list = {
       {"full", "keeps every token", false, {}},
       {"window", "keeps the instruction and the window", false, {}},
+      {"recompute",
+       "the window, computed anew from its frames at every inference: a control, in which nothing "
+       "that left can live on in the keys and values of what stayed",
+       false,
+       {}},
       {"sink_window", "keeps also the first chunks", false, {"sink_chunks", "keep"}},
       {"random", "keeps chunks by chance", false, {"keep_rate", "budget_chunks", "keep"}},
       {"mean_pool", "compresses every old chunk to one token per slot", false, {}},
@@ -53,12 +59,25 @@ Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& c,
   if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
   if (c.policy == "full") return MakeFull();
   if (c.policy == "window") return MakeWindow();
+  if (c.policy == "recompute") return MakeRecompute();
   if (c.policy == "sink_window") return MakeSinkWindow(c);
   if (c.policy == "random") return MakeRandom(c);
   if (c.policy == "mean_pool") return MakeMeanPool();
   if (c.policy == "oracle") return MakeOracle(c);
   if (c.policy == "gated") return LoadGated(c, geometry);
   return InternalError(fmt::format("policy '{}' is listed but not made", c.policy));
+}
+
+std::string GateKeepWarning(const CacheConfig& c) {
+  if (c.gate.empty()) return {};
+  const Result<TensorFile> file = ReadSafetensors(c.gate);
+  if (!file.ok()) return {};
+  const auto trained = file->metadata.find("keep");
+  if (trained == file->metadata.end() || trained->second == c.keep) return {};
+  return fmt::format(
+      "gate '{}' was trained for chunks that are kept {}, this arm keeps them {}: what it calls "
+      "useful need not be (set keep: {}, or train it with that)",
+      c.gate, trained->second, c.keep, trained->second);
 }
 
 }  // namespace kvla

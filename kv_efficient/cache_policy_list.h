@@ -28,6 +28,11 @@ const std::vector<CachePolicyInfo>& CachePolicies();
 Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& config,
                                                      const CacheGeometry& geometry);
 
+// Says when an arm keeps chunks in another way than its gate was trained to choose them for. Empty:
+// no such thing, no gate, or one that does not say (or cannot be read: MakeCachePolicy() says
+// that).
+std::string GateKeepWarning(const CacheConfig& config);
+
 }  // namespace kvla
 
 #endif  // KVLA_KV_EFFICIENT_CACHE_POLICY_LIST_H_

@@ -173,6 +173,11 @@ void ChunkStore::EndBlock() {
   ++blocks_;
 }
 
+void ChunkStore::ReopenWindow() {
+  blocks_ = near_begin_block_;
+  appended_.assign(geometry_.layers, blocks_);
+}
+
 void ChunkStore::UnrotateLeaving() {
   if (leaving_unrotated_) return;
   leaving_unrotated_ = true;

@@ -71,6 +71,9 @@ class ChunkStore {
   void AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v);
   // The block is complete in all layers.
   void EndBlock();
+  // Forgets the near blocks: the first of them comes next again, at its own position. Between
+  // blocks; what is far stays, and so do the pages.
+  void ReopenWindow();
 
   // Turns the keys of the oldest near chunk back, in place; the chunk must be planned next.
   void UnrotateLeaving();

@@ -25,6 +25,14 @@ class Constant : public CachePolicy {
   ReasonCode why_;
 };
 
+// Decides as `window` does; what the window holds is made anew by whoever feeds the cache.
+class Recompute : public Constant {
+ public:
+  Recompute() : Constant(ChunkAction::kDropped, ReasonCode::kWindowOnly) {}
+  Needs needs() const override { return {.window_again = true}; }
+  std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Recompute>(*this); }
+};
+
 // Keeps the first chunks.
 class SinkWindow : public CachePolicy {
  public:
@@ -176,6 +184,7 @@ std::unique_ptr<CachePolicy> MakeFull() {
 std::unique_ptr<CachePolicy> MakeWindow() {
   return std::make_unique<Constant>(ChunkAction::kDropped, ReasonCode::kWindowOnly);
 }
+std::unique_ptr<CachePolicy> MakeRecompute() { return std::make_unique<Recompute>(); }
 std::unique_ptr<CachePolicy> MakeSinkWindow(const CacheConfig& config) {
   return std::make_unique<SinkWindow>(config);
 }

@@ -11,6 +11,7 @@ namespace kvla {
 
 std::unique_ptr<CachePolicy> MakeFull();
 std::unique_ptr<CachePolicy> MakeWindow();
+std::unique_ptr<CachePolicy> MakeRecompute();
 std::unique_ptr<CachePolicy> MakeSinkWindow(const CacheConfig& config);
 std::unique_ptr<CachePolicy> MakeRandom(const CacheConfig& config);
 std::unique_ptr<CachePolicy> MakeMeanPool();

@@ -259,6 +259,16 @@ Status KvCache::EndBlock() {
   return {};
 }
 
+Status KvCache::ReopenWindow() {
+  if (in_block_) return InternalError("ReopenWindow came before EndBlock");
+  store_->ReopenWindow();
+  const size_t left = static_cast<size_t>(schedule_.ChunkOf(blocks()));
+  chunks_.resize(left);
+  if (policy_->needs().attention_mass) mass_.resize(left);
+  UpdateStats();
+  return {};
+}
+
 void KvCache::UpdateStats() {
   const int64_t lanes = geometry_.lanes(), held = store_->held_tokens();
   const int64_t near = int64_t{blocks() - store_->near_begin_block()} * geometry_.tokens_per_block;

@@ -73,6 +73,10 @@ class KvCache {
   // The oldest chunk leaves if it is time: the policy plans, the store applies.
   Status EndBlock();
 
+  // Forgets the blocks of the window, whose first one then comes next again; what left stays as it
+  // was decided. The caller feeds the same blocks again, block by block, and then goes on.
+  Status ReopenWindow();
+
   // For people who watch: attention also says what each chunk receives, on its own time.
   void ReportAttention(bool on) { report_ = on; }
   // Of the last block, if asked for: [layers, 1 + chunks], the share of all queries' attention that

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include "kv_efficient/chunk_gate.h"
+#include "kv_efficient/fixed_policies.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/batch.h"
 #include "policy/cached_forward.h"
@@ -17,43 +17,12 @@
 namespace kvla {
 namespace {
 
-constexpr int kCounterfactualsAtOnce = 12;
+constexpr size_t kCounterfactualsAtOnce = 12;
 
-// Where something remembered is to be used: the decision opens, or goes on to its next target.
-std::vector<int> DecisionBlocks(const DemoEpisode& episode, int replan_steps) {
-  std::vector<int> blocks;
-  int before = -1;
-  for (int block = 0; block < episode.blocks; ++block) {
-    const size_t step = static_cast<size_t>(block) * replan_steps;
-    const int target = episode.decision[step] != 0 ? episode.target_class[step] : -1;
-    if (target >= 0 && target != before) blocks.push_back(block);
-    before = target;
-  }
-  return blocks;
-}
-
-// A recent run of blocks, [begin, end), the last of which are the decision's first ones.
-struct Tail {
-  int begin, end;
-};
-Tail TailAt(int decision_block, int chunk_blocks, const GateTrainConfig& config) {
-  const int end = decision_block + config.decision_blocks;
-  return {std::max(0, end - config.tail_blocks) / chunk_blocks * chunk_blocks, end};
-}
-
-// The tail behind some old chunks.
-SubHistory Behind(const std::set<int>& chunks, const Tail& tail, int chunk_blocks) {
-  SubHistory history;
-  history.holds_cue = true;  // the labels are wanted whether or not the cue is in sight
-  for (const int chunk : chunks) {
-    for (int b = 0; b < chunk_blocks; ++b) history.blocks.push_back(chunk * chunk_blocks + b);
-    ChunkDecision decision;
-    decision.chunk = chunk;
-    decision.action = ChunkAction::kWhole;
-    history.decisions.push_back(decision);
-  }
-  for (int b = tail.begin; b < tail.end; ++b) history.blocks.push_back(b);
-  return history;
+ChunkAction KeptAs(const GateTrainConfig& config) {
+  CacheConfig cache;
+  cache.keep = config.keep;
+  return KeepAction(cache);
 }
 
 // Losses of one demonstration's histories, over the last blocks of each.
@@ -67,7 +36,6 @@ class DecisionLosses {
         episode_(episode),
         decision_blocks_(decision_blocks) {}
 
-  // REQUIRES: histories of one length.
   std::vector<double> Of(std::vector<SubHistory> histories) const {
     const size_t count = histories.size();
     Batch batch = MakeBatch(std::vector<const DemoEpisode*>(count, &episode_), std::move(histories),
@@ -75,11 +43,15 @@ class DecisionLosses {
     batch.encoded = GatherEncoded(batch, std::vector<torch::Tensor>(count, encoded_));
     const BlockLosses losses = ComputeLosses(TrainingForward(net_, batch, Told::kNothing), batch);
     const torch::Tensor loss = ActionLoss(losses) + losses.waypoint + losses.target + losses.goal;
-    const torch::Tensor mean = loss.narrow(1, loss.size(1) - decision_blocks_, decision_blocks_)
-                                   .mean(1)
-                                   .to(torch::kFloat64)
-                                   .contiguous();
-    return {mean.data_ptr<double>(), mean.data_ptr<double>() + count};
+    std::vector<double> means;
+    for (size_t i = 0; i < count; ++i) {  // shorter ones are padded behind their end
+      const auto end = static_cast<int64_t>(batch.histories[i].blocks.size());
+      means.push_back(loss[static_cast<int64_t>(i)]
+                          .narrow(0, end - decision_blocks_, decision_blocks_)
+                          .mean()
+                          .item<double>());
+    }
+    return means;
   }
 
  private:
@@ -90,47 +62,15 @@ class DecisionLosses {
   int decision_blocks_;
 };
 
-// What each chunk takes off the loss when it is given back, alone, in front of a bare tail.
-void GiveBackOne(const DecisionLosses& losses, const Tail& tail, int chunk_blocks,
-                 std::vector<double>* drops) {
-  const int old = tail.begin / chunk_blocks;
-  const double bare = losses.Of({Behind({}, tail, chunk_blocks)}).front();
-  for (int first = 0; first < old; first += kCounterfactualsAtOnce) {
-    std::vector<SubHistory> histories;
-    for (int chunk = first; chunk < std::min(old, first + kCounterfactualsAtOnce); ++chunk) {
-      histories.push_back(Behind({chunk}, tail, chunk_blocks));
-    }
-    const std::vector<double> with = losses.Of(std::move(histories));
-    for (size_t i = 0; i < with.size(); ++i) {
-      double& drop = (*drops)[static_cast<size_t>(first) + i];
-      drop = std::max(drop, bare - with[i]);
-    }
-  }
-}
-
-// What the loss gains when a chunk goes that a sufficient few of them cannot do without.
-void TakeAway(const DecisionLosses& losses, const Tail& tail, int chunk_blocks, double tolerance,
-              std::vector<double>* drops) {
-  std::vector<int> old(static_cast<size_t>(tail.begin / chunk_blocks));
-  std::iota(old.begin(), old.end(), 0);
-  const auto loss = [&](const std::set<int>& chunks) {
-    return losses.Of({Behind(chunks, tail, chunk_blocks)}).front();
-  };
-  for (const auto& [chunk, rise] : NeededChunks(old, loss, tolerance)) {
-    double& drop = (*drops)[static_cast<size_t>(chunk)];
-    drop = std::max(drop, rise);
-  }
-}
-
 // Not a method of its own: keeps the chunks it is told to and records what it is shown.
 class FeatureRecorder : public CachePolicy {
  public:
-  FeatureRecorder(std::set<int> keep, std::vector<torch::Tensor>* features)
-      : keep_(std::move(keep)), features_(features) {}
+  FeatureRecorder(std::set<int> kept, ChunkAction keep, std::vector<torch::Tensor>* features)
+      : CachePolicy({.keep = keep}), kept_(std::move(kept)), features_(features) {}
   Needs needs() const override { return {.keys_values = true}; }
   float Score(const ChunkView& chunk) override {
     features_->push_back(GateFeatures(chunk.keys, chunk.values).clone());
-    return keep_.contains(chunk.chunk) ? 1.0F : 0.0F;
+    return kept_.contains(chunk.chunk) ? 1.0F : 0.0F;
   }
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<FeatureRecorder>(*this);
@@ -138,7 +78,7 @@ class FeatureRecorder : public CachePolicy {
   MethodCost cost() const override { return {}; }  // what it records is for training
 
  private:
-  std::set<int> keep_;
+  std::set<int> kept_;
   std::vector<torch::Tensor>* features_;
 };
 
@@ -156,22 +96,93 @@ Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const torc
 
 }  // namespace
 
+std::vector<int> DecisionBlocks(const DemoEpisode& episode, int replan_steps) {
+  std::vector<int> blocks;
+  int before = -1;
+  for (int block = 0; block < episode.blocks; ++block) {
+    const size_t step = static_cast<size_t>(block) * replan_steps;
+    const int target = episode.decision[step] != 0 ? episode.target_class[step] : -1;
+    if (target >= 0 && target != before) blocks.push_back(block);
+    before = target;
+  }
+  return blocks;
+}
+
+DecisionScene SceneAt(int decision_block, int decision_blocks, const BlockSchedule& schedule) {
+  const int end = decision_block + decision_blocks;
+  return {schedule.NearBegin(decision_block), decision_block, end, schedule.LeftChunks(end - 1)};
+}
+
+SubHistory HistoryWith(const std::set<int>& kept, const DecisionScene& scene, int chunk_blocks,
+                       ChunkAction keep) {
+  SubHistory history;
+  history.holds_cue = true;  // the labels are wanted whether or not the cue is in sight
+  const int first_seen_chunk = scene.first_seen / chunk_blocks;
+  for (int chunk = 0; chunk < scene.left; ++chunk) {
+    const bool held = kept.contains(chunk);
+    if (!held && chunk < first_seen_chunk) continue;
+    for (int b = 0; chunk < first_seen_chunk && b < chunk_blocks; ++b) {
+      history.blocks.push_back(chunk * chunk_blocks + b);
+    }
+    ChunkDecision decision;
+    decision.chunk = chunk;
+    decision.action = held ? keep : ChunkAction::kDropped;
+    history.decisions.push_back(decision);
+  }
+  for (int b = scene.first_seen; b < scene.end; ++b) history.blocks.push_back(b);
+  return history;
+}
+
+std::vector<double> GiveBackDrops(int chunks, const KeptLosses& losses) {
+  const double bare = losses({std::set<int>()}).front();
+  std::vector<std::set<int>> alone;
+  for (int chunk = 0; chunk < chunks; ++chunk) alone.push_back({chunk});
+  std::vector<double> drops;
+  for (const double with : losses(alone)) drops.push_back(std::max(0.0, bare - with));
+  return drops;
+}
+
+std::vector<double> TakeAwayDrops(int chunks, const KeptLosses& losses, double tolerance) {
+  std::vector<int> all(static_cast<size_t>(chunks));
+  std::iota(all.begin(), all.end(), 0);
+  const auto loss = [&](const std::set<int>& kept) { return losses({kept}).front(); };
+  std::vector<double> drops(static_cast<size_t>(chunks), 0.0);
+  for (const auto& [chunk, rise] : NeededChunks(all, loss, tolerance)) {
+    drops[static_cast<size_t>(chunk)] = std::max(0.0, rise);
+  }
+  return drops;
+}
+
 std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
                                         const torch::Tensor& encoded, const DemoEpisode& episode,
                                         const GateTrainConfig& config) {
   const torch::NoGradGuard no_grad;
   const PolicyConfig& sizes = net->config();
-  const DecisionLosses losses(net, instruction, encoded, episode, config.decision_blocks);
+  const BlockSchedule schedule(sizes.window_blocks, sizes.chunk_blocks);
+  const DecisionLosses decision_losses(net, instruction, encoded, episode, config.decision_blocks);
   std::vector<double> drops(static_cast<size_t>(episode.blocks / sizes.chunk_blocks), 0.0);
   bool any = false;
   for (const int decision : DecisionBlocks(episode, sizes.replan_steps)) {
-    const Tail tail = TailAt(decision, sizes.chunk_blocks, config);
-    if (tail.end > episode.blocks || tail.begin == 0) continue;
+    const DecisionScene scene = SceneAt(decision, config.decision_blocks, schedule);
+    if (scene.end > episode.blocks || scene.left == 0) continue;
     any = true;
-    if (config.find == "each") {
-      GiveBackOne(losses, tail, sizes.chunk_blocks, &drops);
-    } else {
-      TakeAway(losses, tail, sizes.chunk_blocks, config.useful_drop, &drops);
+    const KeptLosses losses = [&](const std::vector<std::set<int>>& kept) {
+      std::vector<double> all;
+      for (size_t first = 0; first < kept.size(); first += kCounterfactualsAtOnce) {
+        std::vector<SubHistory> histories;
+        for (size_t i = first; i < std::min(kept.size(), first + kCounterfactualsAtOnce); ++i) {
+          histories.push_back(HistoryWith(kept[i], scene, sizes.chunk_blocks, KeptAs(config)));
+        }
+        const std::vector<double> some = decision_losses.Of(std::move(histories));
+        all.insert(all.end(), some.begin(), some.end());
+      }
+      return all;
+    };
+    const std::vector<double> now = config.find == "each"
+                                        ? GiveBackDrops(scene.left, losses)
+                                        : TakeAwayDrops(scene.left, losses, config.useful_drop);
+    for (size_t chunk = 0; chunk < now.size(); ++chunk) {
+      drops[chunk] = std::max(drops[chunk], now[chunk]);
     }
   }
   return any ? drops : std::vector<double>();
@@ -192,9 +203,9 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
   CacheConfig cache_config;
   cache_config.window_blocks = sizes.window_blocks;
   cache_config.chunk_blocks = sizes.chunk_blocks;
-  Result<std::unique_ptr<KvCache>> cache =
-      KvCache::Create(GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
-                      std::make_unique<FeatureRecorder>(useful, &features), torch::kCPU);
+  Result<std::unique_ptr<KvCache>> cache = KvCache::Create(
+      GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
+      std::make_unique<FeatureRecorder>(useful, KeptAs(config), &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
   if (Status status = RunThroughCache(net, instruction, encoded, **cache); !status.ok())
     return status;

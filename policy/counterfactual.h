@@ -2,12 +2,17 @@
 #ifndef KVLA_POLICY_COUNTERFACTUAL_H_
 #define KVLA_POLICY_COUNTERFACTUAL_H_
 
+#include <functional>
+#include <set>
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/plan.h"
+#include "kv_efficient/schedule.h"
 #include "kv_efficient/torch.h"
 #include "policy/demo_source.h"
 #include "policy/gate_training.h"
+#include "policy/sub_history.h"
 #include "policy/vla_net.h"
 
 namespace kvla {
@@ -22,19 +27,46 @@ struct LabelledChunks {
   std::vector<bool> saw_cue;  // [chunks]
 };
 
-// The drop in the policy's own loss (action, waypoint, target, goal) over the first blocks of the
-// decision that each chunk makes, at that of an episode's decisions where it makes the most: given
-// back alone in front of the bare recent history (find: each), or beside the fewest others that
-// suffice (find: few). 0 for chunks within that history. Later decision blocks do not count: the
-// demonstrator's motion betrays the target there. An episode without a decision yields an empty
-// list.
+// Where something remembered is to be used: the blocks in which a decision opens, or goes on to its
+// next target. Later ones do not count: the demonstrator's motion betrays the target there.
+std::vector<int> DecisionBlocks(const DemoEpisode& episode, int replan_steps);
+
+// The first blocks of a decision, whose loss counts, and what the window leaves in their sight.
+struct DecisionScene {
+  int first_seen = 0;      // block: the oldest that the first of them sees
+  int begin = 0, end = 0;  // the blocks themselves, half-open
+  int left = 0;            // chunks that have left by the last of them: those that a gate decides
+};
+DecisionScene SceneAt(int decision_block, int decision_blocks, const BlockSchedule& schedule);
+
+// What the scene's blocks meet if of the chunks that left just `kept` were kept, each as `keep`
+// says: those chunks, and the blocks from first_seen on. A chunk is computed in front of nothing
+// but the kept ones before it, so that none can speak for another that was dropped.
+SubHistory HistoryWith(const std::set<int>& kept, const DecisionScene& scene, int chunk_blocks,
+                       ChunkAction keep);
+
+// The mean loss over a scene's blocks for each set of kept chunks.
+using KeptLosses = std::function<std::vector<double>(const std::vector<std::set<int>>& kept)>;
+// For chunks 0 .. chunks - 1, what each takes off the loss of none when it is kept alone; 0 where
+// it adds to it.
+std::vector<double> GiveBackDrops(int chunks, const KeptLosses& losses);
+// What the loss gains when one goes of the few that suffice (NeededChunks()); 0 for the others.
+std::vector<double> TakeAwayDrops(int chunks, const KeptLosses& losses, double tolerance);
+
+// The drop in the policy's own loss (action, waypoint, target, goal) that each chunk makes when it
+// is kept as the deployed gate would keep it (config.keep), at that of an episode's decisions where
+// it makes the most: alone in front of the bare window (find: each), or beside the fewest others
+// that suffice (find: few). An episode without a decision that a chunk has left before yields an
+// empty list.
 // `instruction`: the episode's, of InstructionReader. `encoded`: of EncodeEpisode().
 std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instruction,
                                         const torch::Tensor& encoded, const DemoEpisode& episode,
                                         const GateTrainConfig& config);
 
-// Runs the policy over the episode through the cache, keeping just the useful chunks, and records
-// what a gate would read at each leaving chunk.
+// The labels of an episode and what a gate reads at each leaving chunk. The cache is run as
+// deployed: old chunks are kept as config.keep says, and those are the useful ones. A trained gate
+// keeps some more; what it will keep depends on the features, and the labels' own set is the fixed
+// point that is known beforehand.
 Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction,
                                    const DemoEpisode& episode, const GateTrainConfig& config);
 

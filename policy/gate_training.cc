@@ -4,24 +4,20 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/json_text.h"
-#include "base/rng.h"
 #include "base/writer_lock.h"
 #include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/torch.h"
 #include "policy/checkpoint.h"
 #include "policy/counterfactual.h"
+#include "policy/gate_fit.h"
 #include "policy/instruction_reader.h"
 #include "policy/side_by_side.h"
 #include "policy/train_resume.h"
@@ -30,7 +26,6 @@
 namespace kvla {
 namespace {
 
-constexpr double kGradientNorm = 1.0;
 constexpr int kNoteEvery = 10;  // epochs
 constexpr int kEpisodesAtOnce = 8;
 
@@ -45,11 +40,6 @@ class GateTrainer {
   Status Label(const char* phase, DemoSource& source, int episodes,
                std::vector<LabelledChunks>* out);
   Status Fit();
-  double Epoch(torch::optim::Adam& optimizer, Rng& rng);
-  double Loss(const std::vector<LabelledChunks>& set);
-  void KeepWeights();
-  void TakeBestWeights();
-  void Calibrate();
   nlohmann::json Describe();
   std::string LabelTable();
   bool Stopped() const { return hooks_.stop != nullptr && *hooks_.stop; }
@@ -60,7 +50,6 @@ class GateTrainer {
   std::string policy_hash_;
   std::optional<InstructionReader> reader_;
   ChunkGate gate_{nullptr};
-  std::vector<torch::Tensor> best_;  // its weights after the epoch with the least validation loss
   int best_epoch_ = 0;
   std::vector<LabelledChunks> train_, validation_;
   double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
@@ -103,148 +92,54 @@ Status GateTrainer::Label(const char* phase, DemoSource& source, int episodes,
   return {};
 }
 
-double GateTrainer::Epoch(torch::optim::Adam& optimizer, Rng& rng) {
-  std::vector<int> order(train_.size());
-  std::iota(order.begin(), order.end(), 0);
-  rng.Shuffle(order);
-  double total = 0;
-  const torch::Tensor weight = torch::tensor(config_.positive_weight);
-  for (const int i : order) {
-    optimizer.zero_grad();
-    // Features were recorded in inference mode; a clone may take part in autograd.
-    const torch::Tensor logits = gate_->Forward(train_[i].features.clone());
-    const torch::Tensor loss = torch::binary_cross_entropy_with_logits(
-        logits, train_[i].useful.clone(), {}, weight, at::Reduction::Mean);
-    loss.backward();
-    torch::nn::utils::clip_grad_norm_(gate_->parameters(), kGradientNorm);
-    optimizer.step();
-    total += loss.item<double>();
-  }
-  return total / static_cast<double>(train_.size());
-}
-
-double GateTrainer::Loss(const std::vector<LabelledChunks>& set) {
-  const torch::NoGradGuard no_grad;
-  double total = 0;
-  for (const LabelledChunks& episode : set) {
-    total += torch::binary_cross_entropy_with_logits(
-                 gate_->Forward(episode.features), episode.useful, {},
-                 torch::tensor(config_.positive_weight), at::Reduction::Mean)
-                 .item<double>();
-  }
-  return total / std::max<double>(1.0, static_cast<double>(set.size()));
-}
-
 Status GateTrainer::Fit() {
-  torch::optim::Adam optimizer(gate_->parameters(),
-                               torch::optim::AdamOptions(config_.learning_rate).weight_decay(1e-4));
   std::ofstream curve(config_.out + ".csv");
   curve << "epoch,train_loss,validation_loss\n";
-  Rng rng(StableHash(fmt::format("gate/{}", config_.seed)));
-  double best = std::numeric_limits<double>::infinity();
-  for (int epoch = 0; epoch < config_.epochs; ++epoch) {
-    if (Stopped()) return {StatusCode::kCancelled, "stopped while fitting the gate"};
-    const auto begin = std::chrono::steady_clock::now();
-    const double share = static_cast<double>(epoch) / config_.epochs;
-    for (auto& group : optimizer.param_groups()) {
-      group.options().set_lr(config_.learning_rate * (1.0 - 0.95 * share));
-    }
-    const double loss = Epoch(optimizer, rng);
-    const double held_out = Loss(validation_);
-    if (held_out < best) {
-      best = held_out;
-      best_epoch_ = epoch + 1;
-      KeepWeights();
-    }
-    curve << epoch + 1 << ',' << loss << ',' << held_out << '\n' << std::flush;
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    if (hooks_.on_progress) {
-      const bool tell = (epoch + 1) % kNoteEvery == 0 || epoch + 1 == config_.epochs;
-      hooks_.on_progress({"fit gate", epoch + 1, config_.epochs, loss, seconds.count(),
-                          tell ? fmt::format("validation loss {:.4f}", held_out) : ""});
-    }
-  }
-  TakeBestWeights();
+  const Result<int> best =
+      FitGate(config_, train_, validation_, gate_, [&](const GateEpoch& epoch) {
+        curve << epoch.number << ',' << epoch.train_loss << ',' << epoch.validation_loss << '\n'
+              << std::flush;
+        if (hooks_.on_progress) {
+          const bool tell = epoch.number % kNoteEvery == 0 || epoch.number == config_.epochs;
+          hooks_.on_progress(
+              {"fit gate", epoch.number, config_.epochs, epoch.train_loss, epoch.seconds,
+               tell ? fmt::format("validation loss {:.4f}", epoch.validation_loss) : ""});
+        }
+        return !Stopped();
+      });
+  if (!best.ok()) return best.status();
+  best_epoch_ = *best;
   return {};
 }
 
-void GateTrainer::KeepWeights() {
-  best_.clear();
-  for (const torch::Tensor& weight : gate_->parameters()) best_.push_back(weight.detach().clone());
-}
-
-void GateTrainer::TakeBestWeights() {
-  const torch::NoGradGuard no_grad;
-  const std::vector<torch::Tensor> weights = gate_->parameters();
-  for (size_t i = 0; i < best_.size(); ++i) weights[i].copy_(best_[i]);
-}
-
-void GateTrainer::Calibrate() {
-  const torch::NoGradGuard no_grad;
-  std::vector<double> useful;  // logits
-  for (const LabelledChunks& episode : validation_) {
-    const torch::Tensor logits = gate_->Forward(episode.features);
-    for (int64_t i = 0; i < logits.size(0); ++i) {
-      if (episode.useful[i].item<double>() > 0.5) useful.push_back(logits[i].item<double>());
-    }
-  }
-  if (useful.empty()) return;
-  std::sort(useful.begin(), useful.end());
-  const auto index =
-      static_cast<size_t>(std::floor((1.0 - config_.recall) * static_cast<double>(useful.size())));
-  shift_ = useful[std::min(index, useful.size() - 1)];
-  gate_->named_parameters()["head.bias"].sub_(shift_);
-}
-
 nlohmann::json GateTrainer::Describe() {
-  const torch::NoGradGuard no_grad;
-  double kept = 0, useful = 0, both = 0, chunks = 0;
-  double useful_cue = 0, kept_cue = 0, cue = 0;
-  std::map<int, std::pair<int, int>> by_target;  // target -> (episodes, episodes that kept a cue)
-  for (const LabelledChunks& episode : validation_) {
-    const torch::Tensor open = (gate_->Forward(episode.features) >= 0).to(torch::kFloat32);
-    const double hits = (open * episode.useful).sum().item<double>();
-    kept += open.sum().item<double>();
-    useful += episode.useful.sum().item<double>();
-    both += hits;
-    chunks += static_cast<double>(open.size(0));
-    for (size_t i = 0; i < episode.saw_cue.size(); ++i) {
-      if (!episode.saw_cue[i]) continue;
-      const auto chunk = static_cast<int64_t>(i);
-      ++cue;
-      useful_cue += episode.useful[chunk].item<double>();
-      kept_cue += open[chunk].item<double>();
-    }
-    if (episode.target >= 0 && episode.useful.sum().item<double>() > 0) {
-      auto& [count, held] = by_target[episode.target];
-      ++count;
-      if (hits > 0) ++held;
-    }
-  }
-  nlohmann::json out = {{"validation_episodes", validation_.size()},
-                        {"training_episodes", train_.size()},
-                        {"epoch", best_epoch_},
-                        {"chunks", chunks},
-                        {"useful", useful},
-                        {"kept", kept},
-                        {"precision", kept > 0 ? both / kept : 0.0},
-                        {"recall", useful > 0 ? both / useful : 0.0},
-                        {"cue_chunks", {{"all", cue}, {"useful", useful_cue}, {"kept", kept_cue}}},
-                        {"logit_shift", shift_}};
-  for (const auto& [target, counts] : by_target) {
+  const GateCounts counts = CountKept(validation_, GateLogits(validation_, gate_));
+  nlohmann::json out = {
+      {"validation_episodes", validation_.size()},
+      {"training_episodes", train_.size()},
+      {"epoch", best_epoch_},
+      {"chunks", counts.chunks},
+      {"useful", counts.useful},
+      {"kept", counts.kept},
+      {"precision", counts.precision()},
+      {"recall", counts.recall()},
+      {"cue_chunks",
+       {{"all", counts.cue}, {"useful", counts.cue_useful}, {"kept", counts.cue_kept}}},
+      {"logit_shift", shift_}};
+  for (const auto& [target, rate] : counts.by_target) {
     out["kept_rate_by_target"][std::to_string(target)] = {
-        {"episodes", counts.first}, {"kept", static_cast<double>(counts.second) / counts.first}};
+        {"episodes", rate.episodes}, {"kept", 1.0 * rate.kept / rate.episodes}};
   }
   return out;
 }
 
 // One row a chunk of the validation demonstrations.
 std::string GateTrainer::LabelTable() {
-  const torch::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> all_logits = GateLogits(validation_, gate_);
   std::string table = "episode,target,chunk,saw_cue,loss_drop,useful,logit\n";
   for (size_t e = 0; e < validation_.size(); ++e) {
     const LabelledChunks& episode = validation_[e];
-    const torch::Tensor logits = gate_->Forward(episode.features);
+    const torch::Tensor& logits = all_logits[e];
     for (size_t i = 0; i < episode.drops.size(); ++i) {
       const auto chunk = static_cast<int64_t>(i);
       table += fmt::format("{},{},{},{},{:.4f},{},{:.3f}\n", e, episode.target, i,
@@ -287,12 +182,14 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   gate_ =
       ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
   if (Status s = Fit(); !s.ok()) return s;
-  Calibrate();
+  shift_ = CalibrateGate(validation_, config_.recall, gate_);
   const std::string report = JsonText(Describe(), 2) + "\n";
   if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
   if (Status s = WriteFileAtomic(config_.out + ".labels.csv", LabelTable()); !s.ok()) return s;
   return SaveGate(gate_, config_.out,
-                  {{"gate_config", PrintConfig(config_)}, {kGatePolicyKey, policy_hash_}});
+                  {{"gate_config", PrintConfig(config_)},
+                   {"keep", config_.keep},
+                   {kGatePolicyKey, policy_hash_}});
 }
 
 }  // namespace

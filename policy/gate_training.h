@@ -1,7 +1,9 @@
 // Trains a ChunkGate for a frozen policy by counterfactual distillation.
 //
 // Which old chunk does the policy's own loss, where a decision begins or goes on to its next
-// target, not do without? Those chunks are the gate's positives. No cue label is used.
+// target, not do without? Those chunks are the gate's positives. No cue label is used here; that
+// the policy's loss tells them apart is owed to its own training, whose `unsure_weight` does use
+// cue labels.
 #ifndef KVLA_POLICY_GATE_TRAINING_H_
 #define KVLA_POLICY_GATE_TRAINING_H_
 
@@ -24,7 +26,7 @@ struct GateTrainConfig {
   int episodes = 300;
   int validation_episodes = 60;
   std::string find = "each";
-  int tail_blocks = 24;
+  std::string keep = "compressed";
   int decision_blocks = 3;
   double useful_drop = 0.3;
   int epochs = 60;
@@ -44,9 +46,11 @@ struct GateTrainConfig {
     v("episodes", episodes, Range{1, 100000}, "training demonstrations to label");
     v("validation_episodes", validation_episodes, Range{1, 100000}, "demonstrations to calibrate");
     v("find", find, OneOf{"each", "few"},
-      "each: chunks that help when given back alone in front of the tail; few: the fewest that "
+      "each: chunks that help when given back alone in front of the window; few: the fewest that "
       "together do what all of them do, for memories that lie in several chunks");
-    v("tail_blocks", tail_blocks, Range{8, 512}, "recent frame blocks a counterfactual keeps");
+    v("keep", keep, OneOf{"compressed", "whole"},
+      "how the gate will keep a chunk: what a counterfactual gives back, and what the cache holds "
+      "while features are recorded; a gate is for arms with the same 'keep'");
     v("decision_blocks", decision_blocks, Range{1, 64},
       "blocks from the decision's begin whose loss counts: later ones betray the target");
     v("useful_drop", useful_drop, Range{0.0, 100.0},

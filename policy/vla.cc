@@ -14,6 +14,7 @@
 #include "policy/checkpoint.h"
 #include "policy/instruction_reader.h"
 #include "policy/net_flops.h"
+#include "policy/recomputed_window.h"
 
 namespace kvla {
 namespace {
@@ -37,6 +38,7 @@ struct Vla::Impl {
   std::optional<InstructionReader> reader;
   torch::Device device{torch::kCPU};
   std::unique_ptr<KvCache> cache;
+  std::optional<RecomputedWindow> window;  // where the method wants it anew at every inference
   int instruction_tokens = 0;
   NetFlops net_flops;
   MsClock clock;
@@ -62,9 +64,10 @@ torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
 
 void Vla::Impl::Measure(Inference* inference) const {
   const CacheStats& stats = cache->stats();
-  inference->attend_ms = stats.attend_ms;
-  inference->attend_ms -= stats.report_ms;
-  inference->linear_ms -= stats.attend_ms;
+  const RecomputedWindow::Work before = window ? window->work() : RecomputedWindow::Work();
+  const double attend_ms = stats.attend_ms + before.attend_ms;
+  inference->attend_ms = attend_ms - stats.report_ms - before.report_ms;
+  inference->linear_ms -= attend_ms;
   inference->attention = cache->received();
   inference->gate_ms = stats.gate_ms;
   inference->compact_ms = stats.compact_ms;
@@ -72,12 +75,14 @@ void Vla::Impl::Measure(Inference* inference) const {
   inference->kv_attending_bytes = stats.attending_bytes;
   inference->kv_committed_bytes = stats.committed_bytes;
   inference->kv_transient_bytes = stats.transient_bytes;
-  inference->method_bytes = stats.method_bytes;
+  inference->method_bytes = stats.method_bytes + (window ? window->held_bytes() : 0);
   inference->cached_tokens = static_cast<int>(stats.tokens);
   inference->attended_tokens = static_cast<int>(stats.attended_tokens);
-  FlopParts flops =
-      DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
-                   config.tokens_per_block(), static_cast<double>(stats.attended_tokens));
+  const int blocks = before.blocks + 1;
+  const double attended =
+      (before.attended_tokens + static_cast<double>(stats.attended_tokens)) / blocks;
+  FlopParts flops = DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
+                                 config.tokens_per_block() * blocks, attended);
   flops.encode = net_flops.encode;
   flops.heads = net_flops.heads;
   flops.gate = stats.gate_flops;
@@ -119,6 +124,7 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
         KvCache::Create(geometry, options.cache, *std::move(policy), *device, options.clock);
     if (!cache.ok()) return cache.status();
     impl->cache = *std::move(cache);
+    if (impl->cache->needs().window_again) impl->window.emplace();
     return std::unique_ptr<Vla>(new Vla(std::move(impl)));
   } catch (const std::exception& e) {
     return InternalError(fmt::format("{}: {}", options.checkpoint.string(), e.what()));
@@ -159,7 +165,9 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     inference.encode_ms = impl_->clock() - begin;
 
     begin = impl_->clock();
-    const Result<torch::Tensor> hidden = FeedBlock(impl_->net, block, *impl_->cache);
+    const Result<torch::Tensor> hidden = impl_->window
+                                             ? impl_->window->Feed(impl_->net, block, *impl_->cache)
+                                             : FeedBlock(impl_->net, block, *impl_->cache);
     if (!hidden.ok()) return hidden.status();
     inference.linear_ms = impl_->clock() - begin;  // attention is taken out in Measure()
 

@@ -44,7 +44,7 @@ struct Inference {
   // vector relative to gripper-down [rad], gripper in [-1, 1].
   std::vector<std::array<float, kTargetDim>> targets;
   double encode_ms = 0, linear_ms = 0, attend_ms = 0, gate_ms = 0, compact_ms = 0, act_ms = 0;
-  // Memory, as CacheStats has it.
+  // Memory, as CacheStats has it; method_bytes also with the encoded tokens that `recompute` holds.
   int64_t kv_live_bytes = 0, kv_attending_bytes = 0, kv_committed_bytes = 0, kv_transient_bytes = 0,
           method_bytes = 0;
   int attended_tokens = 0;             // keys each query met; mean over lanes

@@ -196,7 +196,8 @@ TEST_F(BadInputTest, Demos) {
 TEST(ListTest, JsonParsesAndTextNamesTheSame) {
   const std::vector<std::pair<std::string, std::set<std::string>>> wanted = {
       {"tasks", {"pick_place", "recall_color"}},
-      {"caches", {"full", "window", "sink_window", "random", "mean_pool", "oracle", "gated"}},
+      {"caches",
+       {"full", "window", "recompute", "sink_window", "random", "mean_pool", "oracle", "gated"}},
       {"policies", {}}};
   for (const auto& [what, names] : wanted) {
     const Output json = Kvla({"list", what, "--json"});

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -147,6 +148,23 @@ TEST_F(RunConfigTest, ContradictoryCaches) {
   ExpectRefused({"arms[1] 'window'", "no/gate.safetensors is not there", "kvla train-gate"});
 }
 
+TEST_F(RunConfigTest, AnotherKeepThanTheGatesIsWarnedOf) {
+  const std::filesystem::path gate = scratch_ / "gate.safetensors";
+  const std::string header = R"({"__metadata__":{"keep":"compressed"}})";
+  const uint64_t length = header.size();
+  std::ofstream(gate, std::ios::binary)
+      << std::string(reinterpret_cast<const char*>(&length), sizeof(length)) << header;
+  config_.arms[1].cache.policy = "gated";
+  config_.arms[1].cache.gate = gate.string();
+  const size_t before = Plan().warnings.size();
+  const RunPlan plan = Plan();
+  ASSERT_FALSE(plan.warnings.empty());
+  EXPECT_NE(plan.warnings.back().find("arms[1] 'window': gate"), std::string::npos)
+      << plan.warnings.back();
+  config_.arms[1].cache.keep = "compressed";
+  EXPECT_EQ(Plan().warnings.size(), before - 1);
+}
+
 TEST_F(RunConfigTest, AnotherWindowThanThePolicysIsWarnedOf) {
   const PolicyConfig policy = Plan().policy;
   for (RunArm& arm : config_.arms) {
@@ -177,6 +195,11 @@ TEST_F(RunConfigTest, ContradictoryClocks) {
   EXPECT_TRUE(PlanRun(config_, KVLA_ASSET_ROOT).ok());
   config_.arms[1].cache.policy = "oracle";
   ExpectRefused({"arms[1] 'window'", "frozen clock"});
+  config_.arms[1].cache.policy = "recompute";
+  EXPECT_TRUE(PlanRun(config_, KVLA_ASSET_ROOT).ok());
+  config_.arms[1].clock.kind = "simulated";
+  config_.arms[1].clock.latency = "cost_model";
+  ExpectRefused({"arms[1] 'window'", "whole window"});
 }
 
 TEST_F(RunConfigTest, ARecordedLatencyIsTheMedianOfThatArm) {

@@ -130,6 +130,24 @@ TEST(Gate, SavesAndLoads) {
   EXPECT_TRUE(torch::equal(gate->Forward(x), loaded->gate->Forward(x)));
 }
 
+TEST(Gate, AnotherKeepThanItWasTrainedForIsSaid) {
+  const ScratchDir folder;
+  CacheConfig c = SmallConfig("gated");
+  c.gate = (folder / "gate.safetensors").string();
+  EXPECT_EQ(GateKeepWarning(c), "");  // not there: MakeCachePolicy() says so
+  ChunkGate gate = SmallGate();
+  ASSERT_TRUE(SaveGate(gate, c.gate, {}).ok());
+  EXPECT_EQ(GateKeepWarning(c), "");  // does not say
+  ASSERT_TRUE(SaveGate(gate, c.gate, {{"keep", "compressed"}}).ok());
+  c.keep = "whole";
+  EXPECT_NE(GateKeepWarning(c).find("kept compressed, this arm keeps them whole"),
+            std::string::npos)
+      << GateKeepWarning(c);
+  c.keep = "compressed";
+  EXPECT_EQ(GateKeepWarning(c), "");
+  EXPECT_EQ(GateKeepWarning(SmallConfig("window")), "");
+}
+
 TEST(Gate, WrongFilesAreRefused) {
   const ScratchDir folder;
   EXPECT_EQ(LoadGate(folder / "none.safetensors").status().code(), StatusCode::kBadInput);

@@ -282,6 +282,32 @@ TEST(Store, MemoryReallyGoesBack) {
   EXPECT_LT(peak[2], 16 * mib);
 }
 
+// The blocks of the window come again as they were: far region, decisions and outputs stay, under
+// every method (`recompute` alone asks for it).
+TEST(Store, AReopenedWindowTakesTheSameBlocksAgain) {
+  const ScratchDir folder;
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, 26, 12);
+  const EpisodeFacts facts{.stream_key = 1, .cue_blocks = {{4, 20}}};
+  for (const CacheConfig& c : EveryMethod(folder, g)) {
+    auto once = MakeCache(g, c), again = MakeCache(g, c);
+    std::vector<std::vector<at::Tensor>> once_out, again_out, dropped;
+    BeginEpisode(*once, e, facts);
+    BeginEpisode(*again, e, facts);
+    for (int block = 0; block < e.blocks; ++block) {
+      RunBlocks(*once, e, block, block + 1, &once_out);
+      ASSERT_TRUE(again->ReopenWindow().ok());
+      EXPECT_EQ(again->blocks(), BlockSchedule(c).NearBegin(block));
+      RunBlocks(*again, e, again->blocks(), block, &dropped);
+      RunBlocks(*again, e, block, block + 1, &again_out);
+    }
+    EXPECT_TRUE(torch::equal(Joined(once_out), Joined(again_out))) << c.policy;
+    EXPECT_EQ(once->Save(), again->Save()) << c.policy;
+    ASSERT_TRUE(again->BeginBlock().ok());
+    EXPECT_EQ(again->ReopenWindow().code(), StatusCode::kInternal);
+  }
+}
+
 TEST(Store, NothingLeaksFromOneEpisodeToTheNext) {
   const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();

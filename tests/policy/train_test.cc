@@ -386,7 +386,6 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   config.checkpoint = train.out;
   config.out = (fs::path(testing::TempDir()) / (GetParam() + "_gate.safetensors")).string();
   config.find = GetParam();
-  config.tail_blocks = 8;
   config.epochs = 5;
   config.episodes = 4;
   config.validation_episodes = 3;
@@ -396,6 +395,9 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   ASSERT_TRUE(status.ok()) << status.message();
   const Status fits = CheckGatePolicy(config.out, train.out);
   EXPECT_TRUE(fits.ok()) << fits.message();
+  const Result<LoadedGate> gate = LoadGate(config.out);
+  ASSERT_TRUE(gate.ok()) << gate.status().message();
+  EXPECT_EQ(gate->metadata.at("keep"), "compressed");
   EXPECT_TRUE(fs::exists(config.out + ".csv"));
   EXPECT_TRUE(fs::exists(config.out + ".json"));
   std::ifstream table(config.out + ".labels.csv");
