@@ -25,30 +25,23 @@ void Append(const std::vector<T>& values, std::string* bytes) {
   bytes->append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 
-// The config that a file's note holds. BadInput where it is none of this program's.
-template <class Config>
-Status ParseNote(const fs::path& file, const std::map<std::string, std::string>& notes,
-                 const char* note, Config* config) {
+// The config that a file's note holds, as YAML. BadInput where there is none.
+Result<std::string> Note(const fs::path& file, const std::map<std::string, std::string>& notes,
+                         const char* note) {
   const auto found = notes.find(note);
-  if (found == notes.end()) {
-    return BadInput(fmt::format(
-        "{} does not say with which settings it was made, and is not overwritten: give another out",
-        file.string()));
-  }
-  const Result<ConfigNode> node = ParseYaml(found->second, note, false);
-  const Status status = node.ok() ? ParseConfig(*node, config) : node.status();
-  return status.In(file.string());
+  if (found != notes.end()) return found->second;
+  return BadInput(fmt::format(
+      "{} does not say with which settings it was made, and is not overwritten: give another out",
+      file.string()));
 }
 
-// `what` is "training" or "gate".
-template <class Config>
-Status CheckSame(const std::string& place, const std::string& what, const Config& was,
-                 const Config& now) {
-  const std::string before = PrintConfig(was), after = PrintConfig(now);
-  if (before == after) return {};
-  return BadInput(fmt::format(
-      "{} holds another {}:\n  {}\nGive another out, or the settings of that {}.", place, what,
-      ListDifferences(ConfigDifferences(before, after, "that " + what)), what));
+// `what` is "training" or "gate"; `differences` those that matter.
+Status Refusal(const std::string& place, const std::string& what,
+               const std::vector<std::string>& differences) {
+  if (differences.empty()) return {};
+  return BadInput(
+      fmt::format("{} holds another {}:\n  {}\nGive another out, or the settings of that {}.",
+                  place, what, ListDifferences(differences), what));
 }
 
 }  // namespace
@@ -83,7 +76,13 @@ Result<std::optional<KeptTraining>> ReadKeptTraining(const fs::path& folder) {
   const Result<TensorFile> file = ReadSafetensors(weights);
   if (!file.ok()) return file.status();
   KeptTraining kept;
-  if (Status s = ParseNote(weights, file->metadata, kConfigNote, &kept.config); !s.ok()) return s;
+  const Result<std::string> note = Note(weights, file->metadata, kConfigNote);
+  if (!note.ok()) return note.status();
+  const Result<ConfigNode> node = ParseYaml(*note, "its settings", false);
+  const Status parsed = node.ok() ? ParseConfig(*node, &kept.config) : node.status();
+  if (!parsed.ok()) {
+    return parsed.In(weights.string() + " was made by another version of kvla; give another out");
+  }
   const auto demos = file->metadata.find(kDemosNote);
   if (demos != file->metadata.end()) kept.demonstrations = demos->second;
   return std::optional<KeptTraining>(std::move(kept));
@@ -103,7 +102,9 @@ Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now) {
   }
   // An empty one is filled from the demonstrations.
   if (same.policy.vocabulary.empty()) same.policy.vocabulary = was.config.policy.vocabulary;
-  return CheckSame(now.out, "training", was.config, same);
+  const std::string before = PrintConfig(was.config), after = PrintConfig(same);
+  if (before == after) return {};
+  return Refusal(now.out, "training", ConfigDifferences(before, after, "that training"));
 }
 
 Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {
@@ -119,12 +120,15 @@ Status CheckSameGate(const GateTrainConfig& config) {
   if (!fs::exists(config.out, error)) return {};
   const Result<TensorFile> file = ReadSafetensors(config.out);
   if (!file.ok()) return file.status();
-  GateTrainConfig was;
-  if (Status s = ParseNote(config.out, file->metadata, kGateNote, &was); !s.ok()) return s;
-  GateTrainConfig same = config;
-  same.out = was.out;
-  same.threads = was.threads;
-  return CheckSame(config.out, "gate", was, same);
+  const Result<std::string> was = Note(config.out, file->metadata, kGateNote);
+  if (!was.ok()) return was.status();
+  const std::string now = PrintConfig(config);
+  if (*was == now) return {};
+  std::vector<std::string> differences = ConfigDifferences(*was, now, "that gate");
+  std::erase_if(differences, [](const std::string& line) {
+    return line.starts_with("out is ") || line.starts_with("threads is ");
+  });
+  return Refusal(config.out, "gate", differences);
 }
 
 }  // namespace kvla

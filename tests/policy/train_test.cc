@@ -385,6 +385,7 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   GateTrainConfig config;
   config.checkpoint = train.out;
   config.out = (fs::path(testing::TempDir()) / (GetParam() + "_gate.safetensors")).string();
+  fs::remove(config.out);
   config.find = GetParam();
   config.epochs = 5;
   config.episodes = 4;
