@@ -1,13 +1,13 @@
 #include "results/run_list.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <sstream>
 
 #include "base/config_node.h"
 #include "base/files.h"
@@ -20,13 +20,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether a process writes to the run; a lock file that is left over is held by nobody.
-bool HasWriter(const fs::path& folder) {
-  const int fd = open((folder / kRunLockFile).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return false;
-  const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
-  close(fd);
-  return held;
+// The process that holds the run's lock, or 0. It is looked up and not tried: a writer that starts
+// this moment would be told that another one is at work.
+int WriterOf(const fs::path& folder) {
+  struct stat lock {};
+  if (stat((folder / kRunLockFile).c_str(), &lock) != 0) return 0;
+  std::ifstream locks("/proc/locks");
+  // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF": the inode stands behind the last colon.
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, type, kind, access, file;
+    int process = 0;
+    if (!(words >> number >> type >> kind >> access >> process >> file) || type != "FLOCK")
+      continue;
+    if (file.substr(file.rfind(':') + 1) == std::to_string(lock.st_ino)) return process;
+  }
+  return 0;
 }
 
 std::string At(const RunMeta& meta, const char* key) {
@@ -61,8 +70,9 @@ Status Describe(RunListing* run) {
 
 std::string RunListing::State() const {
   if (!problem.empty()) return "unreadable: " + problem;
-  std::string state = running ? "running" : done >= planned ? "complete" : "unfinished";
-  if (running || done < planned) state += fmt::format(", {} of {}", done, planned);
+  std::string state = done >= planned ? "complete" : "unfinished";
+  if (writer != 0) state = fmt::format("running (process {})", writer);
+  if (writer != 0 || done < planned) state += fmt::format(", {} of {}", done, planned);
   if (errors > 0) state += fmt::format(", {} error{}", errors, errors == 1 ? "" : "s");
   return state;
 }
@@ -86,7 +96,7 @@ std::vector<RunListing> ListRuns(const fs::path& folder) {
       const std::string below = place.lexically_relative(path).string();
       if (!below.starts_with("..")) run.bytes += size;
     }
-    run.running = HasWriter(path);
+    run.writer = WriterOf(path);
     if (Status status = Describe(&run); !status.ok()) run.problem = status.message();
     list.push_back(std::move(run));
   }
@@ -115,7 +125,7 @@ nlohmann::json RunListJson(const std::vector<RunListing>& runs) {
                     {"arms", run.arms},
                     {"started", run.started},
                     {"state", run.State()},
-                    {"running", run.running},
+                    {"writer", run.writer},
                     {"done", run.done},
                     {"planned", run.planned},
                     {"errors", run.errors},

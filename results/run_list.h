@@ -16,11 +16,12 @@ struct RunListing {
   std::string started;  // as the run keeps it
   std::vector<std::string> arms;
   int done = 0, planned = 0, errors = 0;
-  bool running = false;  // a process holds its lock
-  std::string problem;   // why it cannot be read; then the rest is not known
-  int64_t bytes = 0;     // of all files in the folder
+  int writer = 0;       // process on this machine that holds its lock; 0: none
+  std::string problem;  // why it cannot be read; then the rest is not known
+  int64_t bytes = 0;    // of all files in the folder
 
-  // "running, 12 of 40", "complete", "unfinished, 12 of 40, 1 error", "unreadable: ...".
+  // "running (process 4711), 12 of 40", "complete", "unfinished, 12 of 40, 1 error", "unreadable:
+  // ...".
   std::string State() const;
 };
 

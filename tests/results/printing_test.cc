@@ -1,5 +1,6 @@
 // Texts of a run on a terminal: nothing in them is obeyed, nothing is cut in half.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "results/compare.h"
@@ -69,7 +70,8 @@ TEST(RunListTest, SaysHowFarARunHasCome) {
         scratch.path() / "deep/a",
         {{"config", "name: study\n"}, {"planned", "2"}, {"arms", arms}, {"started", "today"}}));
     ASSERT_TRUE(store.WriteEpisode(MakeRecord({"full", "t", "", 0})).ok());
-    EXPECT_EQ(ListRuns(scratch.path()).at(0).State(), "running, 1 of 2");
+    EXPECT_EQ(ListRuns(scratch.path()).at(0).State(),
+              "running (process " + std::to_string(getpid()) + "), 1 of 2");
   }
   EXPECT_EQ(ListRuns(scratch.path()).at(0).State(), "unfinished, 1 of 2");
   {
