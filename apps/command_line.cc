@@ -29,6 +29,10 @@ bool IsNumber(const std::string& type) {
   return type.starts_with("INT") || type.starts_with("UINT") || type.starts_with("FLOAT");
 }
 
+std::string PathOf(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "kvla" : PathOf(*app.get_parent()) + " " + app.get_name();
+}
+
 std::vector<CLI::App*> Subcommands(CLI::App& app) {
   return app.get_subcommands([](CLI::App*) { return true; });
 }
@@ -67,7 +71,7 @@ std::string UnknownWord(const CLI::App& app) {
   }
   const std::vector<std::string> words = app.remaining();
   if (words.empty()) return "";
-  const std::string where = app.get_parent() == nullptr ? "kvla" : "kvla " + app.get_name();
+  const std::string where = PathOf(app);
   const std::string& word = words.front();
   const std::string shown = PrintableLine(CutText(word, 60));
   if (word.starts_with("-")) {

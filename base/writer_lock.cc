@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -64,6 +66,23 @@ bool IsAt(const fs::path& path, int fd) {
          here.st_ino == open_file.st_ino && here.st_dev == open_file.st_dev;
 }
 
+// Looked up and not tried: a writer that starts this moment would be told that another is at work.
+bool IsLocked(int fd) {
+  struct stat file {};
+  if (fstat(fd, &file) != 0) return false;
+  std::ifstream locks("/proc/locks");
+  // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF": the inode stands behind the last colon.
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, type, kind, access, process, place;
+    if (!(words >> number >> type >> kind >> access >> process >> place)) continue;
+    if (type == "FLOCK" && place.substr(place.rfind(':') + 1) == std::to_string(file.st_ino)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<WriterLock> WriterLock::OfFolder(const fs::path& folder) {
@@ -80,7 +99,7 @@ std::string WriterLock::HolderOfFolder(const fs::path& folder) {
   const int fd = open((folder / kFolderLockFile).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return "";
   std::string holder;
-  if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  if (IsLocked(fd)) {
     holder = OneLine(ReadAt(fd, kMaxHolderText));
     if (holder.empty()) holder = "another process";
   }

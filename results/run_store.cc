@@ -22,6 +22,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// SQLite would wait for a pipe. The file is not opened for this: closing it again would end the
+// locks of other connections of this process.
+Status CheckKind(const fs::path& database) {
+  if (!kvla::Exists(database) || IsFile(database)) return {};
+  return BadInput(database.string() + " is a folder, pipe or device; a file is wanted");
+}
+
 Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   EpisodeRow row;
   row.id = {s.Text(0), s.Text(1), s.Text(2), s.Int(3)};
@@ -103,9 +110,7 @@ struct RunStore::Impl {
     if (!create && !kvla::Exists(impl->path)) {
       return BadInput(fmt::format("no run in {}: {} is missing", dir.string(), kRunFile));
     }
-    // SQLite would wait for a pipe.
-    if (Status s = kvla::Exists(impl->path) ? CheckReadable(impl->path) : Status(); !s.ok())
-      return s;
+    if (Status s = CheckKind(impl->path); !s.ok()) return s;
     if (create) {
       if (Status s = CheckFolderWritable(dir); !s.ok()) return s;
     }
@@ -215,7 +220,7 @@ Result<RunStore> RunStore::Open(const fs::path& dir, Mode mode) {
 
 Result<bool> RunStore::Exists(const fs::path& dir) {
   if (!kvla::Exists(dir / kRunFile)) return false;
-  if (Status s = CheckReadable(dir / kRunFile); !s.ok()) return s;
+  if (Status s = CheckKind(dir / kRunFile); !s.ok()) return s;
   const Result<SqliteDb> db = SqliteDb::Open(dir / kRunFile, SqliteDb::Mode::kReadOnly);
   if (!db.ok()) return db.status();
   const Result<int> version = RunVersion(*db);

@@ -1,5 +1,6 @@
 // Texts of a run on a terminal: nothing in them is obeyed, nothing is cut in half.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "results/compare.h"
