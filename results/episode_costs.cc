@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// Means over inferences or over episodes.
+// Means over inferences, or over episodes.
 constexpr double Costs::*kMeans[] = {&Costs::latency_ms,        &Costs::latency_last10_ms,
                                      &Costs::decoder_last10_ms, &Costs::kv_bytes,
                                      &Costs::attending_bytes,   &Costs::flops,

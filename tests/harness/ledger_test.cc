@@ -69,7 +69,9 @@ TEST(Ledger, RunsThatEndAtOnceDoNotInterleave) {
   }
   for (std::thread& thread : threads) thread.join();
   std::set<std::pair<int, int>> seen;
-  for (const json& line : Lines(file)) seen.insert({line["run"], line["i"]});
+  for (const json& line : Lines(file)) {
+    seen.emplace(line["run"].get<int>(), line["i"].get<int>());
+  }
   EXPECT_EQ(seen.size(), 400u);
 }
 

@@ -102,6 +102,20 @@ TEST_F(ClockReportTest, ArmsMeetTheFullCacheUnderTheirClock) {
   EXPECT_EQ(json[1].at("same_clock_full").at("only_full"), 4);
 }
 
+TEST_F(ClockReportTest, PairsAreTakenBySeed) {
+  RunStore store = std::move(
+      *RunStore::Create(scratch_.path() / "shifted", {{"frozen_twins", R"({"full-20": "full"})"}}));
+  for (int64_t seed = 0; seed < 10; ++seed) {
+    ASSERT_TRUE(store.WriteEpisode(Record("full", seed, seed % 2 == 0, 0, false)).ok());
+    if (seed == 0) continue;
+    ASSERT_TRUE(store.WriteEpisode(Record("full-20", seed, seed % 2 == 0, 3, true)).ok());
+  }
+  const ClockRow row = BuildReport(store)->clock.at(0);
+  EXPECT_EQ(row.pairs, 9);
+  EXPECT_EQ(row.lost_points.value, 0);
+  EXPECT_NEAR(row.lost_points.high, 100 * TangoInterval({9, 0, 0}).high, 1e-9);
+}
+
 TEST_F(ClockReportTest, WithoutATwinNothingIsSaidOfLoss) {
   const Report report = Build(R"({"full-20": null})");
   ASSERT_EQ(report.clock.size(), 1u);

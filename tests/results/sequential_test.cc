@@ -102,6 +102,29 @@ TEST(StopWhen, StopsOnceEveryStatementIsMade) {
   EXPECT_FALSE(DecideStop(StopRule{}, plan, Rows(plan, 400, 0.3)).stop);
 }
 
+// The chance of a wrong statement is that of the whole run: its statements share it.
+TEST(StopWhen, TheStatementsShareAlpha) {
+  StopRule rule;
+  rule.rule = "difference";
+  rule.min_episodes = 1;
+  const StopPlan plan = Plan(60, {"full", "a", "b", "c", "d"});
+  std::vector<EpisodeRow> rows;
+  for (int i = 0; i < 60; ++i) {
+    for (const auto& cell : plan.cells) {
+      for (const std::string& arm : plan.arms) {
+        rows.push_back(Row(arm, cell, plan.first_episode + i, arm == "full"));
+      }
+    }
+  }
+  const auto decided = [](double alpha) {
+    int n = 1;
+    while (DifferenceSequence({n, 0, n}, alpha).high >= 0) ++n;
+    return n;
+  };
+  ASSERT_GT(decided(rule.alpha / 8), decided(rule.alpha));
+  EXPECT_EQ(DecideStop(rule, plan, rows).episodes, decided(rule.alpha / 8));
+}
+
 TEST(StopWhen, DoesNotDependOnTheOrderOrOnEpisodesBeyondAGap) {
   StopRule rule;
   rule.rule = "rate_within";
