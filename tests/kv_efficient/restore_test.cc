@@ -105,7 +105,7 @@ void ExpectRefused(const CacheConfig& config, const std::vector<std::pair<const 
         << config.policy << ": " << what;
     EXPECT_EQ(copy->blocks(), 0) << what;
     EXPECT_EQ(copy->store().held_tokens(), 0) << what;
-    EXPECT_EQ(copy->store().reserved_bytes(), 0) << what;
+    EXPECT_EQ(copy->store().committed_bytes(), 0) << what;
     EXPECT_TRUE(copy->chunks().empty() && copy->decision_log().empty()) << what;
   }
 }
