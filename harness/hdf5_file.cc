@@ -100,7 +100,7 @@ bool IsReadAs(hid_t type) {
 template <class T>
 const char* WantedText() {
   if constexpr (std::is_same_v<T, uint8_t>) return "uint8";
-  return std::is_integral_v<T> ? "integers" : "reals";
+  return std::is_integral_v<T> ? "an integer type" : "a real type";
 }
 
 // Empty, or the filter that this library cannot undo.

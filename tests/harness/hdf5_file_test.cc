@@ -127,7 +127,7 @@ TEST_F(Hdf5FileTest, ADatasetOfAnotherShapeOrTypeIsNotRead) {
   std::vector<uint8_t> read;
   ExpectSays(node.Read("reals", {4, 6}, &read), {"'reals' holds float32, uint8 is wanted"});
   ExpectSays(node.Read("signed", {4, 6}, &read), {"'signed' holds int8, uint8 is wanted"});
-  ExpectSays(node.Read("signed", {4, 6}, &reals), {"'signed' holds int8, reals is wanted"});
+  ExpectSays(node.Read("signed", {4, 6}, &reals), {"'signed' holds int8, a real type is wanted"});
   EXPECT_TRUE(read.empty());
 }
 

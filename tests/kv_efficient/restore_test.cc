@@ -247,7 +247,6 @@ TEST(Restore, AForgedMassIsRefused) {
   // Keeps everything and asks for the mass.
   class Watching : public CachePolicy {
    public:
-    Watching() : CachePolicy({}) {}
     Needs needs() const override { return {.attention_mass = true}; }
     float Score(const ChunkView&) override { return 1; }
     std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Watching>(); }
