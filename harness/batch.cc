@@ -86,7 +86,9 @@ Status NoteChanges(const RunPlan& plan, const RunMeta& facts, bool fresh, RunSto
     now[key] = WithListed(fresh ? "" : was, now[key]);
     if (now[key] == was) continue;
     changed = true;
-    if (!fresh) Say("kvla: warning: the run goes on with other {}: {}\n", key, now[key]);
+    if (!fresh && std::string_view(key) != "pinned") {
+      Say("kvla: warning: the run goes on with other {}: {}\n", key, now[key]);
+    }
     if (Status status = store->PutMeta(key, now[key]); !status.ok()) return status;
   }
   if (!changed) return {};
