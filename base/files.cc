@@ -76,7 +76,7 @@ fs::path CanonicalPath(const fs::path& path) {
 }
 
 fs::path NearestExisting(const fs::path& path) {
-  fs::path place = AbsolutePath(path).lexically_normal();
+  fs::path place = AbsolutePath(path.empty() ? "." : path).lexically_normal();
   while (!Exists(place) && place.has_relative_path()) {
     place = place.has_filename() ? place.parent_path() : place.parent_path().parent_path();
   }

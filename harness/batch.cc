@@ -67,8 +67,8 @@ RunMeta Facts(const RunPlan& plan, const BatchOptions& options, bool pinned) {
                    {"arms", JsonText(arms)},
                    {"planned", std::to_string(plan.planned)},
                    {"clocked_arms", JsonText(ClockedArms(plan))}};
-  facts["run_id"] = HashHex(fmt::format("{} {} {}", facts["started"], getpid(),
-                                        std::filesystem::absolute(options.out).string()));
+  facts["run_id"] = HashHex(
+      fmt::format("{} {} {}", facts["started"], getpid(), AbsolutePath(options.out).string()));
   facts["protocol"] = JsonText(ProtocolOf(plan, facts));
   return facts;
 }

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/files.h"
 #include "harness/utc.h"
 
 namespace kvla {
@@ -44,7 +45,7 @@ fs::path DefaultLedger(const fs::path& asset_root, const fs::path& run) {
     return asset_root / "results" / kLedgerFile;
   }
   // A trailing slash is no folder of its own.
-  const fs::path folder = fs::absolute(run / "").lexically_normal().parent_path();
+  const fs::path folder = AbsolutePath(run / "").lexically_normal().parent_path();
   return folder.parent_path() / kLedgerFile;
 }
 

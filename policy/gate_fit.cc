@@ -118,7 +118,13 @@ double CalibrateGate(std::span<const LabelledChunks> episodes, double recall, Ch
     }
   }
   if (useful.empty()) return 0;
-  const double shift = LogitOfRecall(std::move(useful), recall) - kRounding;
+  const double wanted = LogitOfRecall(useful, recall);
+  // No other useful chunk may come in with it.
+  double margin = kRounding;
+  for (const double logit : useful) {
+    if (logit < wanted) margin = std::min(margin, (wanted - logit) / 2);
+  }
+  const double shift = wanted - margin;
   gate->named_parameters()["head.bias"].sub_(shift);
   return shift;
 }

@@ -257,12 +257,13 @@ TEST_F(RunConfigTest, TheCostModelGrowsWithWhatTheCacheHolds) {
 }
 
 TEST_F(RunConfigTest, TheProtocolStatesTheRegimeOfACostModelClock) {
-  EXPECT_EQ(ProtocolOf(Plan(), "1", "").dump().find("cost_model"), std::string::npos);
+  const RunMeta facts = {{"workers", "1"}, {"pinned", "yes"}, {"cpu", "a"}, {"cpu_kernels", "b"}};
+  EXPECT_EQ(ProtocolOf(Plan(), facts).dump().find("cost_model"), std::string::npos);
   config_.arms[1].clock.kind = "simulated";
   config_.arms[1].clock.latency = "cost_model";
   RunPlan plan = Plan();
   plan.max_blocks = 100;
-  const std::string text = ProtocolOf(plan, "1", "").dump();
+  const std::string text = ProtocolOf(plan, facts).dump();
   // Llama 2 7B in two bytes a value; half a mebibyte of keys and values a token, 256 tokens a
   // block; a window of 16 blocks, and the chunk of 4 that leaves.
   for (const char* part :
@@ -402,10 +403,10 @@ TEST_F(RunConfigTest, OnlyAWorkerWithACoreOfItsOwnHasLatenciesThatCompare) {
   };
   const RunMeta alone = meta("alone", 1), two = meta("two", 2), crowded = meta("crowded", 1);
   EXPECT_EQ(alone.at("pinned"), "yes");
-  EXPECT_NE(alone.at("protocol").find("latencies are comparable"), std::string::npos);
+  EXPECT_NE(alone.at("protocol").find(R"("latencies","comparable")"), std::string::npos);
   for (const RunMeta* other : {&two, &crowded}) {
     EXPECT_EQ(other->at("pinned"), "no");
-    EXPECT_NE(other->at("protocol").find("latencies are not comparable"), std::string::npos);
+    EXPECT_NE(other->at("protocol").find(R"("latencies","not comparable)"), std::string::npos);
   }
 }
 
@@ -514,7 +515,8 @@ TEST_F(RunConfigTest, ARunThatGoesOnOtherwiseSaysSo) {
   EXPECT_TRUE(meta.at("cpu").starts_with("an abacus | ")) << meta.at("cpu");
   EXPECT_NE(meta.at("protocol").find("an abacus"), std::string::npos);
   EXPECT_EQ(meta.at("pinned"), "yes | no");
-  EXPECT_NE(meta.at("protocol").find("1 | 2: latencies are not comparable"), std::string::npos);
+  EXPECT_NE(meta.at("protocol").find(R"("workers","1 | 2")"), std::string::npos);
+  EXPECT_NE(meta.at("protocol").find(R"("latencies","not comparable)"), std::string::npos);
   // A look at a finished run changes nothing.
   run(3);
   EXPECT_EQ(change(false), meta);

@@ -250,6 +250,7 @@ TEST(Restore, AForgedMassIsRefused) {
     Needs needs() const override { return {.attention_mass = true}; }
     float Score(const ChunkView&) override { return 1; }
     std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Watching>(); }
+    MethodCost cost() const override { return {}; }
   };
   const Episode e = MakeEpisode(g, 20, 31);
   auto cache = MakeCache(g, SmallConfig("full"), std::make_unique<Watching>());

@@ -35,6 +35,7 @@ class KeepList : public CachePolicy {
     return kept_.contains(chunk.chunk) ? 1.0F : 0.0F;
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<KeepList>(*this); }
+  MethodCost cost() const override { return {}; }
 
  private:
   std::set<int> kept_;

@@ -42,7 +42,9 @@ class VlaTest : public testing::Test {
                                config_.chunk_blocks * config_.tokens_per_block()});
       cache.gate = (scratch_ / "gate.safetensors").string();
       cache.threshold = 0;  // whatever the gate says, the chunk is kept
-      EXPECT_TRUE(SaveGate(gate, cache.gate, {}).ok());
+      EXPECT_TRUE(SaveCheckpoint(scratch_ / "policy", net_, {}).ok());
+      const Result<std::string> hash = CheckpointHash(scratch_ / "policy");
+      EXPECT_TRUE(SaveGate(gate, cache.gate, {{kGatePolicyKey, *hash}}).ok());
     }
     return cache;
   }
