@@ -447,6 +447,17 @@ TEST_F(DemosTest, AnEpisodeIsRecordedOnce) {
   EXPECT_TRUE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
 }
 
+TEST_F(DemosTest, AShardEndsBeforeTheNextOneBegins) {
+  DemosConfig config = SmallConfig(4);
+  config.episodes_per_shard = 4;
+  config.sets[0].first = 4;
+  Write(config, {Record(4, config)});
+  config.sets[0].first = 0;
+  EXPECT_TRUE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+  config.sets[0].first = 1;
+  EXPECT_FALSE(CheckOverlaps(PlanShards(config, scratch_.path())).ok());
+}
+
 TEST_F(DemosTest, ASetThatIsListedTwiceIsRefused) {
   DemosConfig config = SmallConfig(4);
   config.sets.push_back(config.sets[0]);
