@@ -106,7 +106,8 @@ Result<Scenario> CountPresses::Place(World& world, const EpisodeKey& key) const 
   std::vector<std::string> geoms = {"cue_lamp"};
   for (int i = 0; i < kMostBlinks; ++i) geoms.push_back(fmt::format("tally{}", i));
   const std::vector<std::string> joints = {"block", "lever", ButtonName(0)};
-  if (Status s = CheckScene(world, geoms, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = geoms, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
   world.data()->userdata[kTransfersAtGo] = -1;

@@ -22,7 +22,7 @@ class CountPressesExpert : public Expert {
   Action Pull(const World& world);
 
   Scenario scenario_;
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   PressSkill press_;
   int count_ = 0;         // presses to make
   int seen_ = 0;          // presses made when the hand last looked

@@ -113,7 +113,8 @@ Result<Scenario> MatchSample::Place(World& world, const EpisodeKey& key) const {
       return BadInput(fmt::format("{}: body '{}' must be a mocap body", scene_.string(), shape));
     }
   }
-  if (Status s = CheckScene(world, {"cue_lamp"}, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = {"cue_lamp"}, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
   world.data()->userdata[kTransfersAtGo] = -1;

@@ -20,7 +20,7 @@ class MatchSampleExpert : public Expert {
   Scenario scenario_;
   Rng rng_;
   int slot_;  // whose button to press
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   PressSkill press_;
   bool free_ = false;  // after go: the gripper has let go of the block
   ExpertLabel label_;

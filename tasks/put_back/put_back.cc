@@ -114,7 +114,8 @@ Result<Scenario> PutBack::Place(World& world, const EpisodeKey& key) const {
   std::vector<std::string> joints = names;
   joints.push_back("block");
   names.push_back("cue_lamp");
-  if (Status s = CheckScene(world, names, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = names, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   const double x = kShelf[0] + rng.Uniform(-kScatter, kScatter);
   PlaceBlock(world, x, kShelf[1] + rng.Uniform(-kScatter, kScatter), 0);

@@ -98,7 +98,8 @@ Result<Scenario> RepeatSequence::Place(World& world, const EpisodeKey& key) cons
   std::vector<std::string> joints = names;
   joints.push_back("block");
   names.push_back("cue_lamp");
-  if (Status s = CheckScene(world, names, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = names, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
   world.data()->userdata[kTransfersAtGo] = -1;

@@ -24,7 +24,7 @@ class RepeatSequenceExpert : public Expert {
   int LitAt(int step) const;
 
   Scenario scenario_;
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   PressSkill press_;
   std::array<int, RepeatSequence::kButtons> order_{};
   bool free_ = false;  // after go: the gripper has let go of the block

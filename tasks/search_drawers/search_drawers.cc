@@ -123,7 +123,8 @@ Result<Scenario> SearchDrawers::Place(World& world, const EpisodeKey& key) const
     geoms.push_back(fmt::format("handle{}", i));
     joints.push_back(fmt::format("drawer{}", i));
   }
-  if (Status s = CheckScene(world, geoms, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = geoms, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
   world.data()->userdata[kTransfersAtSearch] = -1;

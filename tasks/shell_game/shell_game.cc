@@ -166,7 +166,8 @@ Result<Scenario> ShellGame::Place(World& world, const EpisodeKey& key) const {
   for (int cup = 0; cup < kCups; ++cup) {
     for (const char* axis : {"x", "y", "z"}) joints.push_back(fmt::format("cup{}_{}", cup, axis));
   }
-  if (Status s = CheckScene(world, {"cue_lamp"}, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = {"cue_lamp"}, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   for (const std::string& joint : joints) {
     if (joint == "block") continue;
     if (auto id = world.Id(mjOBJ_ACTUATOR, joint); !id.ok()) return id.status();

@@ -24,7 +24,7 @@ class ShellGameExpert : public Expert {
   Scenario scenario_;
   Rng rng_;
   int slot_;  // to lift
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   KnobSkill knob_;
   bool free_ = false;  // after go: the gripper has let go of the block
   ExpertLabel label_;

@@ -148,7 +148,8 @@ Result<Scenario> SortByCue::Place(World& world, const EpisodeKey& key) const {
     geoms.push_back(ItemName(i));
     joints.push_back(ItemName(i));
   }
-  if (Status s = CheckScene(world, geoms, joints, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {.geoms = geoms, .joints = joints}, kMemorySize); !s.ok())
+    return s;
   Rng rng(key, "placement");
   PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
   for (int color = 0; color < kBins; ++color) {

@@ -26,7 +26,7 @@ class SortByCueExpert : public Expert {
   Rng rng_;
   std::array<int, SortByCue::kBins> guess_ = {0, 1, 2, 3, 4};
   bool blind_;
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   int ask_ = -1;  // what carry_ is about
   CarrySkill carry_;
   std::array<double, 2> destination_{};
