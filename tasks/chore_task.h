@@ -91,8 +91,13 @@ class ChoreExpert : public Expert {
  protected:
   // `rng`: of where it drops the block.
   ChoreExpert(const Scenario& scenario, const ChoreLayout& layout, Rng rng)
-      : scenario_(scenario), go_(layout.go), chore_(rng, layout.chore) {}
+      : scenario_(scenario),
+        go_(layout.go),
+        chore_memory_(layout.chore),
+        chore_(rng, layout.chore) {}
 
+  // Takes the random numbers from another stream, as some tasks' experts do from after a guess on.
+  void WorkWith(Rng rng) { chore_ = ChoreSkill(rng, chore_memory_); }
   const Scenario& scenario() const { return scenario_; }
   // A control step after go, with free hands; sets the label's waypoint.
   virtual Action AfterGo(const World& world, ExpertLabel* label) = 0;
@@ -102,6 +107,7 @@ class ChoreExpert : public Expert {
  private:
   Scenario scenario_;
   size_t go_;
+  size_t chore_memory_;
   ChoreSkill chore_;
   bool free_ = false;  // after go: the gripper has let go of the block
   ExpertLabel label_;
