@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tasks/disturbance.h"
-#include "tasks/task_list.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {
@@ -163,9 +163,7 @@ TEST_P(Golden, TextsSchedulesStatesColorsAndLabelsAreWhatTheyWere) {
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with(GetParam() + " ")) expected.push_back(line);
   }
-  const auto task = MakeTask(GetParam(), KVLA_ASSET_ROOT);
-  ASSERT_TRUE(task.ok()) << task.status().message();
-  const std::vector<std::string> lines = Lines(**task);
+  const std::vector<std::string> lines = Lines(*MakeForTest(GetParam()));
   ASSERT_FALSE(lines.empty());
   EXPECT_EQ(lines, expected) << fmt::format("{}\n", fmt::join(lines, "\n"));
 }
