@@ -48,13 +48,6 @@ int PressedNow(const World& world, int count) {
   return -1;
 }
 
-void KeepFirstPress(World& world, int button, size_t slot) {
-  mjtNum* memory = world.data()->userdata + slot;
-  if (button < 0 || memory[0] > 0) return;
-  memory[0] = 1 + button;
-  memory[1] = world.control_steps();
-}
-
 Vec3 RisenFrom(const Vec3& top) { return {top[0] - kRiseBack, top[1], kRiseHeight}; }
 
 Action RiseFromButton(const World& world, const Vec3& top) {

@@ -26,9 +26,6 @@ int NewlyPressed(const World& world, int count, mjtNum* down);
 
 // The lowest button of `count` that is down, -1 if there is none.
 int PressedNow(const World& world, int count);
-// Keeps the first press of an episode: memory[slot] is 1 + button, memory[slot + 1] the control
-// step of it. Nothing for -1.
-void KeepFirstPress(World& world, int button, size_t slot);
 
 // Up and back from a button, after a press of it: where to, and one control step of it.
 Vec3 RisenFrom(const Vec3& top);

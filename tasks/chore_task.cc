@@ -95,6 +95,22 @@ Progress ChoreTask::Evaluate(const World& world, const Scenario& scenario) const
   return p;
 }
 
+void ChoreTask::KeepChoice(World& world, int choice, size_t slot) {
+  mjtNum* memory = world.data()->userdata + slot;
+  if (choice < 0 || memory[0] > 0) return;
+  memory[0] = 1 + choice;
+  memory[1] = world.control_steps();
+}
+
+ChoreTask::Verdict ChoreTask::FirstChoice(const World& world, const Scenario& scenario, size_t slot,
+                                          int right) const {
+  const mjtNum* memory = world.data()->userdata + slot;
+  const bool any = memory[0] > 0;
+  const bool decided = any && memory[1] >= scenario.params[layout_.go];
+  const bool is_right = decided && static_cast<int>(memory[0]) - 1 == right;
+  return {.decided = decided, .right = is_right, .over = any, .stages = {decided, is_right}};
+}
+
 void ChoreTask::PlaceWork(World& world, Rng& rng, const Scenario& scenario) const {
   PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore);
 }

@@ -69,6 +69,12 @@ class ChoreTask : public Task {
   virtual void Play(World& world, const Scenario& scenario, bool go) const = 0;
   virtual Verdict Judge(const World& world, const Scenario& scenario) const = 0;
 
+  // For a task in which the first choice decides. `slot` of userdata: 1 + what was chosen, 0
+  // nothing yet; the next one: the control step of that.
+  static void KeepChoice(World& world, int choice, size_t slot);  // if it is the first; -1: none
+  // `right`: the choice that is right, after go.
+  Verdict FirstChoice(const World& world, const Scenario& scenario, size_t slot, int right) const;
+
   // The work itself, for a task that has another than the chore.
   virtual void PlaceWork(World& world, Rng& rng, const Scenario& scenario) const;
   virtual void UpdateWork(World& world, const Scenario& scenario) const;

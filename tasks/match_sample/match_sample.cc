@@ -124,7 +124,7 @@ void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
 }
 
 void MatchSample::Play(World& world, const Scenario& scenario, bool) const {
-  KeepFirstPress(world, PressedNow(world, kShapes), kPressed);
+  KeepChoice(world, PressedNow(world, kShapes), kPressed);
   const mjModel* model = world.model();
   bool moved = false;
   for (int shape = 0; shape < kShapes; ++shape) {
@@ -139,11 +139,7 @@ void MatchSample::Play(World& world, const Scenario& scenario, bool) const {
 }
 
 ChoreTask::Verdict MatchSample::Judge(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const bool any = memory[kPressed] > 0;
-  const bool pressed = any && memory[kPressStep] >= scenario.params[kGo];
-  const bool right = pressed && memory[kPressed] - 1 == scenario.target;
-  return {.decided = pressed, .right = right, .over = any, .stages = {pressed, right}};
+  return FirstChoice(world, scenario, kPressed, scenario.target);
 }
 
 std::unique_ptr<Expert> MatchSample::MakeExpert(const Scenario& scenario, bool blind,

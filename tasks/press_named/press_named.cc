@@ -95,7 +95,7 @@ void PressNamed::DrawEpisode(Rng& rng, Scenario* scenario) const {
 void PressNamed::Play(World& world, const Scenario& scenario, bool go) const {
   const auto& params = scenario.params;
   const int step = world.control_steps();
-  KeepFirstPress(world, NewlyPressed(world, kSlots, &world.data()->userdata[kDown]), kPressed);
+  KeepChoice(world, NewlyPressed(world, kSlots, &world.data()->userdata[kDown]), kPressed);
   if (!go && step >= params[kLampBegin] && step < params[kLampBegin] + kFlashSteps) {
     SetColor(world, "cue_lamp", Lamp::kColor, static_cast<int>(params[kLampColor]));
   }
@@ -106,12 +106,9 @@ void PressNamed::Play(World& world, const Scenario& scenario, bool go) const {
 }
 
 ChoreTask::Verdict PressNamed::Judge(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const bool any = memory[kPressed] > 0;
-  const bool pressed = any && memory[kPressStep] >= scenario.params[kGo];
-  const auto slot = static_cast<size_t>(any ? memory[kPressed] - 1 : 0);
-  const bool right = pressed && scenario.params[kSlotColor + slot] == scenario.target;
-  return {.decided = pressed, .right = right, .over = any, .stages = {pressed, right}};
+  const double* colors = &scenario.params[kSlotColor];
+  const auto slot = std::find(colors, colors + kSlots, scenario.target) - colors;
+  return FirstChoice(world, scenario, kPressed, static_cast<int>(slot));
 }
 
 std::unique_ptr<Expert> PressNamed::MakeExpert(const Scenario& scenario, bool blind,

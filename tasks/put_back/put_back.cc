@@ -121,12 +121,8 @@ void PutBack::UpdateWork(World& world, const Scenario& scenario) const {
     world.Forward();
   }
   if (memory[kArrived] > 0 && RestsAt(world, kTray)) memory[kTaken] = 1;
-  if (memory[kTaken] > 0 && memory[kPlaced] == 0) {
-    for (int pad = 0; pad < kPads; ++pad) {
-      if (!RestsAt(world, PadPlace(pad))) continue;
-      memory[kPlaced] = 1 + pad;
-      memory[kPlacedStep] = step;
-    }
+  for (int pad = 0; pad < kPads && memory[kTaken] > 0; ++pad) {
+    if (RestsAt(world, PadPlace(pad))) KeepChoice(world, pad, kPlaced);
   }
   const int button = NewlyPressed(world, kButtons, &memory[kDown]);
   if (button == static_cast<int>(memory[kLit])) {
@@ -147,11 +143,7 @@ void PutBack::Play(World& world, const Scenario&, bool) const {
 }
 
 ChoreTask::Verdict PutBack::Judge(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const bool any = memory[kPlaced] > 0;
-  const bool returned = any && memory[kPlacedStep] >= scenario.params[kGo];
-  const bool right = returned && memory[kPlaced] - 1 == scenario.target;
-  return {.decided = returned, .right = right, .over = any, .stages = {returned, right}};
+  return FirstChoice(world, scenario, kPlaced, scenario.target);
 }
 
 std::unique_ptr<Expert> PutBack::MakeExpert(const Scenario& scenario, bool blind, Rng rng) const {

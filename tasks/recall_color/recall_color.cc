@@ -116,7 +116,7 @@ void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) co
 void RecallColor::Play(World& world, const Scenario& scenario, bool) const {
   const auto& params = scenario.params;
   const int step = world.control_steps();
-  KeepFirstPress(world, PressedNow(world, kSlots), kPressed);
+  KeepChoice(world, PressedNow(world, kSlots), kPressed);
   if (step >= params[kCueBegin] && step < params[kCueEnd]) {
     SetColor(world, "cue_lamp", Lamp::kColor, scenario.target);
   }
@@ -127,12 +127,9 @@ void RecallColor::Play(World& world, const Scenario& scenario, bool) const {
 }
 
 ChoreTask::Verdict RecallColor::Judge(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const bool any = memory[kPressed] > 0;
-  const bool pressed = any && memory[kPressStep] >= scenario.params[kGo];
-  const auto slot = static_cast<size_t>(any ? memory[kPressed] - 1 : 0);
-  const bool right = pressed && scenario.params[kSlotColor + slot] == scenario.target;
-  return {.decided = pressed, .right = right, .over = any, .stages = {pressed, right}};
+  const double* colors = &scenario.params[kSlotColor];
+  const auto slot = std::find(colors, colors + kSlots, scenario.target) - colors;
+  return FirstChoice(world, scenario, kPressed, static_cast<int>(slot));
 }
 
 std::unique_ptr<Expert> RecallColor::MakeExpert(const Scenario& scenario, bool blind,

@@ -164,15 +164,11 @@ void ShellGame::PlaceObjects(World& world, Rng&, const Scenario& scenario) const
 }
 
 void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
-  mjtNum* memory = world.data()->userdata;
   const int step = world.control_steps();
   const int ball = static_cast<int>(scenario.params[kBall]);
-  for (int cup = 0; cup < kCups && memory[kLifted] == 0; ++cup) {
+  for (int cup = 0; cup < kCups; ++cup) {
     if (cup == ball && Revealing(scenario, step, kFallSteps)) continue;
-    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) {
-      memory[kLifted] = 1 + cup;
-      memory[kLiftStep] = step;
-    }
+    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) KeepChoice(world, cup, kLifted);
   }
 
   for (int cup = 0; cup < kCups; ++cup) {
@@ -189,12 +185,7 @@ void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
 }
 
 ChoreTask::Verdict ShellGame::Judge(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario.params;
-  const bool any = memory[kLifted] > 0;
-  const bool lifted = any && memory[kLiftStep] >= params[kGo];
-  const bool right = lifted && memory[kLifted] - 1 == params[kBall];
-  return {.decided = lifted, .right = right, .over = any, .stages = {lifted, right}};
+  return FirstChoice(world, scenario, kLifted, static_cast<int>(scenario.params[kBall]));
 }
 
 std::unique_ptr<Expert> ShellGame::MakeExpert(const Scenario& scenario, bool blind, Rng rng) const {
