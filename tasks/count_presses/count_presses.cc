@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "tasks/buttons.h"
 #include "tasks/count_presses/count_presses_expert.h"
 
