@@ -12,17 +12,23 @@ constexpr double kRiseBack = 0.045;
 constexpr double kClearHeight = 0.075;
 constexpr float kClosed = 1;
 
+double Depth(const World& world, int button) {
+  const mjModel* model = world.model();
+  const int joint = mj_name2id(model, mjOBJ_JOINT, ButtonName(button).c_str());
+  return -world.data()->qpos[model->jnt_qposadr[joint]];
+}
+
 }  // namespace
+
+Vec3 RowOfFour(int button) { return {0.60, -0.165 + 0.11 * button, kButtonTop}; }
 
 std::string ButtonName(int button) { return fmt::format("button{}", button); }
 
 int NewlyPressed(const World& world, int count, mjtNum* down) {
-  const mjModel* model = world.model();
   unsigned bits = static_cast<unsigned>(*down);
   int pressed = -1;
   for (int b = 0; b < count; ++b) {
-    const int joint = mj_name2id(model, mjOBJ_JOINT, ButtonName(b).c_str());
-    const double depth = -world.data()->qpos[model->jnt_qposadr[joint]];
+    const double depth = Depth(world, b);
     const unsigned bit = 1u << b;
     if ((bits & bit) != 0 && depth < kReleasedDepth) bits &= ~bit;
     if ((bits & bit) == 0 && depth > kPressedDepth) {
@@ -33,6 +39,13 @@ int NewlyPressed(const World& world, int count, mjtNum* down) {
   }
   *down = bits;
   return pressed;
+}
+
+int PressedNow(const World& world, int count) {
+  for (int b = 0; b < count; ++b) {
+    if (Depth(world, b) > kPressedDepth) return b;
+  }
+  return -1;
 }
 
 Vec3 RisenFrom(const Vec3& top) { return {top[0] - kRiseBack, top[1], kRiseHeight}; }

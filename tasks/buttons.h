@@ -13,6 +13,9 @@ namespace kvla {
 
 inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
 
+// Where the buttons of a row of four are, the row of several tasks: tops of the caps at rest.
+Vec3 RowOfFour(int button);
+
 // "button3".
 std::string ButtonName(int button);
 
@@ -20,6 +23,9 @@ std::string ButtonName(int button);
 // first, so that calling until -1 finds all. `down` is a number of userdata: which are down now, as
 // bits. A button must come up again before it counts anew.
 int NewlyPressed(const World& world, int count, mjtNum* down);
+
+// The lowest button of `count` that is down, -1 if there is none.
+int PressedNow(const World& world, int count);
 
 // Up and back from a button, after a press of it: where to, and one control step of it.
 Vec3 RisenFrom(const Vec3& top);

@@ -30,16 +30,33 @@ double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> b
 
 int ChoresOwed(double seconds) { return std::max(1, static_cast<int>(seconds / kSecondsPerChore)); }
 
-Status CheckScene(const World& world, const std::vector<std::string>& geoms,
-                  const std::vector<std::string>& joints, size_t memory) {
-  for (const std::string& name : geoms) {
-    if (auto id = world.GeomId(name); !id.ok()) return id.status();
+std::vector<std::string> Numbered(const std::string& name, int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(fmt::format("{}{}", name, i));
+  return names;
+}
+
+Status CheckScene(const World& world, const SceneNeeds& needs, size_t memory) {
+  const auto check = [&world](mjtObj type, const std::vector<std::string>& names) -> Status {
+    for (const std::string& name : names) {
+      if (auto id = world.Id(type, name); !id.ok()) return id.status();
+    }
+    return {};
+  };
+  const std::pair<mjtObj, std::vector<std::string>> lists[] = {
+      {mjOBJ_GEOM, needs.geoms},
+      {mjOBJ_GEOM, Numbered("light", kNumLights)},
+      {mjOBJ_JOINT, needs.joints},
+      {mjOBJ_ACTUATOR, needs.actuators},
+      {mjOBJ_BODY, needs.mocap_bodies}};
+  for (const auto& [type, names] : lists) {
+    if (Status s = check(type, names); !s.ok()) return s;
   }
-  for (const std::string& name : joints) {
-    if (auto id = world.JointId(name); !id.ok()) return id.status();
-  }
-  for (int i = 0; i < kNumLights; ++i) {
-    if (auto id = world.GeomId(fmt::format("light{}", i)); !id.ok()) return id.status();
+  for (const std::string& name : needs.mocap_bodies) {
+    if (world.model()->body_mocapid[*world.BodyId(name)] < 0) {
+      return BadInput(
+          fmt::format("{}: body '{}' must be a mocap body", world.path().string(), name));
+    }
   }
   if (world.model()->nuserdata < static_cast<int>(memory)) {
     return BadInput(fmt::format("{}: nuserdata must be {} or more", world.path().string(), memory));
@@ -47,24 +64,24 @@ Status CheckScene(const World& world, const std::vector<std::string>& geoms,
   return {};
 }
 
-void PlaceChore(World& world, Rng& rng, int first_place) {
+void PlaceChore(World& world, Rng& rng, int first_place, size_t memory) {
   const auto& place = PlaceOf(first_place);
   const double x = place[0] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
   const double y = place[1] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
   PlaceBlock(world, x, y, rng.Uniform(-kYawScatter, kYawScatter));
-  world.data()->userdata[kChorePlace] = first_place;
-  world.data()->userdata[kChoreTransfers] = 0;
+  world.data()->userdata[memory + kChorePlace] = first_place;
+  world.data()->userdata[memory + kChoreTransfers] = 0;
 }
 
-void UpdateChore(World& world) {
-  mjtNum* memory = world.data()->userdata;
+void UpdateChore(World& world, size_t memory) {
+  mjtNum* chore = world.data()->userdata + memory;
   const Vec3 block = BlockPosition(world);
-  const int other = memory[kChorePlace] > 0 ? 0 : 1;
+  const int other = chore[kChorePlace] > 0 ? 0 : 1;
   const auto& place = PlaceOf(other);
   if (HorizontalDistance(block, {place[0], place[1], 0}) < kPlaceRadius &&
       block[2] < kRestingHeight && world.arm().GripperWidth(world.data()) > kLetGoWidth) {
-    memory[kChorePlace] = other;
-    memory[kChoreTransfers] += 1;
+    chore[kChorePlace] = other;
+    chore[kChoreTransfers] += 1;
   }
 }
 
@@ -78,8 +95,8 @@ std::vector<Flash> DrawFlashesBetween(Rng& rng, int horizon, const std::vector<C
   return flashes;
 }
 
-Action ChoreExpert::Act(const World& world) {
-  const mjtNum* memory = world.data()->userdata;
+Action ChoreSkill::Act(const World& world) {
+  const mjtNum* memory = world.data()->userdata + memory_;
   const int transfers = static_cast<int>(memory[kChoreTransfers]);
   if (transfer_ != transfers) {
     transfer_ = transfers;

@@ -15,7 +15,7 @@
 
 namespace kvla {
 
-// First slots of mjData.userdata in a task with the chore; the task's own memory follows.
+// Slots of mjData.userdata that the chore takes, from the slot on that a task says.
 enum ChoreMemory : size_t {
   kChorePlace,      // where the block rested last: 0 tray, 1 pad
   kChoreTransfers,  // chores done
@@ -32,22 +32,30 @@ double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> b
 // Transfers that an arm must manage in `seconds` of work; at least one.
 int ChoresOwed(double seconds);
 
-// BadInput names what the scene lacks: a geom, a joint, or room for `memory` numbers of userdata.
-Status CheckScene(const World& world, const std::vector<std::string>& geoms,
-                  const std::vector<std::string>& joints, size_t memory);
+// Names that a task uses in its scene.
+struct SceneNeeds {
+  std::vector<std::string> geoms = {}, joints = {}, actuators = {};
+  std::vector<std::string> mocap_bodies = {};  // moved by the script
+};
+// "button0" to "button3" for ("button", 4).
+std::vector<std::string> Numbered(const std::string& name, int count);
+// BadInput names what the scene lacks: an object, a light, or room for `memory` numbers of
+// userdata.
+Status CheckScene(const World& world, const SceneNeeds& needs, size_t memory);
 
-// Puts the block on the tray (0) or the pad (1), give or take, and starts the count.
-void PlaceChore(World& world, Rng& rng, int first_place);
+// Puts the block on the tray (0) or the pad (1), give or take, and starts the count. `memory`:
+// where ChoreMemory begins.
+void PlaceChore(World& world, Rng& rng, int first_place, size_t memory = 0);
 // Counts a transfer once the block rests at the other place and the fingers have let go.
-void UpdateChore(World& world);
+void UpdateChore(World& world, size_t memory = 0);
 
 // Flashes of the distractor lights over the episode, none while a cue is to be seen.
 std::vector<Flash> DrawFlashesBetween(Rng& rng, int horizon, const std::vector<CueInterval>& cues);
 
 // The demonstrator's share of the chore.
-class ChoreExpert {
+class ChoreSkill {
  public:
-  explicit ChoreExpert(Rng rng) : rng_(rng) {}
+  explicit ChoreSkill(Rng rng, size_t memory = 0) : rng_(rng), memory_(memory) {}
 
   Action Act(const World& world);
   // True while the block is in the gripper or being let go: no time to leave.
@@ -58,6 +66,7 @@ class ChoreExpert {
 
  private:
   Rng rng_;
+  size_t memory_;  // where ChoreMemory begins
   CarrySkill carry_;
   int transfer_ = -1;                    // that destination_ was drawn for
   std::array<double, 2> destination_{};  // of the block

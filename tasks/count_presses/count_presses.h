@@ -6,22 +6,14 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
-#include "tasks/tabletop.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class CountPresses : public Task {
+class CountPresses : public ChoreTask {
  public:
   explicit CountPresses(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kMostBlinks = 4;
@@ -33,9 +25,9 @@ class CountPresses : public Task {
     kCount,                          // blinks
     kBlinks,                         // kMostBlinks numbers: when each begins; it lasts kFlashSteps
     kColor = kBlinks + kMostBlinks,  // of the blinks, which means nothing
-    kGo,                             // the lamp is white from here on
-    kChores,                         // transfers that must be done by then
-    kFirstPlace,                     // where the block starts: 0 tray, 1 pad
+    kGo,                             // see ChoreLayout
+    kChores,                         // likewise
+    kFirstPlace,                     // likewise
     kFlashes,
   };
 
@@ -49,9 +41,17 @@ class CountPresses : public Task {
     kMemorySize,
   };
 
+  static constexpr ChoreLayout kLayout = {.go = kGo,
+                                          .chores = kChores,
+                                          .first_place = kFirstPlace,
+                                          .flashes = kFlashes,
+                                          .transfers_at_go = kTransfersAtGo,
+                                          .memory = kMemorySize};
+
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

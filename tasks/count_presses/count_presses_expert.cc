@@ -18,52 +18,42 @@ constexpr double kPullLength = 0.11;
 }  // namespace
 
 CountPressesExpert::CountPressesExpert(const Scenario& scenario, bool blind, Rng rng)
-    : scenario_(scenario), chore_(rng) {
+    : ChoreExpert(scenario, CountPresses::kLayout, rng) {
   const int guess = 1 + rng.UniformInt(CountPresses::kMostBlinks);
   count_ = blind ? guess : scenario.target;
 }
 
-void CountPressesExpert::SetLabel(const World& world) {
+void CountPressesExpert::LabelOf(const World& world, bool go, ExpertLabel* label) const {
   const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario_.params;
-  const int step = world.control_steps();
-  label_.decision = step >= params[CountPresses::kGo] && memory[CountPresses::kPulled] == 0;
-  label_.target = -1;
-  if (label_.decision) {
-    label_.target =
-        std::max(0, scenario_.target - static_cast<int>(memory[CountPresses::kPresses]));
+  const int owed = scenario().target;
+  label->decision = go && memory[CountPresses::kPulled] == 0;
+  label->target = -1;
+  if (label->decision) {
+    label->target = std::max(0, owed - static_cast<int>(memory[CountPresses::kPresses]));
   }
   // While the lamp is lit: the blinks so far.
-  for (int i = 0; i < scenario_.target; ++i) {
-    const double begin = params[CountPresses::kBlinks + static_cast<size_t>(i)];
-    if (step >= begin && step < begin + kFlashSteps) label_.target = i + 1;
+  const int step = world.control_steps();
+  for (int i = 0; i < owed; ++i) {
+    const double begin = scenario().params[CountPresses::kBlinks + static_cast<size_t>(i)];
+    if (step >= begin && step < begin + kFlashSteps) label->target = i + 1;
   }
 }
 
-Action CountPressesExpert::Act(const World& world) {
-  SetLabel(world);
-  const mjtNum* memory = world.data()->userdata;
-  const bool go = world.control_steps() >= scenario_.params[CountPresses::kGo];
-  if (go && !chore_.busy()) free_ = true;
-  if (!free_) {
-    const Action action = chore_.Act(world);
-    label_.waypoint = chore_.waypoint();
-    return action;
-  }
-  const int presses = static_cast<int>(memory[CountPresses::kPresses]);
+Action CountPressesExpert::AfterGo(const World& world, ExpertLabel* label) {
+  const int presses = static_cast<int>(world.data()->userdata[CountPresses::kPresses]);
   if (presses > seen_) rising_ = true;
   seen_ = presses;
   if (rising_ && ClearOfButtons(world)) rising_ = false;
-  return rising_ || presses < count_ ? Press(world) : Pull(world);
+  return rising_ || presses < count_ ? Press(world, label) : Pull(world, label);
 }
 
-Action CountPressesExpert::Press(const World& world) {
+Action CountPressesExpert::Press(const World& world, ExpertLabel* label) {
   const Vec3 button = CountPresses::ButtonPlace();
-  label_.waypoint = rising_ ? RisenFrom(button) : button;
+  label->waypoint = rising_ ? RisenFrom(button) : button;
   return rising_ ? RiseFromButton(world, button) : press_.Act(world, button);
 }
 
-Action CountPressesExpert::Pull(const World& world) {
+Action CountPressesExpert::Pull(const World& world, ExpertLabel* label) {
   const Pose ee = world.EndEffector();
   const Vec3& p = ee.position;
   const Vec3 lever = CountPresses::LeverPlace();
@@ -75,7 +65,7 @@ Action CountPressesExpert::Pull(const World& world) {
   if (!pulling_ && HorizontalDistance(p, behind) < 0.02 && p[2] < kPullHeight + 0.012) {
     pulling_ = true;
   }
-  label_.waypoint = pulling_ ? end : behind;
+  label->waypoint = pulling_ ? end : behind;
   if (pulling_) return MoveTowards(ee, end, kClosed);
   if (HorizontalDistance(p, behind) < (low ? 0.02 : 0.008)) return MoveTowards(ee, behind, kClosed);
   if (low) return MoveTowards(ee, {p[0], p[1], kClearHeight + 0.01}, kClosed);

@@ -5,17 +5,24 @@
 #include <algorithm>
 #include <array>
 
-#include "tasks/match_sample/match_sample_expert.h"
+#include "tasks/buttons.h"
+#include "tasks/skills.h"
 
 namespace kvla {
 namespace {
 
 constexpr int kCueSteps = 16;
-constexpr double kPressDepth = 0.004;  // metres a cap must go down
 constexpr double kSecondsToPress = 9;  // after go
 constexpr double kLineUpX = 0.515;
 constexpr Vec3 kStand = {0.735, 0, 0.020};  // the lamp's top
 constexpr double kBelow = -0.5;             // where a shape waits
+
+constexpr ChoreLayout kLayout = {.go = MatchSample::kGo,
+                                 .chores = MatchSample::kChores,
+                                 .first_place = MatchSample::kFirstPlace,
+                                 .flashes = MatchSample::kFlashes,
+                                 .transfers_at_go = MatchSample::kTransfersAtGo,
+                                 .memory = MatchSample::kMemorySize};
 
 // Where the script wants a shape.
 Vec3 PlaceAt(const Scenario& s, int shape, int step) {
@@ -28,24 +35,15 @@ Vec3 PlaceAt(const Scenario& s, int shape, int step) {
   return {kLineUpX, MatchSample::SlotY(slot), step >= params[MatchSample::kLineUp] ? 0 : kBelow};
 }
 
-}  // namespace
-
 // Chance: which shape is shown and where each stands later are drawn independently and uniformly;
 // one press decides between four slots: 1/4.
-MatchSample::MatchSample(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "match_sample" / "scene.xml") {
-  info_.name = "match_sample";
-  info_.family = "reference";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"first_chore", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor},
-                  {"pressed", StageKind::kMotor},
-                  {"right", StageKind::kDecisive}};
-  info_.success_rule =
-      "final: the first button pressed stands in front of the shape that was shown and was pressed "
-      "after the lamp turned white, and one transfer of the block was done for every 6 s before "
-      "that";
-  info_.SetInstructions(
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo("match_sample", "reference",
+                                "the first button pressed stands in front of the shape that was "
+                                "shown and was pressed after the lamp turned white");
+  info.stages.insert(info.stages.end(),
+                     {{"pressed", StageKind::kMotor}, {"right", StageKind::kDecisive}});
+  info.SetInstructions(
       {"carry the block back and forth until the white light, then press the button in front "
        "of the shape that was shown",
        "keep moving the block between the two places; when the light turns white, push the "
@@ -62,108 +60,86 @@ MatchSample::MatchSample(const std::filesystem::path& asset_root)
        "choose its button after the lamp becomes white",
        "work with the block until white light appears, then pick the matching shape from the "
        "row with its button"});
-  info_.chance = 1.0 / kShapes;
-  info_.needs_memory = true;
-  info_.num_targets = 2 * kShapes;
-  info_.num_choices = kShapes;
+  info.chance = 1.0 / MatchSample::kShapes;
+  info.needs_memory = true;
+  info.num_targets = 2 * MatchSample::kShapes;
+  info.num_choices = MatchSample::kShapes;
+  return info;
 }
 
-Result<Scenario> MatchSample::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
+class MatchSampleExpert : public ChoreExpert {
+ public:
+  // `blind`: presses a button that it guesses from `rng`.
+  MatchSampleExpert(const Scenario& told, bool blind, Rng rng) : ChoreExpert(told, kLayout, rng) {
+    const int guess = rng.UniformInt(MatchSample::kShapes);
+    slot_ = blind ? guess : told.target;
+    WorkWith(rng);
+  }
+
+ private:
+  void LabelOf(const World& world, bool go, ExpertLabel* label) const override {
+    const auto& params = scenario().params;
+    const int step = world.control_steps();
+    const bool cue = step >= params[MatchSample::kCueBegin] && step < params[MatchSample::kCueEnd];
+    label->target = go    ? scenario().target
+                    : cue ? MatchSample::ShapeClass(static_cast<int>(params[MatchSample::kShown]))
+                          : -1;
+    label->decision = go && world.data()->userdata[MatchSample::kPressed] == 0;
+  }
+
+  Action AfterGo(const World& world, ExpertLabel* label) override {
+    const Action action = press_.Act(world, scenario().target_places[static_cast<size_t>(slot_)]);
+    label->waypoint = press_.waypoint();
+    return action;
+  }
+
+  PressSkill press_;
+  int slot_ = 0;  // whose button to press
+};
+
+}  // namespace
+
+MatchSample::MatchSample(const std::filesystem::path& asset_root)
+    : ChoreTask(
+          asset_root, Info(), kLayout,
+          {.joints = Numbered("button", kShapes), .mocap_bodies = Numbered("shape", kShapes)}) {}
+
+void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
   const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
+  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   const int go = cue + kCueSteps + StepOf(delay);
   std::array<int, kShapes> slots = {0, 1, 2, 3};
   rng.Shuffle(slots);
   const int shown = rng.UniformInt(kShapes);
   s.target = slots[static_cast<size_t>(shown)];
   s.cues = {{cue * kControlPeriod, (cue + kCueSteps) * kControlPeriod}};
-  s.decision_s = go * kControlPeriod;
-  s.horizon_steps = go + StepOf(kSecondsToPress);
-  s.params.resize(kFlashes);
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kCueSteps;
   s.params[kLineUp] = cue + kCueSteps + StepOf(rng.Uniform(1.5, 3.0));
-  s.params[kGo] = go;
-  s.params[kChores] = ChoresOwed(go * kControlPeriod);
-  s.params[kFirstPlace] = rng.UniformInt(2);
+  SetGo(rng, go, kSecondsToPress, scenario);
   s.params[kShown] = shown;
   std::copy(slots.begin(), slots.end(), s.params.begin() + kSlotOf);
-  for (int slot = 0; slot < kShapes; ++slot) {
-    s.target_places.push_back({kButtonX, SlotY(slot), kButtonTop});
-  }
-  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
-  return s;
+  for (int slot = 0; slot < kShapes; ++slot) s.target_places.push_back(RowOfFour(slot));
 }
 
-Result<Scenario> MatchSample::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> joints = {"block"};
-  for (int i = 0; i < kShapes; ++i) {
-    joints.push_back(fmt::format("button{}", i));
-    const std::string shape = fmt::format("shape{}", i);
-    auto body = world.BodyId(shape);
-    if (!body.ok()) return body.status();
-    if (world.model()->body_mocapid[*body] < 0) {
-      return BadInput(fmt::format("{}: body '{}' must be a mocap body", scene_.string(), shape));
-    }
-  }
-  if (Status s = CheckScene(world, {"cue_lamp"}, joints, kMemorySize); !s.ok()) return s;
-  Rng rng(key, "placement");
-  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
-  world.data()->userdata[kTransfersAtGo] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
-}
-
-void MatchSample::Update(World& world, const Scenario& scenario) const {
-  UpdateChore(world);
-  mjtNum* memory = world.data()->userdata;
+void MatchSample::Play(World& world, const Scenario& scenario, bool) const {
+  KeepChoice(world, PressedNow(world, kShapes), kPressed);
   const mjModel* model = world.model();
-  const int step = world.control_steps();
-  const auto& params = scenario.params;
-  const bool go = step >= params[kGo];
-  if (go && memory[kTransfersAtGo] < 0) memory[kTransfersAtGo] = memory[kChoreTransfers];
-  for (int slot = 0; slot < kShapes && memory[kPressed] == 0; ++slot) {
-    const int joint = mj_name2id(model, mjOBJ_JOINT, fmt::format("button{}", slot).c_str());
-    if (world.data()->qpos[model->jnt_qposadr[joint]] < -kPressDepth) {
-      memory[kPressed] = 1 + slot;
-      memory[kPressStep] = step;
-    }
-  }
-
   bool moved = false;
   for (int shape = 0; shape < kShapes; ++shape) {
     const int body = mj_name2id(model, mjOBJ_BODY, fmt::format("shape{}", shape).c_str());
     mjtNum* at = world.data()->mocap_pos + 3 * model->body_mocapid[body];
-    const Vec3 place = PlaceAt(scenario, shape, step);
+    const Vec3 place = PlaceAt(scenario, shape, world.control_steps());
     moved |= !std::equal(place.begin(), place.end(), at);
     std::copy(place.begin(), place.end(), at);
   }
   // What stands elsewhere now is drawn there now, not after the next step.
   if (moved) world.Forward();
-  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
-  ShowFlashes(world, params, kFlashes, step);
 }
 
-Progress MatchSample::Evaluate(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario.params;
-  const bool any = memory[kPressed] > 0;
-  Progress p;
-  p.decisive_reached = any && memory[kPressStep] >= params[kGo];
-  p.decisive_right = p.decisive_reached && memory[kPressed] - 1 == scenario.target;
-  const bool worked = memory[kTransfersAtGo] >= params[kChores];
-  p.reached = {memory[kChoreTransfers] >= 1, worked, p.decisive_reached, p.decisive_right};
-  p.success = p.decisive_right && worked;
-  p.done = any;
-  return p;
+ChoreTask::Verdict MatchSample::Judge(const World& world, const Scenario& scenario) const {
+  return FirstChoice(world, scenario, kPressed, scenario.target);
 }
 
 std::unique_ptr<Expert> MatchSample::MakeExpert(const Scenario& scenario, bool blind,

@@ -6,26 +6,17 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class MatchSample : public Task {
+class MatchSample : public ChoreTask {
  public:
   explicit MatchSample(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kShapes = 4;  // ball, post, bar, cross; and as many slots
-  static constexpr double kButtonX = 0.60;
-  static constexpr double kButtonTop = 0.040;
   static double SlotY(int slot) { return -0.165 + 0.11 * slot; }
   // Target classes: first the slots, between which the press decides, then the shapes of the cue.
   static int ShapeClass(int shape) { return kShapes + shape; }
@@ -35,9 +26,9 @@ class MatchSample : public Task {
     kCueBegin,  // the sample is shown in [kCueBegin, kCueEnd)
     kCueEnd,
     kLineUp,      // the line-up is there from here on
-    kGo,          // the lamp is white from here on
-    kChores,      // transfers that must be done by then
-    kFirstPlace,  // where the block starts: 0 tray, 1 pad
+    kGo,          // see ChoreLayout
+    kChores,      // likewise
+    kFirstPlace,  // likewise
     kShown,       // the shape that is shown
     kSlotOf,      // kShapes numbers: slot of each shape
     kFlashes = kSlotOf + kShapes,
@@ -52,8 +43,9 @@ class MatchSample : public Task {
   };
 
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

@@ -1,7 +1,6 @@
 #include "tasks/pick_place/pick_place.h"
 
-#include <fmt/format.h>
-
+#include "tasks/chore.h"
 #include "tasks/tabletop.h"
 
 namespace kvla {
@@ -73,14 +72,8 @@ Result<Scenario> PickPlace::Place(World& world, const EpisodeKey& key) const {
   auto drawn = Draw(key);
   if (!drawn.ok()) return drawn;
   if (Status s = world.Reset(); !s.ok()) return s;
-  for (int i = 0; i < kNumLights; ++i) {
-    if (auto id = world.GeomId(fmt::format("light{}", i)); !id.ok()) return id.status();
-  }
-  if (auto id = world.JointId("block"); !id.ok()) return id.status();
-  if (world.model()->nuserdata < static_cast<int>(kMemorySize)) {
-    return BadInput(fmt::format("{}: nuserdata must be {} or more", scene_.string(),
-                                static_cast<int>(kMemorySize)));
-  }
+  const SceneNeeds needs = {.geoms = {"cue_lamp"}, .joints = {"block"}};
+  if (Status s = CheckScene(world, needs, kMemorySize); !s.ok()) return s;
   Rng rng(key, "placement");
   const double x = rng.Uniform(0.37, 0.54);
   const double y = rng.Uniform(-0.02, 0.20);

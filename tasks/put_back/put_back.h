@@ -6,22 +6,15 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
+#include "tasks/chore_task.h"
 #include "tasks/tabletop.h"
-#include "tasks/task.h"
 
 namespace kvla {
 
-class PutBack : public Task {
+class PutBack : public ChoreTask {
  public:
   explicit PutBack(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kPads = 4;
@@ -32,7 +25,7 @@ class PutBack : public Task {
   // Layout of Scenario::params: control steps, then the distractor flashes.
   enum Param : size_t {
     kArrive,    // the block appears on the pad that is the target
-    kGo,        // the lamp is white from here on
+    kGo,        // see ChoreLayout
     kPresses,   // that must be made by then
     kFirstLit,  // the button that is lit first
     kX,         // where on the pad the block appears, relative to it, metres
@@ -55,8 +48,12 @@ class PutBack : public Task {
   };
 
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
+  void PlaceWork(World& world, Rng& rng, const Scenario& scenario) const override;
+  void UpdateWork(World& world, const Scenario& scenario) const override;
+  std::vector<bool> WorkStages(const World& world, bool worked) const override;
 };
 
 }  // namespace kvla

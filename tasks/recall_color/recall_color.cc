@@ -1,40 +1,32 @@
 #include "tasks/recall_color/recall_color.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <cmath>
 
-#include "tasks/chore.h"
-#include "tasks/recall_color/recall_color_expert.h"
-#include "tasks/tabletop.h"
+#include "tasks/buttons.h"
+#include "tasks/skills.h"
 
 namespace kvla {
 namespace {
 
-constexpr double kPressDepth = 0.004;   // metres a cap must go down
-constexpr double kSecondsPerChore = 6;  // a transfer is owed for each such stretch before go
-constexpr double kSecondsToPress = 9;   // after go
-constexpr double kPlaceRadius = 0.05;
+constexpr double kSecondsToPress = 9;  // after go
+constexpr ChoreLayout kLayout = {.go = RecallColor::kGo,
+                                 .chores = RecallColor::kChores,
+                                 .first_place = RecallColor::kFirstPlace,
+                                 .flashes = RecallColor::kFlashes,
+                                 .chore = RecallColor::kChore,
+                                 .transfers_at_go = RecallColor::kTransfersAtGo,
+                                 .memory = RecallColor::kMemorySize};
 
-bool Done(double memory) { return memory > 0; }
-
-}  // namespace
-
-RecallColor::RecallColor(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "recall_color" / "scene.xml") {
-  info_.name = "recall_color";
-  info_.family = "object";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"first_chore", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor},
-                  {"pressed", StageKind::kMotor},
-                  {"right", StageKind::kDecisive}};
-  info_.success_rule =
-      "final: the first button pressed has the cued colour and was pressed after the lamp turned "
-      "white, and one transfer of the block was done for every 6 s before that";
-  info_.SetInstructions(
+// Chance: the colour of the lamp and which button has which colour are drawn independently and
+// uniformly; one press decides between four: 1/4.
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo(
+      "recall_color", "object",
+      "the first button pressed has the cued colour and was pressed after the lamp turned white");
+  info.stages.insert(info.stages.end(),
+                     {{"pressed", StageKind::kMotor}, {"right", StageKind::kDecisive}});
+  info.SetInstructions(
       {"carry the block back and forth until the white light, then press the button of the color "
        "the lamp showed",
        "keep moving the block between the two places; when the light turns white, push the button "
@@ -42,8 +34,7 @@ RecallColor::RecallColor(const std::filesystem::path& asset_root)
        "move the block from side to side, and once the lamp is white press the button in the color "
        "it had earlier",
        "remember the color of the lamp while you carry the block to and fro, and press that "
-       "color's "
-       "button when the lamp goes white",
+       "color's button when the lamp goes white",
        "shuttle the block until the lamp shines white; then hit the button that has the lamp's "
        "earlier color"},
       {"transport the block here and there, and at the white signal push whichever button matches "
@@ -52,121 +43,93 @@ RecallColor::RecallColor(const std::filesystem::path& asset_root)
        "lamp was",
        "the lamp will show a color: keep it in mind, go on carrying the block, and press the "
        "matching button after the lamp becomes white"});
-  info_.chance = 1.0 / kNumColors;
-  info_.needs_memory = true;
-  info_.num_targets = info_.num_choices = kNumColors;
+  info.chance = 1.0 / kNumColors;
+  info.needs_memory = true;
+  info.num_targets = info.num_choices = kNumColors;
+  return info;
 }
 
-Result<Scenario> RecallColor::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
+class RecallColorExpert : public ChoreExpert {
+ public:
+  // `blind`: presses a button that it guesses from `rng`.
+  RecallColorExpert(const Scenario& told, bool blind, Rng rng) : ChoreExpert(told, kLayout, rng) {
+    const int guess = rng.UniformInt(kNumColors);
+    button_ = told.target_places[static_cast<size_t>(blind ? guess : told.target)];
+    WorkWith(rng);
+  }
+
+ private:
+  void LabelOf(const World& world, bool go, ExpertLabel* label) const override {
+    const auto& params = scenario().params;
+    const int step = world.control_steps();
+    const bool cue = step >= params[RecallColor::kCueBegin] && step < params[RecallColor::kCueEnd];
+    label->target = cue || go ? scenario().target : -1;
+    label->decision = go && world.data()->userdata[RecallColor::kPressed] == 0;
+  }
+
+  Action AfterGo(const World& world, ExpertLabel* label) override {
+    const Action action = press_.Act(world, button_);
+    label->waypoint = press_.waypoint();
+    return action;
+  }
+
+  PressSkill press_;
+  Vec3 button_{};  // to press
+};
+
+}  // namespace
+
+RecallColor::RecallColor(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout,
+                {.geoms = Numbered("button", kSlots), .joints = Numbered("button", kSlots)}) {}
+
+void RecallColor::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
   const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
+  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
   const int go = cue + kFlashSteps + StepOf(delay);
-  s.horizon_steps = go + StepOf(kSecondsToPress);
   s.target = rng.UniformInt(kNumColors);
   s.cues = {{cue / kControlRateHz, (cue + kFlashSteps) / kControlRateHz}};
   std::array<int, kSlots> colors = {0, 1, 2, 3};
   rng.Shuffle(colors);
-  s.params.resize(kFlashes);
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kFlashSteps;
-  s.decision_s = go * kControlPeriod;
-  s.params[kGo] = go;
-  s.params[kChores] = std::max(1, static_cast<int>(go / kControlRateHz / kSecondsPerChore));
-  s.params[kFirstPlace] = rng.UniformInt(2);
+  SetGo(rng, go, kSecondsToPress, scenario);
   std::copy(colors.begin(), colors.end(), s.params.begin() + kSlotColor);
   s.target_places.resize(kNumColors);
   for (int slot = 0; slot < kSlots; ++slot) {
-    s.target_places[static_cast<size_t>(colors[static_cast<size_t>(slot)])] = {
-        kButtonX, SlotY(slot), kButtonTop};
+    s.target_places[static_cast<size_t>(colors[static_cast<size_t>(slot)])] = RowOfFour(slot);
   }
-  AppendFlashes(DrawFlashes(rng, s.horizon_steps, cue, cue + kFlashSteps), &s.params);
-  return s;
 }
 
-Result<Scenario> RecallColor::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> geoms = {"cue_lamp"};
-  for (int i = 0; i < kSlots; ++i) geoms.push_back(fmt::format("button{}", i));
-  for (int i = 0; i < kNumLights; ++i) geoms.push_back(fmt::format("light{}", i));
-  for (const std::string& name : geoms) {
-    if (auto id = world.GeomId(name); !id.ok()) return id.status();
-  }
-  if (auto id = world.JointId("block"); !id.ok()) return id.status();
-  if (world.model()->nuserdata < static_cast<int>(kMemorySize)) {
-    return BadInput(fmt::format("{}: nuserdata must be {} or more", scene_.string(),
-                                static_cast<int>(kMemorySize)));
-  }
-  Rng rng(key, "placement");
-  const auto& place = drawn->params[kFirstPlace] > 0 ? kPad : kTray;
-  PlaceBlock(world, place[0] + rng.Uniform(-0.012, 0.012), place[1] + rng.Uniform(-0.012, 0.012),
-             rng.Uniform(-0.15, 0.15));
-  world.data()->userdata[kPlace] = drawn->params[kFirstPlace];
-  world.data()->userdata[kTransfersAtGo] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
+// As PlaceChore(), but its numbers are drawn in the order in which the first compiler of this task
+// drew them: its episodes rest on that.
+void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) const {
+  const double first = scenario.params[kFirstPlace];
+  const auto& place = first > 0 ? kPad : kTray;
+  const double yaw = rng.Uniform(-0.15, 0.15);
+  const double y = place[1] + rng.Uniform(-0.012, 0.012);
+  PlaceBlock(world, place[0] + rng.Uniform(-0.012, 0.012), y, yaw);
+  world.data()->userdata[kChore + size_t{kChorePlace}] = first;
 }
 
-void RecallColor::Update(World& world, const Scenario& scenario) const {
-  mjtNum* memory = world.data()->userdata;
-  const int step = world.control_steps();
+void RecallColor::Play(World& world, const Scenario& scenario, bool) const {
   const auto& params = scenario.params;
-
-  // The block counts as moved once it rests at the other place and the fingers have let go.
-  const Vec3 block = BlockPosition(world);
-  const int other = memory[kPlace] > 0 ? 0 : 1;
-  const auto& place = other == 1 ? kPad : kTray;
-  if (HorizontalDistance(block, {place[0], place[1], 0}) < kPlaceRadius &&
-      block[2] < kBlockHalf + 0.006 && world.arm().GripperWidth(world.data()) > 0.052) {
-    memory[kPlace] = other;
-    memory[kTransfers] += 1;
-  }
-  if (step >= params[kGo] && memory[kTransfersAtGo] < 0) {
-    memory[kTransfersAtGo] = memory[kTransfers];
-  }
-  for (int slot = 0; slot < kSlots && !Done(memory[kPressed]); ++slot) {
-    const int joint = mj_name2id(world.model(), mjOBJ_JOINT, fmt::format("button{}", slot).c_str());
-    if (world.data()->qpos[world.model()->jnt_qposadr[joint]] < -kPressDepth) {
-      memory[kPressed] = 1 + slot;
-      memory[kPressStep] = step;
-    }
-  }
-
-  if (step >= params[kGo]) {
-    SetColor(world, "cue_lamp", Lamp::kWhite);
-  } else if (step >= params[kCueBegin] && step < params[kCueEnd]) {
+  const int step = world.control_steps();
+  KeepChoice(world, PressedNow(world, kSlots), kPressed);
+  if (step >= params[kCueBegin] && step < params[kCueEnd]) {
     SetColor(world, "cue_lamp", Lamp::kColor, scenario.target);
-  } else {
-    SetColor(world, "cue_lamp", Lamp::kOff);
   }
   for (int slot = 0; slot < kSlots; ++slot) {
-    SetColor(world, fmt::format("button{}", slot), Lamp::kColor,
-             static_cast<int>(params[kSlotColor + slot]));
+    SetColor(world, ButtonName(slot), Lamp::kColor,
+             static_cast<int>(params[kSlotColor + static_cast<size_t>(slot)]));
   }
-  ShowFlashes(world, params, kFlashes, step);
 }
 
-Progress RecallColor::Evaluate(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario.params;
-  const bool any = Done(memory[kPressed]);
-  const bool early = any && memory[kPressStep] < params[kGo];
-  const int slot = static_cast<int>(memory[kPressed]) - 1;
-  Progress p;
-  p.decisive_reached = any && !early;
-  p.decisive_right =
-      p.decisive_reached && static_cast<int>(params[kSlotColor + slot]) == scenario.target;
-  const bool worked = memory[kTransfersAtGo] >= params[kChores];
-  p.reached = {memory[kTransfers] >= 1, worked, p.decisive_reached, p.decisive_right};
-  p.success = p.decisive_right && worked;
-  p.done = any;
-  return p;
+ChoreTask::Verdict RecallColor::Judge(const World& world, const Scenario& scenario) const {
+  const double* colors = &scenario.params[kSlotColor];
+  const auto slot = std::find(colors, colors + kSlots, scenario.target) - colors;
+  return FirstChoice(world, scenario, kPressed, static_cast<int>(slot));
 }
 
 std::unique_ptr<Expert> RecallColor::MakeExpert(const Scenario& scenario, bool blind,

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "tasks/buttons.h"
-#include "tasks/repeat_sequence/repeat_sequence_expert.h"
+#include "tasks/skills.h"
 
 namespace kvla {
 namespace {
@@ -12,28 +12,24 @@ namespace {
 constexpr int kLitColor = 3;            // yellow
 constexpr double kSecondsToBegin = 6;   // after go
 constexpr double kSecondsPerPress = 3;  // for each button of the sequence
-
-}  // namespace
+constexpr ChoreLayout kLayout = {.go = RepeatSequence::kGo,
+                                 .chores = RepeatSequence::kChores,
+                                 .first_place = RepeatSequence::kFirstPlace,
+                                 .flashes = RepeatSequence::kFlashes,
+                                 .transfers_at_go = RepeatSequence::kTransfersAtGo,
+                                 .memory = RepeatSequence::kMemorySize};
 
 // Chance: the order is drawn uniformly without repetition from five buttons, and the first wrong
 // press ends the episode: 1 in 5 * 4 * 3 = 60 for three, 1 in 120 for four and for five. The task
 // states the easiest.
-RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "repeat_sequence" / "scene.xml") {
-  info_.name = "repeat_sequence";
-  info_.family = "sequence";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"first_chore", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor},
-                  {"pressed", StageKind::kMotor},
-                  {"first_right", StageKind::kDecisive},
-                  {"right", StageKind::kDecisive}};
-  info_.success_rule =
-      "final: after the lamp turned white, the buttons were pressed in the order in which they had "
-      "been lit, without a wrong press, and one transfer of the block was done for every 6 s "
-      "before "
-      "that";
-  info_.SetInstructions(
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo("repeat_sequence", "sequence",
+                                "after the lamp turned white, the buttons were pressed in the "
+                                "order in which they had been lit, without a wrong press");
+  info.stages.insert(info.stages.end(), {{"pressed", StageKind::kMotor},
+                                         {"first_right", StageKind::kDecisive},
+                                         {"right", StageKind::kDecisive}});
+  info.SetInstructions(
       {"carry the block back and forth until the white light, then press the buttons in the order "
        "in which they were lit",
        "keep moving the block between the two places; when the light turns white, push the buttons "
@@ -49,22 +45,78 @@ RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
        "they glowed before",
        "the buttons will light up in turn: keep the order in mind, go on carrying the block, and "
        "press them likewise after the lamp becomes white"});
-  info_.chance = 1.0 / 60;
-  info_.needs_memory = true;
-  info_.num_targets = info_.num_choices = kButtons;
+  info.chance = 1.0 / 60;
+  info.needs_memory = true;
+  info.num_targets = info.num_choices = RepeatSequence::kButtons;
+  return info;
 }
+
+class RepeatSequenceExpert : public ChoreExpert {
+ public:
+  // `blind`: presses in an order that it guesses from `rng`.
+  RepeatSequenceExpert(const Scenario& told, bool blind, Rng rng)
+      : ChoreExpert(told, kLayout, rng) {
+    std::copy_n(told.params.begin() + RepeatSequence::kOrder, order_.size(), order_.begin());
+    if (blind) rng.Shuffle(order_);
+  }
+
+ private:
+  // The button that is lit now, -1 none.
+  int LitAt(int step) const {
+    const auto& params = scenario().params;
+    for (size_t i = 0; i < static_cast<size_t>(params[RepeatSequence::kLength]); ++i) {
+      const double begin = params[RepeatSequence::kLit + i];
+      if (step >= begin && step < begin + kFlashSteps) {
+        return static_cast<int>(params[RepeatSequence::kOrder + i]);
+      }
+    }
+    return -1;
+  }
+
+  // How many were pressed already.
+  static size_t Next(const World& world) {
+    return static_cast<size_t>(world.data()->userdata[RepeatSequence::kRight]);
+  }
+  // More are to be pressed.
+  bool Open(const World& world) const {
+    return static_cast<double>(Next(world)) < scenario().params[RepeatSequence::kLength] &&
+           world.data()->userdata[RepeatSequence::kWrong] == 0;
+  }
+
+  void LabelOf(const World& world, bool go, ExpertLabel* label) const override {
+    label->decision = go && Open(world);
+    label->target = go ? -1 : LitAt(world.control_steps());
+    if (label->decision) {
+      label->target = static_cast<int>(scenario().params[RepeatSequence::kOrder + Next(world)]);
+    }
+  }
+
+  Action AfterGo(const World& world, ExpertLabel* label) override {
+    const bool open = Open(world);
+    const size_t next = Next(world);
+    const Vec3 button =
+        RepeatSequence::ButtonPlace(static_cast<int>(order_[open || next == 0 ? next : next - 1]));
+    label->waypoint = open ? button : RisenFrom(button);
+    return open ? press_.Act(world, button) : RiseFromButton(world, button);
+  }
+
+  PressSkill press_;
+  std::array<double, RepeatSequence::kButtons> order_{};
+};
+
+}  // namespace
+
+RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout,
+                {.geoms = Numbered("button", kButtons), .joints = Numbered("button", kButtons)}) {}
 
 Vec3 RepeatSequence::ButtonPlace(int button) { return {0.60, -0.22 + 0.11 * button, kButtonTop}; }
 
-Result<Scenario> RepeatSequence::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
-  const int length = key.delay == "short" ? 3 : key.delay == "medium" ? 4 : 5;
+void RepeatSequence::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
+  const int length = s.delay == "short" ? 3 : s.delay == "medium" ? 4 : 5;
   std::array<int, kButtons> order = {0, 1, 2, 3, 4};
   rng.Shuffle(order);
-  s.params.resize(kFlashes);
   s.params[kLength] = length;
   std::copy(order.begin(), order.end(), s.params.begin() + kOrder);
   double t = rng.Uniform(4.0, 8.0);
@@ -76,44 +128,16 @@ Result<Scenario> RepeatSequence::Draw(const EpisodeKey& key) const {
     s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
     t = end * kControlPeriod + rng.Uniform(0.3, 1.5);
   }
-  const double delay = DrawSeconds(rng, key.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
-  const int go = end + StepOf(delay);
+  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   s.target = order[0];
-  s.decision_s = go * kControlPeriod;
-  s.horizon_steps = go + StepOf(kSecondsToBegin + kSecondsPerPress * length);
-  s.params[kGo] = go;
-  s.params[kChores] = ChoresOwed(go * kControlPeriod);
-  s.params[kFirstPlace] = rng.UniformInt(2);
+  SetGo(rng, end + StepOf(delay), kSecondsToBegin + kSecondsPerPress * length, scenario);
   for (int b = 0; b < kButtons; ++b) s.target_places.push_back(ButtonPlace(b));
-  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
-  return s;
 }
 
-Result<Scenario> RepeatSequence::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> names;
-  for (int i = 0; i < kButtons; ++i) names.push_back(ButtonName(i));
-  std::vector<std::string> joints = names;
-  joints.push_back("block");
-  names.push_back("cue_lamp");
-  if (Status s = CheckScene(world, names, joints, kMemorySize); !s.ok()) return s;
-  Rng rng(key, "placement");
-  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
-  world.data()->userdata[kTransfersAtGo] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
-}
-
-void RepeatSequence::Update(World& world, const Scenario& scenario) const {
-  UpdateChore(world);
+void RepeatSequence::Play(World& world, const Scenario& scenario, bool go) const {
   mjtNum* memory = world.data()->userdata;
   const int step = world.control_steps();
   const auto& params = scenario.params;
-  const bool go = step >= params[kGo];
-  if (go && memory[kTransfersAtGo] < 0) memory[kTransfersAtGo] = memory[kChoreTransfers];
   const auto length = static_cast<size_t>(params[kLength]);
   int button = -1;
   while ((button = NewlyPressed(world, kButtons, &memory[kDown])) >= 0) {
@@ -128,7 +152,6 @@ void RepeatSequence::Update(World& world, const Scenario& scenario) const {
     }
   }
 
-  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
   for (size_t i = 0; i < kButtons; ++i) {
     // What was pressed stays lit, so that the order is all that there is to remember.
     const bool done = static_cast<double>(i) < memory[kRight];
@@ -140,23 +163,16 @@ void RepeatSequence::Update(World& world, const Scenario& scenario) const {
                    : Lamp::kOff,
              kLitColor);
   }
-  ShowFlashes(world, params, kFlashes, step);
 }
 
-Progress RepeatSequence::Evaluate(const World& world, const Scenario& scenario) const {
+ChoreTask::Verdict RepeatSequence::Judge(const World& world, const Scenario& scenario) const {
   const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario.params;
-  const bool wrong = memory[kWrong] > 0;
-  const bool complete = memory[kRight] >= params[kLength];
-  const bool worked = memory[kTransfersAtGo] >= params[kChores];
-  Progress p;
-  p.decisive_reached = wrong || complete;
-  p.decisive_right = complete;
-  p.reached = {memory[kChoreTransfers] >= 1, worked, wrong || memory[kRight] >= 1,
-               memory[kRight] >= 1, complete};
-  p.success = complete && worked;
-  p.done = wrong || complete || memory[kEarly] > 0;
-  return p;
+  const bool wrong = memory[kWrong] > 0, first = memory[kRight] >= 1;
+  const bool complete = memory[kRight] >= scenario.params[kLength];
+  return {.decided = wrong || complete,
+          .right = complete,
+          .over = wrong || complete || memory[kEarly] > 0,
+          .stages = {wrong || first, first, complete}};
 }
 
 std::unique_ptr<Expert> RepeatSequence::MakeExpert(const Scenario& scenario, bool blind,

@@ -6,22 +6,14 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
-#include "tasks/tabletop.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class RepeatSequence : public Task {
+class RepeatSequence : public ChoreTask {
  public:
   explicit RepeatSequence(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kButtons = 5;
@@ -32,9 +24,9 @@ class RepeatSequence : public Task {
     kLength,                   // buttons in the sequence
     kOrder,                    // kButtons numbers: the first kLength are the sequence
     kLit = kOrder + kButtons,  // kButtons numbers: when each of them is lit, for kFlashSteps
-    kGo = kLit + kButtons,     // the lamp is white from here on
-    kChores,                   // transfers that must be done by then
-    kFirstPlace,               // where the block starts: 0 tray, 1 pad
+    kGo = kLit + kButtons,     // see ChoreLayout
+    kChores,                   // likewise
+    kFirstPlace,               // likewise
     kFlashes,
   };
 
@@ -49,8 +41,9 @@ class RepeatSequence : public Task {
   };
 
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

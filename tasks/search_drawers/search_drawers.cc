@@ -21,11 +21,17 @@ constexpr Gaps kShort = {{{11, 13}, {12, 14}, {11, 13}}};
 constexpr Gaps kMedium = {{{12, 15}, {19, 22}, {16, 19}}};
 constexpr Gaps kLong = {{{13, 16}, {37, 39}, {29, 31}}};
 
+// "Go" is where the search begins.
+constexpr ChoreLayout kLayout = {.go = SearchDrawers::kRound + SearchDrawers::kNamed,
+                                 .chores = SearchDrawers::kChores,
+                                 .first_place = SearchDrawers::kFirstPlace,
+                                 .flashes = SearchDrawers::kFlashes,
+                                 .transfers_at_go = SearchDrawers::kTransfersAtSearch,
+                                 .memory = SearchDrawers::kMemorySize};
+
 int IntAt(const Scenario& s, size_t first, int i) {
   return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
 }
-
-}  // namespace
 
 // Chance: two drawers, drawn uniformly, are named and empty; of the two that are left one hides the
 // ball, with 1/2 each. Without memory a search picks a drawer with probabilities q_i, the same in
@@ -33,19 +39,16 @@ int IntAt(const Scenario& s, size_t first, int i) {
 // whatever q is. Or it picks the other one that is left, and in the next round the ball's: with
 // 2 left of 4 drawn uniformly, sum over i != j of (1/12) q_i q_j = (1 - sum q_i^2) / 12, at most
 // 1/16, for equal q. Together 5/16.
-SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "search_drawers" / "scene.xml") {
-  info_.name = "search_drawers";
-  info_.family = "revisit";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"looked", StageKind::kMotor},       {"looked_again", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor}, {"searched", StageKind::kMotor},
-                  {"not_twice", StageKind::kDecisive}, {"found", StageKind::kDecisive}};
-  info_.success_rule =
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo("search_drawers", "revisit", "");
+  info.stages = {{"looked", StageKind::kMotor},       {"looked_again", StageKind::kMotor},
+                 {"kept_working", StageKind::kMotor}, {"searched", StageKind::kMotor},
+                 {"not_twice", StageKind::kDecisive}, {"found", StageKind::kDecisive}};
+  info.success_rule =
       "final: the drawer with the ball was opened, one drawer each time that the lamp was white, "
       "the named one where a drawer's lamp was lit, none twice and none out of turn, and one "
       "transfer of the block was done for every 6 s between, before the search";
-  info_.SetInstructions(
+  info.SetInstructions(
       {"carry the block back and forth; at each white light open the drawer whose lamp is lit, "
        "or if none is lit the leftmost one not opened before, until you find the ball",
        "keep moving the block between the two places; when the light turns white, pull out the "
@@ -64,10 +67,25 @@ SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
        "one, if not the leftmost not yet opened, and work with the block in between",
        "work with the block, and whenever the lamp becomes white pull the drawer that is "
        "pointed out or the leftmost one still unopened, but no drawer a second time"});
-  info_.chance = 5.0 / 16;
-  info_.needs_memory = true;
-  info_.num_targets = info_.num_choices = kDrawers;
+  info.chance = 5.0 / 16;
+  info.needs_memory = true;
+  info.num_targets = info.num_choices = SearchDrawers::kDrawers;
+  return info;
 }
+
+SceneNeeds Needs() {
+  SceneNeeds needs = {.joints = Numbered("drawer", SearchDrawers::kDrawers)};
+  for (const char* part : {"drawer_lamp", "hidden", "handle"}) {
+    const auto names = Numbered(part, SearchDrawers::kDrawers);
+    needs.geoms.insert(needs.geoms.end(), names.begin(), names.end());
+  }
+  return needs;
+}
+
+}  // namespace
+
+SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout, Needs()) {}
 
 int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   const mjtNum* memory = world.data()->userdata;
@@ -76,13 +94,9 @@ int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   return world.control_steps() >= IntAt(scenario, kRound, round) ? round : -1;
 }
 
-Result<Scenario> SearchDrawers::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
-  const Gaps& gaps = key.delay == "short" ? kShort : key.delay == "medium" ? kMedium : kLong;
-  s.params.resize(kFlashes);
+void SearchDrawers::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
+  const Gaps& gaps = s.delay == "short" ? kShort : s.delay == "medium" ? kMedium : kLong;
   int round = StepOf(rng.Uniform(4.0, 6.0));
   s.params[kRound] = round;
   for (size_t i = 1; i < kRounds; ++i) {
@@ -101,45 +115,19 @@ Result<Scenario> SearchDrawers::Draw(const EpisodeKey& key) const {
   const double search_s = s.params[kRound + kNamed] * kControlPeriod;
   // Where the first look of the search finds nothing, it is to be remembered as well.
   if (s.target != drawers[kNamed]) s.cues.push_back({search_s, search_s + kSecondsToLook});
+  SetGo(rng, static_cast<int>(s.params[kRound + kNamed]), 0, scenario);
   s.params[kChores] = ChoresOwed(search_s - kNamed * kSecondsToLook);
-  s.params[kFirstPlace] = rng.UniformInt(2);
-  s.decision_s = search_s;
   s.horizon_steps = round + StepOf(kSecondsToLook);
   for (int i = 0; i < kDrawers; ++i) {
     s.target_places.push_back({kHandleX, SlotY(i), kGripHeight});
   }
-  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, {}), &s.params);
-  return s;
 }
 
-Result<Scenario> SearchDrawers::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> geoms = {"cue_lamp"}, joints = {"block"};
-  for (int i = 0; i < kDrawers; ++i) {
-    geoms.push_back(fmt::format("drawer_lamp{}", i));
-    geoms.push_back(fmt::format("hidden{}", i));
-    geoms.push_back(fmt::format("handle{}", i));
-    joints.push_back(fmt::format("drawer{}", i));
-  }
-  if (Status s = CheckScene(world, geoms, joints, kMemorySize); !s.ok()) return s;
-  Rng rng(key, "placement");
-  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
-  world.data()->userdata[kTransfersAtSearch] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
-}
+std::vector<CueInterval> SearchDrawers::Undisturbed(const Scenario&) const { return {}; }
 
-void SearchDrawers::Update(World& world, const Scenario& scenario) const {
-  UpdateChore(world);
+void SearchDrawers::Play(World& world, const Scenario& scenario, bool) const {
   mjtNum* memory = world.data()->userdata;
   const mjModel* model = world.model();
-  const auto& params = scenario.params;
-  if (world.control_steps() >= params[kRound + kNamed] && memory[kTransfersAtSearch] < 0) {
-    memory[kTransfersAtSearch] = memory[kChoreTransfers];
-  }
   for (int i = 0; i < kDrawers; ++i) {
     const size_t drawer = static_cast<size_t>(i);
     const int joint = mj_name2id(model, mjOBJ_JOINT, fmt::format("drawer{}", i).c_str());
@@ -170,21 +158,21 @@ void SearchDrawers::Update(World& world, const Scenario& scenario) const {
     world.model()->geom_rgba[4 * hidden + 3] = i == IntAt(scenario, kBall, 0) ? 1 : 0;
   }
   SetColor(world, "cue_lamp", round >= 0 ? Lamp::kWhite : Lamp::kOff);
-  ShowFlashes(world, params, kFlashes, world.control_steps());
 }
 
-Progress SearchDrawers::Evaluate(const World& world, const Scenario& scenario) const {
+std::vector<bool> SearchDrawers::WorkStages(const World& world, bool worked) const {
+  const mjtNum looks = world.data()->userdata[kLooks];
+  return {looks >= 1, looks >= 2, worked};
+}
+
+ChoreTask::Verdict SearchDrawers::Judge(const World& world, const Scenario&) const {
   const mjtNum* memory = world.data()->userdata;
   const bool twice = memory[kFault] == 1 + kTwice && memory[kLooks] >= kNamed;
-  Progress p;
-  p.decisive_reached = memory[kLooks] > kNamed || twice;
-  p.decisive_right = memory[kFound] > 0;
-  const bool worked = memory[kTransfersAtSearch] >= scenario.params[kChores];
-  p.reached = {memory[kLooks] >= 1, memory[kLooks] >= 2,     worked,
-               p.decisive_reached,  memory[kLooks] > kNamed, p.decisive_right};
-  p.success = p.decisive_right && worked;
-  p.done = p.decisive_right || memory[kFault] > 0;
-  return p;
+  const bool new_one = memory[kLooks] > kNamed, found = memory[kFound] > 0;
+  return {.decided = new_one || twice,
+          .right = found,
+          .over = found || memory[kFault] > 0,
+          .stages = {new_one || twice, new_one, found}};
 }
 
 std::unique_ptr<Expert> SearchDrawers::MakeExpert(const Scenario& scenario, bool blind,

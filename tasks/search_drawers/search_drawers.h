@@ -7,21 +7,14 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class SearchDrawers : public Task {
+class SearchDrawers : public ChoreTask {
  public:
   explicit SearchDrawers(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kDrawers = 4;
@@ -37,7 +30,7 @@ class SearchDrawers : public Task {
     kNames = kRound + kRounds,  // kNamed numbers: the drawers that are named
     kBall = kNames + kNamed,    // drawer that hides the ball
     kChores,                    // transfers that must be done when the search begins
-    kFirstPlace,                // where the block starts: 0 tray, 1 pad
+    kFirstPlace,                // likewise
     kFlashes,
   };
 
@@ -57,8 +50,11 @@ class SearchDrawers : public Task {
   static int OpenRound(const World& world, const Scenario& scenario);
 
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  std::vector<CueInterval> Undisturbed(const Scenario& scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
+  std::vector<bool> WorkStages(const World& world, bool worked) const override;
 };
 
 }  // namespace kvla

@@ -28,7 +28,7 @@ class SearchDrawersExpert : public Expert {
   Rng rng_;
   std::array<int, SearchDrawers::kRounds> guess_{};
   bool blind_;
-  ChoreExpert chore_;
+  ChoreSkill chore_;
   KnobSkill knob_;
   int drawer_ = -1;       // being opened
   bool leaving_ = false;  // it was looked into: let go, rise

@@ -66,24 +66,16 @@ mjtNum* Slide(World& world, const std::string& joint) {
   return world.data()->qpos + world.model()->jnt_qposadr[id];
 }
 
-}  // namespace
-
 // Chance: the slot in which the ball starts is uniform over three and independent of the swaps,
 // and a sequence of swaps is a permutation, so that the slot in which it ends is uniform too,
 // whatever the swaps; the cups are alike and one lift decides: 1/3.
-ShellGame::ShellGame(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "shell_game" / "scene.xml") {
-  info_.name = "shell_game";
-  info_.family = "permanence";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"first_chore", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor},
-                  {"lifted", StageKind::kMotor},
-                  {"right", StageKind::kDecisive}};
-  info_.success_rule =
-      "final: the first cup lifted hides the ball and was lifted after the lamp turned white, and "
-      "one transfer of the block was done for every 6 s before that";
-  info_.SetInstructions(
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo(
+      "shell_game", "permanence",
+      "the first cup lifted hides the ball and was lifted after the lamp turned white");
+  info.stages.insert(info.stages.end(),
+                     {{"lifted", StageKind::kMotor}, {"right", StageKind::kDecisive}});
+  info.SetInstructions(
       {"carry the block back and forth until the white light, then lift the cup that hides the "
        "ball",
        "keep moving the block between the two places; when the light turns white, raise the "
@@ -99,10 +91,25 @@ ShellGame::ShellGame(const std::filesystem::path& asset_root)
        "and lift that cup after the lamp becomes white",
        "work with the block until white light appears, then reveal the hidden ball by raising "
        "its cup"});
-  info_.chance = 1.0 / kCups;
-  info_.needs_memory = true;
-  info_.num_targets = info_.num_choices = kCups;
+  info.chance = 1.0 / ShellGame::kCups;
+  info.needs_memory = true;
+  info.num_targets = info.num_choices = ShellGame::kCups;
+  return info;
 }
+
+// Each of them is a joint and the servo that drives it.
+std::vector<std::string> Driven() {
+  std::vector<std::string> names = {"ball_x", "ball_y"};
+  for (int cup = 0; cup < ShellGame::kCups; ++cup) {
+    for (const char* axis : {"x", "y", "z"}) names.push_back(fmt::format("cup{}_{}", cup, axis));
+  }
+  return names;
+}
+
+}  // namespace
+
+ShellGame::ShellGame(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout, {.joints = Driven(), .actuators = Driven()}) {}
 
 int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {
   int slot = cup;
@@ -120,18 +127,14 @@ int ShellGame::CupAt(const Scenario& scenario, int slot, int step) {
   return -1;
 }
 
-Result<Scenario> ShellGame::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
-  s.params.resize(kFlashes);
+void ShellGame::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
   const int reveal = StepOf(rng.Uniform(4.0, 8.0));
   int last = reveal + StepOf(kRevealSeconds);
   s.params[kReveal] = reveal;
   s.params[kRevealEnd] = last;
   s.params[kBall] = rng.UniformInt(kCups);
-  const int swaps = key.delay == "short" ? 1 : key.delay == "medium" ? 2 : kMaxSwaps;
+  const int swaps = s.delay == "short" ? 1 : s.delay == "medium" ? 2 : kMaxSwaps;
   s.params[kNumSwaps] = swaps;
   s.cues = {{reveal * kControlPeriod, last * kControlPeriod}};
   for (int i = 0; i < swaps; ++i) {
@@ -143,57 +146,29 @@ Result<Scenario> ShellGame::Draw(const EpisodeKey& key) const {
     swap[2] = rng.UniformInt(2) == 0 ? -1 : 1;
     s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
   }
-  const double delay = DrawSeconds(rng, key.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0});
+  const double delay = DrawSeconds(rng, s.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0});
   const int go = last + StepOf(delay);
-  s.params[kGo] = go;
-  s.params[kChores] = ChoresOwed(go * kControlPeriod);
-  s.params[kFirstPlace] = rng.UniformInt(2);
-  s.decision_s = go * kControlPeriod;
-  s.horizon_steps = go + StepOf(kSecondsToLift);
+  SetGo(rng, go, kSecondsToLift, scenario);
   s.target = SlotAt(s, static_cast<int>(s.params[kBall]), go);
   for (int slot = 0; slot < kCups; ++slot) {
     s.target_places.push_back({kSlotX, SlotY(slot), kGripHeight});
   }
-  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, {s.cues.front()}), &s.params);
-  return s;
 }
 
-Result<Scenario> ShellGame::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> joints = {"block", "ball_x", "ball_y"};
-  for (int cup = 0; cup < kCups; ++cup) {
-    for (const char* axis : {"x", "y", "z"}) joints.push_back(fmt::format("cup{}_{}", cup, axis));
-  }
-  if (Status s = CheckScene(world, {"cue_lamp"}, joints, kMemorySize); !s.ok()) return s;
-  for (const std::string& joint : joints) {
-    if (joint == "block") continue;
-    if (auto id = world.Id(mjOBJ_ACTUATOR, joint); !id.ok()) return id.status();
-  }
-  Rng rng(key, "placement");
-  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
-  *Slide(world, "ball_y") = SlotY(static_cast<int>(drawn->params[kBall])) - SlotY(1);
-  world.data()->userdata[kTransfersAtGo] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
+std::vector<CueInterval> ShellGame::Undisturbed(const Scenario& scenario) const {
+  return {scenario.cues.front()};
 }
 
-void ShellGame::Update(World& world, const Scenario& scenario) const {
-  UpdateChore(world);
-  mjtNum* memory = world.data()->userdata;
+void ShellGame::PlaceObjects(World& world, Rng&, const Scenario& scenario) const {
+  *Slide(world, "ball_y") = SlotY(static_cast<int>(scenario.params[kBall])) - SlotY(1);
+}
+
+void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
   const int step = world.control_steps();
-  const auto& params = scenario.params;
-  const int ball = static_cast<int>(params[kBall]);
-  const bool go = step >= params[kGo];
-  if (go && memory[kTransfersAtGo] < 0) memory[kTransfersAtGo] = memory[kChoreTransfers];
-  for (int cup = 0; cup < kCups && memory[kLifted] == 0; ++cup) {
+  const int ball = static_cast<int>(scenario.params[kBall]);
+  for (int cup = 0; cup < kCups; ++cup) {
     if (cup == ball && Revealing(scenario, step, kFallSteps)) continue;
-    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) {
-      memory[kLifted] = 1 + cup;
-      memory[kLiftStep] = step;
-    }
+    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) KeepChoice(world, cup, kLifted);
   }
 
   for (int cup = 0; cup < kCups; ++cup) {
@@ -207,22 +182,10 @@ void ShellGame::Update(World& world, const Scenario& scenario) const {
       Drive(world, "ball_y", place[1] - SlotY(1));
     }
   }
-  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
-  ShowFlashes(world, params, kFlashes, step);
 }
 
-Progress ShellGame::Evaluate(const World& world, const Scenario& scenario) const {
-  const mjtNum* memory = world.data()->userdata;
-  const auto& params = scenario.params;
-  const bool any = memory[kLifted] > 0;
-  Progress p;
-  p.decisive_reached = any && memory[kLiftStep] >= params[kGo];
-  p.decisive_right = p.decisive_reached && memory[kLifted] - 1 == params[kBall];
-  const bool worked = memory[kTransfersAtGo] >= params[kChores];
-  p.reached = {memory[kChoreTransfers] >= 1, worked, p.decisive_reached, p.decisive_right};
-  p.success = p.decisive_right && worked;
-  p.done = any;
-  return p;
+ChoreTask::Verdict ShellGame::Judge(const World& world, const Scenario& scenario) const {
+  return FirstChoice(world, scenario, kLifted, static_cast<int>(scenario.params[kBall]));
 }
 
 std::unique_ptr<Expert> ShellGame::MakeExpert(const Scenario& scenario, bool blind, Rng rng) const {

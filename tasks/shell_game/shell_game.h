@@ -6,21 +6,14 @@
 #include <filesystem>
 #include <memory>
 
-#include "tasks/chore.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class ShellGame : public Task {
+class ShellGame : public ChoreTask {
  public:
   explicit ShellGame(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kCups = 3;  // and as many slots; cup i starts over slot i
@@ -34,9 +27,9 @@ class ShellGame : public Task {
   enum Param : size_t {
     kReveal,  // the cup with the ball is up in [kReveal, kRevealEnd)
     kRevealEnd,
-    kGo,          // the lamp is white from here on
-    kChores,      // transfers that must be done by then
-    kFirstPlace,  // where the block starts: 0 tray, 1 pad
+    kGo,          // see ChoreLayout
+    kChores,      // likewise
+    kFirstPlace,  // likewise
     kBall,        // cup that hides the ball
     kNumSwaps,
     kSwaps,  // kMaxSwaps times: first step, slot on the left, side on which its cup passes
@@ -56,9 +49,19 @@ class ShellGame : public Task {
   // The cup over a slot at a control step.
   static int CupAt(const Scenario& scenario, int slot, int step);
 
+  static constexpr ChoreLayout kLayout = {.go = kGo,
+                                          .chores = kChores,
+                                          .first_place = kFirstPlace,
+                                          .flashes = kFlashes,
+                                          .transfers_at_go = kTransfersAtGo,
+                                          .memory = kMemorySize};
+
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  std::vector<CueInterval> Undisturbed(const Scenario& scenario) const override;
+  void PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

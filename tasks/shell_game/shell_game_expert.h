@@ -2,32 +2,25 @@
 #ifndef KVLA_TASKS_SHELL_GAME_SHELL_GAME_EXPERT_H_
 #define KVLA_TASKS_SHELL_GAME_SHELL_GAME_EXPERT_H_
 
-#include "tasks/chore.h"
+#include "tasks/chore_task.h"
 #include "tasks/skills.h"
-#include "tasks/task.h"
 
 namespace kvla {
 
-class ShellGameExpert : public Expert {
+class ShellGameExpert : public ChoreExpert {
  public:
   // `blind`: lifts the cup over a slot that it guesses from `rng`.
   ShellGameExpert(const Scenario& scenario, bool blind, Rng rng);
 
-  Action Act(const World& world) override;
-  ExpertLabel Label() const override { return label_; }
-
  private:
+  void LabelOf(const World& world, bool go, ExpertLabel* label) const override;
+  Action AfterGo(const World& world, ExpertLabel* label) override;
   // Slot that the image of control step `step` is about: where the ball is shown, where a swap
   // brings it; -1 none.
   int Shown(int step) const;
 
-  Scenario scenario_;
-  Rng rng_;
-  int slot_;  // to lift
-  ChoreExpert chore_;
+  int slot_ = 0;  // to lift
   KnobSkill knob_;
-  bool free_ = false;  // after go: the gripper has let go of the block
-  ExpertLabel label_;
 };
 
 }  // namespace kvla

@@ -47,27 +47,20 @@ int RestsIn(const World& world, int color) {
   return -1;
 }
 
-}  // namespace
-
 // Chance: the bins of the blocks are different ones of five, drawn uniformly. Without memory the
 // first block asked for goes into its bin with 1/5. That one's bin is then known to be another
 // block's, so that the second goes right with 1/4 (the episode ends at the first mistake). Both:
 // 1/20, however many blocks there are to remember.
-SortByCue::SortByCue(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "sort_by_cue" / "scene.xml") {
-  info_.name = "sort_by_cue";
-  info_.family = "capacity";
-  info_.delays = {"short", "medium", "long"};
-  info_.stages = {{"first_chore", StageKind::kMotor},
-                  {"kept_working", StageKind::kMotor},
-                  {"put", StageKind::kMotor},
-                  {"first_right", StageKind::kDecisive},
-                  {"second_right", StageKind::kDecisive}};
-  info_.success_rule =
+TaskInfo Info() {
+  TaskInfo info = ChoreTaskInfo("sort_by_cue", "capacity", "");
+  info.success_rule =
       "final: the blocks asked for, one after the other, were put into the bins that flashed in "
       "their colours and into no other, and one transfer of the plain block was done for every 6 s "
       "before the first was asked for";
-  info_.SetInstructions(
+  info.stages.insert(info.stages.end(), {{"put", StageKind::kMotor},
+                                         {"first_right", StageKind::kDecisive},
+                                         {"second_right", StageKind::kDecisive}});
+  info.SetInstructions(
       {"carry the plain block back and forth until the lamp shows a color, then put the block "
        "of that color into the bin that flashed in it",
        "keep moving the wooden block between the two places; when the lamp lights up in a "
@@ -84,21 +77,31 @@ SortByCue::SortByCue(const std::filesystem::path& asset_root)
        "working, and put away the blocks the lamp asks for",
        "work with the plain block until the lamp turns to a color, then take the matching "
        "block to the bin you saw in this color"});
-  info_.chance = 1.0 / (kBins * (kBins - 1));
-  info_.needs_memory = true;
-  info_.num_targets = 2 * kBins;
-  info_.num_choices = kBins;
+  info.chance = 1.0 / (SortByCue::kBins * (SortByCue::kBins - 1));
+  info.needs_memory = true;
+  info.num_targets = 2 * SortByCue::kBins;
+  info.num_choices = SortByCue::kBins;
+  return info;
 }
+
+SceneNeeds Needs() {
+  SceneNeeds needs = {.geoms = Numbered("bin", SortByCue::kBins),
+                      .joints = Numbered("item", SortByCue::kBins)};
+  needs.geoms.insert(needs.geoms.end(), needs.joints.begin(), needs.joints.end());
+  return needs;
+}
+
+}  // namespace
+
+SortByCue::SortByCue(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout, Needs()) {}
 
 std::string SortByCue::ItemName(int color) { return fmt::format("item{}", color); }
 
-Result<Scenario> SortByCue::Draw(const EpisodeKey& key) const {
-  auto started = StartScenario(info_, key);
-  if (!started.ok()) return started;
-  Scenario s = *std::move(started);
-  Rng rng(key, "scenario");
-  const int items = key.delay == "short" ? 3 : key.delay == "medium" ? 4 : kBins;
-  const double delay = DrawSeconds(rng, key.delay, {5.0, 8.0}, {10.0, 14.0}, {22.0, 26.0});
+void SortByCue::DrawEpisode(Rng& rng, Scenario* scenario) const {
+  Scenario& s = *scenario;
+  const int items = s.delay == "short" ? 3 : s.delay == "medium" ? 4 : kBins;
+  const double delay = DrawSeconds(rng, s.delay, {5.0, 8.0}, {10.0, 14.0}, {22.0, 26.0});
   std::array<int, kBins> colors = {0, 1, 2, 3, 4};  // the first `items` are in play
   std::array<int, kBins> bins = colors, places = colors;
   rng.Shuffle(colors);
@@ -117,42 +120,24 @@ Result<Scenario> SortByCue::Draw(const EpisodeKey& key) const {
     s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
   }
   const int go = last + StepOf(delay);
-  s.params[kGo] = go;
-  s.params[kChores] = ChoresOwed(go * kControlPeriod);
-  s.params[kFirstPlace] = rng.UniformInt(2);
+  SetGo(rng, go, kSecondsToSort, scenario);
   // Any two of the blocks, in any order.
   const int first = rng.UniformInt(items);
   const int second = (first + 1 + rng.UniformInt(items - 1)) % items;
   s.params[kAsked] = colors[static_cast<size_t>(first)];
   s.params[kAsked + 1] = colors[static_cast<size_t>(second)];
   s.target = bins[static_cast<size_t>(first)];
-  s.decision_s = go * kControlPeriod;
-  s.horizon_steps = go + StepOf(kSecondsToSort);
   for (int bin = 0; bin < kBins; ++bin) s.target_places.push_back({kBinX, SlotY(bin), kBlockHalf});
   for (int color = 0; color < kBins; ++color) {
     const int slot = IntAt(s, kWaitsAt, color);
     s.target_places.push_back(
         slot < 0 ? kNoPlace : CarrySkill::Approach({kWaitingX, SlotY(slot), kBlockHalf}));
   }
-  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, s.cues), &s.params);
-  return s;
 }
 
-Result<Scenario> SortByCue::Place(World& world, const EpisodeKey& key) const {
-  auto drawn = Draw(key);
-  if (!drawn.ok()) return drawn;
-  if (Status s = world.Reset(); !s.ok()) return s;
-  std::vector<std::string> geoms = {"cue_lamp"}, joints = {"block"};
-  for (int i = 0; i < kBins; ++i) {
-    geoms.push_back(fmt::format("bin{}", i));
-    geoms.push_back(ItemName(i));
-    joints.push_back(ItemName(i));
-  }
-  if (Status s = CheckScene(world, geoms, joints, kMemorySize); !s.ok()) return s;
-  Rng rng(key, "placement");
-  PlaceChore(world, rng, static_cast<int>(drawn->params[kFirstPlace]));
+void SortByCue::PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const {
   for (int color = 0; color < kBins; ++color) {
-    const int slot = IntAt(*drawn, kWaitsAt, color);
+    const int slot = IntAt(scenario, kWaitsAt, color);
     const double dx = rng.Uniform(-0.006, 0.006), dy = rng.Uniform(-0.006, 0.006);
     const double yaw = rng.Uniform(-0.1, 0.1);
     if (slot < 0) {
@@ -161,19 +146,11 @@ Result<Scenario> SortByCue::Place(World& world, const EpisodeKey& key) const {
       PlaceBlock(world, kWaitingX + dx, SlotY(slot) + dy, yaw, ItemName(color));
     }
   }
-  world.data()->userdata[kTransfersAtGo] = -1;
-  world.Forward();
-  Update(world, *drawn);
-  return drawn;
 }
 
-void SortByCue::Update(World& world, const Scenario& scenario) const {
-  UpdateChore(world);
+void SortByCue::Play(World& world, const Scenario& scenario, bool go) const {
   mjtNum* memory = world.data()->userdata;
   const int step = world.control_steps();
-  const auto& params = scenario.params;
-  const bool go = step >= params[kGo];
-  if (go && memory[kTransfersAtGo] < 0) memory[kTransfersAtGo] = memory[kChoreTransfers];
   if (go && memory[kWrong] == 0 && memory[kPut] < kAsks) {
     const int color = IntAt(scenario, kAsked, static_cast<int>(memory[kPut]));
     if (BlockPosition(world, ItemName(color))[2] > kRaisedHeight) memory[kRaised] = 1;
@@ -201,20 +178,15 @@ void SortByCue::Update(World& world, const Scenario& scenario) const {
   }
   const int put = static_cast<int>(memory[kPut]);
   Light(world, "cue_lamp", go && put < kAsks ? IntAt(scenario, kAsked, put) : -1);
-  ShowFlashes(world, params, kFlashes, step);
 }
 
-Progress SortByCue::Evaluate(const World& world, const Scenario& scenario) const {
+ChoreTask::Verdict SortByCue::Judge(const World& world, const Scenario&) const {
   const mjtNum* memory = world.data()->userdata;
-  Progress p;
-  p.decisive_reached = memory[kPut] > 0 || memory[kWrong] > 0;
-  p.decisive_right = memory[kPut] >= kAsks;
-  const bool worked = memory[kTransfersAtGo] >= scenario.params[kChores];
-  p.reached = {memory[kChoreTransfers] >= 1, worked, p.decisive_reached, memory[kPut] > 0,
-               p.decisive_right};
-  p.success = p.decisive_right && worked;
-  p.done = p.decisive_right || memory[kWrong] > 0;
-  return p;
+  const bool first = memory[kPut] > 0, both = memory[kPut] >= kAsks, wrong = memory[kWrong] > 0;
+  return {.decided = first || wrong,
+          .right = both,
+          .over = both || wrong,
+          .stages = {first || wrong, first, both}};
 }
 
 std::unique_ptr<Expert> SortByCue::MakeExpert(const Scenario& scenario, bool blind, Rng rng) const {

@@ -8,21 +8,14 @@
 #include <memory>
 #include <string>
 
-#include "tasks/chore.h"
-#include "tasks/task.h"
+#include "tasks/chore_task.h"
 
 namespace kvla {
 
-class SortByCue : public Task {
+class SortByCue : public ChoreTask {
  public:
   explicit SortByCue(const std::filesystem::path& asset_root);
 
-  const TaskInfo& info() const override { return info_; }
-  std::filesystem::path scene() const override { return scene_; }
-  Result<Scenario> Draw(const EpisodeKey& key) const override;
-  Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
-  void Update(World& world, const Scenario& scenario) const override;
-  Progress Evaluate(const World& world, const Scenario& scenario) const override;
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kBins = 5;  // as many colours, blocks and places where blocks wait
@@ -38,7 +31,7 @@ class SortByCue : public Task {
   // Layout of Scenario::params: control steps, what belongs together, then the distractor flashes.
   enum Param : size_t {
     kGo,                            // blocks are asked for from here on
-    kChores,                        // transfers that must be done by then
+    kChores,                        // likewise
     kFirstPlace,                    // where the chore's block starts: 0 tray, 1 pad
     kNumItems,                      // blocks in play; each is shown its bin once
     kCueBegin,                      // kBins numbers: when the n-th pair is shown
@@ -58,9 +51,18 @@ class SortByCue : public Task {
     kMemorySize,
   };
 
+  static constexpr ChoreLayout kLayout = {.go = kGo,
+                                          .chores = kChores,
+                                          .first_place = kFirstPlace,
+                                          .flashes = kFlashes,
+                                          .transfers_at_go = kTransfersAtGo,
+                                          .memory = kMemorySize};
+
  private:
-  TaskInfo info_;
-  std::filesystem::path scene_;
+  void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const override;
+  void Play(World& world, const Scenario& scenario, bool go) const override;
+  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

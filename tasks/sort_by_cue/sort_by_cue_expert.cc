@@ -7,50 +7,58 @@ namespace {
 
 constexpr double kScatter = 0.006;
 
+// Blocks put into their bins.
+int Put(const World& world) { return static_cast<int>(world.data()->userdata[SortByCue::kPut]); }
+
 }  // namespace
 
 SortByCueExpert::SortByCueExpert(const Scenario& scenario, bool blind, Rng rng)
-    : scenario_(scenario), rng_(rng), blind_(blind), chore_(rng) {
+    : ChoreExpert(scenario, SortByCue::kLayout, rng), rng_(rng), blind_(blind) {
   rng_.Shuffle(guess_);
 }
 
 int SortByCueExpert::Shown(int step) const {
-  for (const CueInterval& cue : scenario_.cues) {
+  for (const CueInterval& cue : scenario().cues) {
     if (step < StepOf(cue.begin_s) || step >= StepOf(cue.end_s)) continue;
-    const size_t i = static_cast<size_t>(&cue - scenario_.cues.data());
-    const size_t color = static_cast<size_t>(scenario_.params[SortByCue::kCueColor + i]);
-    return static_cast<int>(scenario_.params[SortByCue::kBinOf + color]);
+    const size_t i = static_cast<size_t>(&cue - scenario().cues.data());
+    const size_t color = static_cast<size_t>(scenario().params[SortByCue::kCueColor + i]);
+    return static_cast<int>(scenario().params[SortByCue::kBinOf + color]);
   }
   return -1;
 }
 
-Action SortByCueExpert::Act(const World& world) {
-  const int step = world.control_steps();
-  const auto& params = scenario_.params;
-  const int put = static_cast<int>(world.data()->userdata[SortByCue::kPut]);
-  const bool open = step >= params[SortByCue::kGo] && put < SortByCue::kAsks;
-  const size_t ask = static_cast<size_t>(std::min(put, SortByCue::kAsks - 1));
-  const int color = static_cast<int>(params[SortByCue::kAsked + ask]);
-  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
+bool SortByCueExpert::Open(const World& world) const {
+  return world.control_steps() >= scenario().params[SortByCue::kGo] &&
+         Put(world) < SortByCue::kAsks;
+}
 
-  const bool busy = ask_ < 0 ? chore_.busy() : carry_.busy();
-  if (open && !busy && ask_ != put) {
+int SortByCueExpert::Color(const World& world) const {
+  const auto ask = static_cast<size_t>(std::min(Put(world), SortByCue::kAsks - 1));
+  return static_cast<int>(scenario().params[SortByCue::kAsked + ask]);
+}
+
+void SortByCueExpert::LabelOf(const World& world, bool go, ExpertLabel* label) const {
+  label->decision = false;
+  label->target = !go           ? Shown(world.control_steps())
+                  : Open(world) ? SortByCue::BlockClass(Color(world))
+                                : -1;
+}
+
+Action SortByCueExpert::AfterGo(const World& world, ExpertLabel* label) {
+  const int put = Put(world), color = Color(world);
+  const auto& params = scenario().params;
+  const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
+  if (Open(world) && !carry_.busy() && ask_ != put) {
     ask_ = put;
     carry_ = CarrySkill(SortByCue::ItemName(color));
-    const int to = blind_ ? guess_[ask] : bin;
+    const int to = blind_ ? guess_[static_cast<size_t>(put)] : bin;
     const double x = SortByCue::kBinX + rng_.Uniform(-kScatter, kScatter);
     destination_ = {x, SortByCue::SlotY(to) + rng_.Uniform(-kScatter, kScatter)};
   }
-  if (ask_ < 0) {
-    const Action action = chore_.Act(world);
-    label_.waypoint = chore_.waypoint();
-    label_.target = open ? SortByCue::BlockClass(color) : Shown(step);
-    return action;
-  }
   const Action action = carry_.Act(world, destination_);
-  label_.waypoint = carry_.waypoint();
-  label_.decision = open && carry_.holding();
-  label_.target = !open ? -1 : label_.decision ? bin : SortByCue::BlockClass(color);
+  label->waypoint = carry_.waypoint();
+  label->decision = Open(world) && carry_.holding();
+  if (label->decision) label->target = bin;
   return action;
 }
 

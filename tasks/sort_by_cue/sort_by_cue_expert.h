@@ -4,33 +4,31 @@
 
 #include <array>
 
-#include "tasks/chore.h"
+#include "tasks/chore_task.h"
 #include "tasks/sort_by_cue/sort_by_cue.h"
-#include "tasks/task.h"
 
 namespace kvla {
 
-class SortByCueExpert : public Expert {
+class SortByCueExpert : public ChoreExpert {
  public:
   // `blind`: puts the blocks asked for into two different bins that it guesses from `rng`.
   SortByCueExpert(const Scenario& scenario, bool blind, Rng rng);
 
-  Action Act(const World& world) override;
-  ExpertLabel Label() const override { return label_; }
-
  private:
+  void LabelOf(const World& world, bool go, ExpertLabel* label) const override;
+  Action AfterGo(const World& world, ExpertLabel* label) override;
+  bool Open(const World& world) const;  // a block is asked for
+  // Of the block asked for, or the last one.
+  int Color(const World& world) const;
   // Bin that lights up at control step `step`, -1 none.
   int Shown(int step) const;
 
-  Scenario scenario_;
   Rng rng_;
   std::array<int, SortByCue::kBins> guess_ = {0, 1, 2, 3, 4};
   bool blind_;
-  ChoreExpert chore_;
   int ask_ = -1;  // what carry_ is about
   CarrySkill carry_;
   std::array<double, 2> destination_{};
-  ExpertLabel label_;
 };
 
 }  // namespace kvla

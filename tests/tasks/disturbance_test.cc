@@ -4,7 +4,7 @@
 
 #include "sim/renderer.h"
 #include "tasks/tabletop.h"
-#include "tests/tasks/run_expert.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {

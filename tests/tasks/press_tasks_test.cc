@@ -8,7 +8,7 @@
 #include "tasks/count_presses/count_presses.h"
 #include "tasks/press_named/press_named.h"
 #include "tasks/repeat_sequence/repeat_sequence.h"
-#include "tests/tasks/run_expert.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {

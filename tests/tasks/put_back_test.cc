@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tasks/tabletop.h"
-#include "tests/tasks/run_expert.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {

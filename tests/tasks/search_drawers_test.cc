@@ -42,7 +42,9 @@ TEST(SearchDrawers, ScheduleKeepsItsPromises) {
         EXPECT_GE(gap, StepOf(11));
       }
       EXPECT_LE(s->horizon_steps, 2000);
-      if (delay == "long") EXPECT_GE(s->horizon_steps, 1800);
+      if (delay == "long") {
+        EXPECT_GE(s->horizon_steps, 1800);
+      }
       const int ball = At(*s, SearchDrawers::kBall, 0);
       const int a = At(*s, SearchDrawers::kNames, 0), b = At(*s, SearchDrawers::kNames, 1);
       EXPECT_EQ((std::set<int>{a, b, ball}.size()), 3u);

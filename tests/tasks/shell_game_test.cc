@@ -138,7 +138,9 @@ TEST(ShellGame, LabelsFollowTheBall) {
   play.Finish(s, [&](int step, const ExpertLabel& label) {
     const bool go = step >= s.params[ShellGame::kGo];
     EXPECT_EQ(label.decision, go);
-    if (go) EXPECT_EQ(label.target, s.target);
+    if (go) {
+      EXPECT_EQ(label.target, s.target);
+    }
     if (step >= StepOf(s.cues[0].begin_s) && step < StepOf(s.cues[0].end_s)) {
       EXPECT_EQ(label.target, ball);
     }
@@ -147,7 +149,9 @@ TEST(ShellGame, LabelsFollowTheBall) {
         EXPECT_EQ(label.target, ShellGame::SlotAt(s, ball, step + 1));
         ++told;
       }
-      if (step == StepOf(s.cues[i].end_s) + 1 && !go) EXPECT_EQ(label.target, -1);
+      if (step == StepOf(s.cues[i].end_s) + 1 && !go) {
+        EXPECT_EQ(label.target, -1);
+      }
     }
   });
   EXPECT_EQ(told, 2);

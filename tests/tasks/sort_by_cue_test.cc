@@ -33,7 +33,9 @@ TEST(SortByCue, ScheduleKeepsItsPromises) {
       std::set<int> shown, colors;
       for (int i = 0; i < items; ++i) {
         const size_t cue = static_cast<size_t>(i);
-        if (i > 0) EXPECT_GE(s->cues[cue].begin_s, s->cues[cue - 1].end_s + 1.5 - kStep);
+        if (i > 0) {
+          EXPECT_GE(s->cues[cue].begin_s, s->cues[cue - 1].end_s + 1.5 - kStep);
+        }
         const int color = At(*s, SortByCue::kCueColor, i);
         colors.insert(color);
         shown.insert(At(*s, SortByCue::kBinOf, color));

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "sim/specs.h"
-#include "tests/tasks/run_expert.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {

@@ -9,52 +9,41 @@
 #include "tasks/recall_color/recall_color.h"
 #include "tasks/tabletop.h"
 #include "tasks/task_list.h"
+#include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {
 
-const std::filesystem::path kRoot = KVLA_ASSET_ROOT;
-
-std::unique_ptr<Task> Make(const std::string& name) {
-  auto task = MakeTask(name, kRoot);
-  EXPECT_TRUE(task.ok()) << task.status().message();
-  return *std::move(task);
-}
-
-EpisodeKey Key(const Task& task, const std::string& delay, uint64_t episode) {
-  return {Split::kValidation, 5, task.info().name, delay, episode};
-}
-
 TEST(TaskList, UnknownNameSuggests) {
-  auto task = MakeTask("recal_color", kRoot);
+  auto task = MakeTask("recal_color", KVLA_ASSET_ROOT);
   ASSERT_FALSE(task.ok());
   EXPECT_EQ(task.status().code(), StatusCode::kBadInput);
   EXPECT_NE(task.status().message().find("recall_color"), std::string::npos);
 }
 
 TEST(TaskList, UnknownDelayIsBadInput) {
-  auto task = Make("recall_color");
-  EXPECT_EQ(task->Draw(Key(*task, "forever", 0)).status().code(), StatusCode::kBadInput);
+  auto task = MakeForTest("recall_color");
+  EXPECT_EQ(task->Draw(TestKey(*task, "forever", 0)).status().code(), StatusCode::kBadInput);
 }
 
 TEST(EveryTask, PlacementDependsOnTheKeyAlone) {
   for (const std::string& name : TaskNames()) {
-    auto task = Make(name);
+    auto task = MakeForTest(name);
     auto a = *World::Load(task->scene());
     auto b = *World::Load(task->scene());
     const std::string delay = task->info().delays.front();
-    ASSERT_TRUE(task->Place(*b, Key(*task, delay, 9)).ok());  // leaves no trace
+    ASSERT_TRUE(task->Place(*b, TestKey(*task, delay, 9)).ok());  // leaves no trace
     std::set<uint64_t> hashes;
     for (uint64_t e = 0; e < 5; ++e) {
-      auto sa = task->Place(*a, Key(*task, delay, e));
-      auto sb = task->Place(*b, Key(*task, delay, e));
+      auto sa = task->Place(*a, TestKey(*task, delay, e));
+      auto sb = task->Place(*b, TestKey(*task, delay, e));
       ASSERT_TRUE(sa.ok() && sb.ok());
       EXPECT_EQ(sa->params, sb->params);
       EXPECT_EQ(a->StateHash(), b->StateHash());
       hashes.insert(a->StateHash());
     }
     EXPECT_EQ(hashes.size(), 5u);
-    EpisodeKey key = Key(*task, delay, 0);
+    EpisodeKey key = TestKey(*task, delay, 0);
     ASSERT_TRUE(task->Place(*a, key).ok());
     key.split = Split::kTrain;
     ASSERT_TRUE(task->Place(*b, key).ok());
@@ -63,7 +52,7 @@ TEST(EveryTask, PlacementDependsOnTheKeyAlone) {
 }
 
 TEST(Certify, CountsExpertAndBlindEpisodes) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   const int n = 8;
   int calls = 0;
   CertifyOptions options;
@@ -103,12 +92,12 @@ TEST(Certify, EnoughBlindEpisodesToTellChance) {
 
 TEST(EveryTask, ExpertRecoversFromNoise) {
   for (const std::string& name : TaskNames()) {
-    auto task = Make(name);
+    auto task = MakeForTest(name);
     auto world = *World::Load(task->scene());
     int solved = 0;
     const int n = 5;
     for (int e = 0; e < n; ++e) {
-      auto s = task->Place(*world, Key(*task, task->info().delays.front(), e));
+      auto s = task->Place(*world, TestKey(*task, task->info().delays.front(), e));
       ASSERT_TRUE(s.ok());
       auto expert = task->MakeExpert(*s, false, Rng(s->Key(), "expert"));
       Rng noise(s->Key(), "noise");
@@ -129,9 +118,9 @@ TEST(EveryTask, ExpertRecoversFromNoise) {
 
 TEST(EveryTask, RestoredEpisodeContinuesAndLooksTheSame) {
   for (const std::string& name : TaskNames()) {
-    auto task = Make(name);
+    auto task = MakeForTest(name);
     auto world = *World::Load(task->scene());
-    auto s = task->Place(*world, Key(*task, task->info().delays.front(), 2));
+    auto s = task->Place(*world, TestKey(*task, task->info().delays.front(), 2));
     ASSERT_TRUE(s.ok());
     auto renderer = Renderer::Create(world->model(), 64, 64);
     ASSERT_TRUE(renderer.ok()) << renderer.status().message();
@@ -157,13 +146,13 @@ TEST(EveryTask, RestoredEpisodeContinuesAndLooksTheSame) {
 }
 
 TEST(RecallColor, ScheduleKeepsItsPromises) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   std::map<std::string, std::pair<double, double>> delays = {
       {"short", {6, 9}}, {"medium", {14, 18}}, {"long", {35.5, 39}}};
   std::array<int, kNumColors> targets{};
   for (const auto& [delay, range] : delays) {
     for (uint64_t e = 0; e < 200; ++e) {
-      auto s = task->Draw(Key(*task, delay, e));
+      auto s = task->Draw(TestKey(*task, delay, e));
       ASSERT_TRUE(s.ok());
       ASSERT_EQ(s->cues.size(), 1u);
       EXPECT_GE(s->cues[0].begin_s, 4.0);
@@ -214,7 +203,7 @@ Progress PressColor(const Task& task, int color_offset, bool early) {
 }
 
 TEST(RecallColor, OutcomesOfThePress) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   const Progress right = PressColor(*task, 0, false);
   EXPECT_TRUE(right.success && right.decisive_reached && right.decisive_right);
   EXPECT_EQ(right.Fraction(), 1);
@@ -228,9 +217,9 @@ TEST(RecallColor, OutcomesOfThePress) {
 }
 
 TEST(RecallColor, IdleArmFailsWithoutDeciding) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   auto world = *World::Load(task->scene());
-  Scenario s = *task->Place(*world, Key(*task, "short", 0));
+  Scenario s = *task->Place(*world, TestKey(*task, "short", 0));
   Action stay;
   stay.value[6] = -1;
   for (int i = 0; i < s.horizon_steps; ++i) {
@@ -244,9 +233,9 @@ TEST(RecallColor, IdleArmFailsWithoutDeciding) {
 
 // The label names the class when the cue is lit and from go on, and at no other time.
 TEST(RecallColor, LabelsFollowTheLamp) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   auto world = *World::Load(task->scene());
-  Scenario s = *task->Place(*world, Key(*task, "short", 1));
+  Scenario s = *task->Place(*world, TestKey(*task, "short", 1));
   auto expert = task->MakeExpert(s, false, Rng(s.Key(), "expert"));
   int cue_steps = 0, decisions = 0;
   for (int i = 0; i < s.horizon_steps; ++i) {
@@ -269,10 +258,10 @@ TEST(RecallColor, LabelsFollowTheLamp) {
 // The cue lamp, the lights and the go signal are visible to the front camera at 64x64 and the four
 // colours differ, wherever the arm is.
 TEST(RecallColor, LampsAreVisible) {
-  auto task = Make("recall_color");
+  auto task = MakeForTest("recall_color");
   auto world = *World::Load(task->scene());
   auto renderer = *Renderer::Create(world->model(), 64, 64);
-  Scenario s = *task->Place(*world, Key(*task, "short", 3));
+  Scenario s = *task->Place(*world, TestKey(*task, "short", 3));
   auto expert = task->MakeExpert(s, false, Rng(s.Key(), "expert"));
   Image image;
   auto lit_pixels = [&](int color) {

@@ -1,0 +1,136 @@
+#include "tasks/chore_task.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace kvla {
+
+TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family,
+                       const std::string& rule) {
+  TaskInfo info;
+  info.name = name;
+  info.family = family;
+  info.delays = {"short", "medium", "long"};
+  info.stages = {{"first_chore", StageKind::kMotor}, {"kept_working", StageKind::kMotor}};
+  info.success_rule = fmt::format(
+      "final: {}, and one transfer of the block was done for every 6 s before that", rule);
+  return info;
+}
+
+ChoreTask::ChoreTask(const std::filesystem::path& asset_root, TaskInfo info,
+                     const ChoreLayout& layout, SceneNeeds needs)
+    : info_(std::move(info)),
+      scene_(asset_root / "tasks" / info_.name / "scene.xml"),
+      layout_(layout),
+      needs_(std::move(needs)) {
+  needs_.geoms.emplace_back("cue_lamp");
+  needs_.joints.emplace_back("block");
+}
+
+Result<Scenario> ChoreTask::Draw(const EpisodeKey& key) const {
+  auto started = StartScenario(info_, key);
+  if (!started.ok()) return started;
+  Scenario s = *std::move(started);
+  Rng rng(key, "scenario");
+  s.params.resize(layout_.flashes);
+  DrawEpisode(rng, &s);
+  AppendFlashes(DrawFlashesBetween(rng, s.horizon_steps, Undisturbed(s)), &s.params);
+  // Names the target where the text has a place for it.
+  Result<std::string> instruction = InstructionOf(info_, s, Phrasing::kCanonical);
+  if (!instruction.ok()) return instruction.status();
+  s.instruction = *std::move(instruction);
+  return s;
+}
+
+void ChoreTask::SetGo(Rng& rng, int go, double seconds, Scenario* scenario) const {
+  scenario->params[layout_.go] = go;
+  scenario->params[layout_.chores] = ChoresOwed(go * kControlPeriod);
+  scenario->params[layout_.first_place] = rng.UniformInt(2);
+  scenario->horizon_steps = go + StepOf(seconds);
+  if (info_.needs_memory) scenario->decision_s = go * kControlPeriod;
+}
+
+std::vector<CueInterval> ChoreTask::Undisturbed(const Scenario& scenario) const {
+  return scenario.cues;
+}
+
+Result<Scenario> ChoreTask::Place(World& world, const EpisodeKey& key) const {
+  auto drawn = Draw(key);
+  if (!drawn.ok()) return drawn;
+  if (Status s = world.Reset(); !s.ok()) return s;
+  if (Status s = CheckScene(world, needs_, layout_.memory); !s.ok()) return s;
+  Rng rng(key, "placement");
+  PlaceWork(world, rng, *drawn);
+  PlaceObjects(world, rng, *drawn);
+  world.data()->userdata[layout_.transfers_at_go] = -1;
+  world.Forward();
+  Update(world, *drawn);
+  return drawn;
+}
+
+void ChoreTask::Update(World& world, const Scenario& scenario) const {
+  UpdateWork(world, scenario);
+  mjtNum* memory = world.data()->userdata;
+  const int step = world.control_steps();
+  const bool go = step >= scenario.params[layout_.go];
+  mjtNum& at_go = memory[layout_.transfers_at_go];
+  if (go && at_go < 0) at_go = memory[layout_.chore + kChoreTransfers];
+  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
+  Play(world, scenario, go);
+  ShowFlashes(world, scenario.params, layout_.flashes, step);
+}
+
+Progress ChoreTask::Evaluate(const World& world, const Scenario& scenario) const {
+  const bool worked =
+      world.data()->userdata[layout_.transfers_at_go] >= scenario.params[layout_.chores];
+  const Verdict verdict = Judge(world, scenario);
+  Progress p;
+  p.reached = WorkStages(world, worked);
+  p.reached.insert(p.reached.end(), verdict.stages.begin(), verdict.stages.end());
+  p.decisive_reached = info_.needs_memory && verdict.decided;
+  p.decisive_right = info_.needs_memory && verdict.right;
+  p.success = verdict.right && worked;
+  p.done = verdict.over;
+  return p;
+}
+
+void ChoreTask::KeepChoice(World& world, int choice, size_t slot) {
+  mjtNum* memory = world.data()->userdata + slot;
+  if (choice < 0 || memory[0] > 0) return;
+  memory[0] = 1 + choice;
+  memory[1] = world.control_steps();
+}
+
+ChoreTask::Verdict ChoreTask::FirstChoice(const World& world, const Scenario& scenario, size_t slot,
+                                          int right) const {
+  const mjtNum* memory = world.data()->userdata + slot;
+  const bool any = memory[0] > 0;
+  const bool decided = any && memory[1] >= scenario.params[layout_.go];
+  const bool is_right = decided && static_cast<int>(memory[0]) - 1 == right;
+  return {.decided = decided, .right = is_right, .over = any, .stages = {decided, is_right}};
+}
+
+void ChoreTask::PlaceWork(World& world, Rng& rng, const Scenario& scenario) const {
+  PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore);
+}
+
+void ChoreTask::UpdateWork(World& world, const Scenario&) const {
+  UpdateChore(world, layout_.chore);
+}
+
+std::vector<bool> ChoreTask::WorkStages(const World& world, bool worked) const {
+  return {world.data()->userdata[layout_.chore + kChoreTransfers] >= 1, worked};
+}
+
+Action ChoreExpert::Act(const World& world) {
+  const bool go = world.control_steps() >= scenario_.params[go_];
+  LabelOf(world, go, &label_);
+  if (go && !chore_.busy()) free_ = true;
+  if (free_) return AfterGo(world, &label_);
+  const Action action = chore_.Act(world);
+  label_.waypoint = chore_.waypoint();
+  return action;
+}
+
+}  // namespace kvla

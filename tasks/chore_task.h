@@ -1,0 +1,124 @@
+// Base of the tasks in which work keeps the arm busy until the lamp turns white ("go"): schedule of
+// the work, placement, latches, lamp, flashes and the first stages. A task adds what it shows,
+// what it judges, and what an expert does after go.
+#ifndef KVLA_TASKS_CHORE_TASK_H_
+#define KVLA_TASKS_CHORE_TASK_H_
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tasks/chore.h"
+#include "tasks/task.h"
+
+namespace kvla {
+
+// Where a task keeps the numbers that the base works with. The defaults are for new tasks; the
+// others say where theirs are, since states and schedules of recorded runs are to stay what they
+// were.
+struct ChoreLayout {
+  // In Scenario::params: control steps, numbers of transfers.
+  size_t go = 0;           // the lamp is white from here on
+  size_t chores = 1;       // transfers that must be done by then
+  size_t first_place = 2;  // where the block starts: 0 tray, 1 pad
+  size_t flashes = 3;      // of the distractors, from here to the end
+  // In mjData.userdata.
+  size_t chore = 0;            // first of ChoreMemory
+  size_t transfers_at_go = 2;  // transfers done when the lamp turned white, -1 before
+  size_t memory = 3;           // numbers in all
+};
+
+// A task's name, family, delays, rule and first stages ("first_chore", "kept_working"). `rule`:
+// what decides, as a clause that the chore's part of the rule can follow.
+TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family, const std::string& rule);
+
+class ChoreTask : public Task {
+ public:
+  const TaskInfo& info() const final { return info_; }
+  std::filesystem::path scene() const final { return scene_; }
+  Result<Scenario> Draw(const EpisodeKey& key) const final;
+  Result<Scenario> Place(World& world, const EpisodeKey& key) const final;
+  void Update(World& world, const Scenario& scenario) const override;
+  Progress Evaluate(const World& world, const Scenario& scenario) const final;
+
+ protected:
+  // What a state says of the use of what was to be remembered.
+  struct Verdict {
+    bool decided = false;      // a choice was made after go
+    bool right = false;        // and it was the right one
+    bool over = false;         // nothing can be changed any more
+    std::vector<bool> stages;  // those after the stages of the work, in order
+  };
+
+  // `needs`: what the scene must have besides the block, the lamp and the lights.
+  ChoreTask(const std::filesystem::path& asset_root, TaskInfo info, const ChoreLayout& layout,
+            SceneNeeds needs);
+
+  // Draws cues, target and places and calls SetGo(). `scenario` has params up to the flashes, 0.
+  // REQUIRES: random numbers are drawn in the same order for good.
+  virtual void DrawEpisode(Rng& rng, Scenario* scenario) const = 0;
+  // To be called by DrawEpisode() once: draws where the block starts, and sets what follows from
+  // the step of go. The episode ends `seconds` after it.
+  void SetGo(Rng& rng, int go, double seconds, Scenario* scenario) const;
+  // While these are to be seen no distractor flashes.
+  virtual std::vector<CueInterval> Undisturbed(const Scenario& scenario) const;
+
+  // Puts what is the task's own in its place; the block stands already.
+  virtual void PlaceObjects(World& /*world*/, Rng& /*rng*/, const Scenario& /*scenario*/) const {}
+  // The task's part of Update(), after chore and lamp (white after go, else off).
+  virtual void Play(World& world, const Scenario& scenario, bool go) const = 0;
+  virtual Verdict Judge(const World& world, const Scenario& scenario) const = 0;
+
+  // For a task in which the first choice decides. `slot` of userdata: 1 + what was chosen, 0
+  // nothing yet; the next one: the control step of that.
+  static void KeepChoice(World& world, int choice, size_t slot);  // if it is the first; -1: none
+  // `right`: the choice that is right, after go.
+  Verdict FirstChoice(const World& world, const Scenario& scenario, size_t slot, int right) const;
+
+  // The work itself, for a task that has another than the chore.
+  virtual void PlaceWork(World& world, Rng& rng, const Scenario& scenario) const;
+  virtual void UpdateWork(World& world, const Scenario& scenario) const;
+  // `worked`: the transfers that were owed had been done at go.
+  virtual std::vector<bool> WorkStages(const World& world, bool worked) const;
+
+ private:
+  TaskInfo info_;
+  std::filesystem::path scene_;
+  ChoreLayout layout_;
+  SceneNeeds needs_;
+};
+
+// The demonstrator of such a task: works until go, lets go of the block, and does what is asked.
+class ChoreExpert : public Expert {
+ public:
+  Action Act(const World& world) final;
+  ExpertLabel Label() const final { return label_; }
+
+ protected:
+  // `rng`: of where it drops the block.
+  ChoreExpert(const Scenario& scenario, const ChoreLayout& layout, Rng rng)
+      : scenario_(scenario),
+        go_(layout.go),
+        chore_memory_(layout.chore),
+        chore_(rng, layout.chore) {}
+
+  // Takes the random numbers from another stream, as some tasks' experts do from after a guess on.
+  void WorkWith(Rng rng) { chore_ = ChoreSkill(rng, chore_memory_); }
+  const Scenario& scenario() const { return scenario_; }
+  // A control step after go, with free hands; sets the label's waypoint.
+  virtual Action AfterGo(const World& world, ExpertLabel* label) = 0;
+  // Sets the label's target and whether this is a decision.
+  virtual void LabelOf(const World& world, bool go, ExpertLabel* label) const = 0;
+
+ private:
+  Scenario scenario_;
+  size_t go_;
+  size_t chore_memory_;
+  ChoreSkill chore_;
+  bool free_ = false;  // after go: the gripper has let go of the block
+  ExpertLabel label_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_TASKS_CHORE_TASK_H_
