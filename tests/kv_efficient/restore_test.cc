@@ -222,6 +222,11 @@ TEST(Restore, ForgedDecisionsAreRefused) {
        }},
   };
   ExpectRefused(SmallConfig("full"), forged);
+  // Where nothing was kept no token denies an action.
+  ExpectRefused(
+      SmallConfig("window"),
+      {{"action window", [](State& s) { s.log[3].decision.action = ChunkAction::kWindow; }},
+       {"action 9", [](State& s) { s.log[3].decision.action = static_cast<ChunkAction>(9); }}});
 }
 
 TEST(Restore, ForgedStatesOfMethodsAreRefused) {
