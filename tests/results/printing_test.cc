@@ -62,6 +62,12 @@ TEST(PrintingTest, TextIsCutBetweenCharacters) {
   EXPECT_EQ(Shorten(long_name, 7), "ab\xc3\xa9..");
 }
 
+TEST(PrintingTest, TitleGroupAndCellsOfATableAreEscaped) {
+  TextTable table(kEvil, {"name"});
+  table.Add(kEvil, {kEvil});
+  EXPECT_TRUE(IsQuiet(table.Format())) << table.Format();
+}
+
 TEST(RunListTest, SaysHowFarARunHasCome) {
   ScratchDir scratch;
   const std::string arms = R"(["full","gated"])";
