@@ -129,11 +129,11 @@ TEST(Train, GoesOnUnderTheSameSettingsAlone) {
   ExpectRefused(other, Source(6), {"policy.hidden_size is "});
   ExpectRefused(first, Source(5), {"then 6 demonstrations", "now 5 demonstrations"});
   // Without its state it is not gone on with, but neither is it overwritten.
-  fs::rename(fs::path(first.out) / "state", first.out + "_state");
+  fs::rename(fs::path(first.out) / "state", fs::path(first.out) / "put_by");
   other = first;
   other.seed = 9;
   ExpectRefused(other, Source(6), {"seed is "});
-  fs::rename(first.out + "_state", fs::path(first.out) / "state");
+  fs::rename(fs::path(first.out) / "put_by", fs::path(first.out) / "state");
 
   // More steps, and what changes nothing of what is learnt.
   TrainConfig more = first;
