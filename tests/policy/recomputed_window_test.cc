@@ -251,9 +251,8 @@ TEST_F(RecomputeArm, PaysForEveryBlockThatItRunsAgain) {
   // The first inference runs one block over instruction and itself: encoder, linear, attention.
   const CacheGeometry g = GeometryOf(sizes_, anew->instruction_tokens(), kBlocks);
   const int64_t t = sizes_.tokens_per_block(), instruction = anew->instruction_tokens();
-  const FlopParts first =
-      DecoderFlops(g, {sizes_.hidden_size, sizes_.intermediate_size}, static_cast<int>(t),
-                   static_cast<double>(instruction + t));
+  const FlopParts first = DecoderFlops(g, {sizes_.hidden_size, sizes_.intermediate_size},
+                                       static_cast<int>(t), static_cast<double>(instruction + t));
   EXPECT_DOUBLE_EQ(paid[0].flops, cached[0].flops);
   for (int p = 0; p < episode.blocks; ++p) {
     const int near = p + 1 - schedule.NearBegin(p);
