@@ -9,26 +9,13 @@
 #include <cstring>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/temporary_file.h"
 
 namespace kvla {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::string Reason() { return std::strerror(errno); }
 

@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -18,6 +17,7 @@
 
 #include "base/streams.h"
 #include "base/text.h"
+#include "base/utc.h"
 
 namespace kvla {
 namespace {
@@ -44,18 +44,13 @@ std::string OneLine(std::string text) {
 std::string Holder() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 32> since{};
-  std::strftime(since.data(), since.size(), "%Y-%m-%d %H:%M:%S UTC", &utc);
   std::string command;
   if (const int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC); fd >= 0) {
     command = ReadAt(fd, kMaxHolderText);
     close(fd);
   }
-  return OneLine(
-      fmt::format("process {} on {} since {}: {}", getpid(), host.data(), since.data(), command));
+  return OneLine(fmt::format("process {} on {} since {}: {}", getpid(), host.data(),
+                             UtcNow("%Y-%m-%d %H:%M:%S UTC"), command));
 }
 
 // Whether `path` still is the file behind `fd`: its last holder may have removed it meanwhile.

@@ -8,11 +8,11 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <system_error>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/files.h"
-#include "harness/utc.h"
+#include "base/utc.h"
 
 namespace kvla {
 namespace {
@@ -22,25 +22,10 @@ using nlohmann::json;
 
 constexpr char kLedgerFile[] = "ledger.jsonl";
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 fs::path DefaultLedger(const fs::path& asset_root, const fs::path& run) {
-  std::error_code error;
-  const bool source_tree = fs::exists(asset_root / "CMakeLists.txt", error);
+  const bool source_tree = Exists(asset_root / "CMakeLists.txt");
   if (source_tree && access((asset_root / "results").c_str(), W_OK) == 0) {
     return asset_root / "results" / kLedgerFile;
   }
@@ -78,7 +63,7 @@ Status AppendLedger(const fs::path& ledger, const json& line) {
   const auto failed = [&] {
     return IoError(fmt::format("{}: {}", ledger.string(), std::strerror(errno)));
   };
-  const Descriptor file(open(ledger.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  const Fd file(open(ledger.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   if (file.get() < 0 || flock(file.get(), LOCK_EX) != 0) return failed();
   const std::string text = line.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
   const off_t end = lseek(file.get(), 0, SEEK_END);
