@@ -6,6 +6,7 @@
 
 #include "base/config_differences.h"
 #include "base/config_io.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "kv_efficient/safetensors.h"
 #include "policy/checkpoint.h"
@@ -65,8 +66,7 @@ std::map<std::string, std::string> TrainingNotes(const KeptTraining& training, i
 
 Result<std::optional<KeptTraining>> ReadKeptTraining(const fs::path& folder) {
   const fs::path weights = folder / kWeightsFile;
-  std::error_code error;
-  if (!fs::exists(weights, error)) {
+  if (!Exists(weights)) {
     if (!HasTrainState(folder / kStateFolder)) return std::optional<KeptTraining>();
     return BadInput(fmt::format(
         "{} holds the state of a training, but not {}, which says with which settings it was made; "
@@ -116,8 +116,7 @@ Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {
 }
 
 Status CheckSameGate(const GateTrainConfig& config) {
-  std::error_code error;
-  if (!fs::exists(config.out, error)) return {};
+  if (!Exists(config.out)) return {};
   const Result<TensorFile> file = ReadSafetensors(config.out);
   if (!file.ok()) return file.status();
   const Result<std::string> was = Note(config.out, file->metadata, kGateNote);

@@ -62,10 +62,7 @@ Status SaveTrainState(const fs::path& folder, int step, VlaNet& net, WeightAvera
   }
 }
 
-bool HasTrainState(const fs::path& folder) {
-  std::error_code error;
-  return fs::exists(folder / kStateFile, error);
-}
+bool HasTrainState(const fs::path& folder) { return Exists(folder / kStateFile); }
 
 Result<int> LoadTrainState(const fs::path& folder, VlaNet& net, WeightAverage& average,
                            torch::optim::Optimizer& optimizer) {
