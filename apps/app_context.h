@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "harness/progress.h"
-#include "harness/worker_pool.h"
+#include "harness/workers/progress.h"
+#include "harness/workers/worker_pool.h"
 
 namespace kvla {
 

@@ -8,7 +8,7 @@
 #include "base/files.h"
 #include "base/streams.h"
 #include "base/writer_lock.h"
-#include "harness/task_card.h"
+#include "harness/certify/task_card.h"
 #include "tasks/task_list.h"
 
 namespace kvla {

@@ -11,8 +11,8 @@
 
 #include "apps/commands.h"
 #include "base/streams.h"
-#include "harness/certificate.h"
-#include "harness/progress.h"
+#include "harness/certify/certificate.h"
+#include "harness/workers/progress.h"
 #include "tasks/task_list.h"
 
 namespace kvla {

@@ -1,4 +1,4 @@
-#include "results/compare.h"
+#include "results/report/compare.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>

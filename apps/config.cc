@@ -13,13 +13,13 @@
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "harness/demo_config.h"
-#include "harness/latency.h"
-#include "harness/run_config.h"
+#include "harness/demos/demo_config.h"
+#include "harness/episode/latency.h"
+#include "harness/eval/run_config.h"
 #include "kv_efficient/cache_config.h"
-#include "policy/gate_training.h"
-#include "policy/policy_config.h"
-#include "policy/train.h"
+#include "policy/compact/gate/gate_training.h"
+#include "policy/compact/policy_config.h"
+#include "policy/compact/training/train.h"
 
 namespace kvla {
 namespace {

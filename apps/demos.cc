@@ -1,4 +1,4 @@
-#include "harness/demos.h"
+#include "harness/demos/demos.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -8,7 +8,7 @@
 #include "apps/commands.h"
 #include "base/config_io.h"
 #include "base/streams.h"
-#include "harness/progress.h"
+#include "harness/workers/progress.h"
 
 namespace kvla {
 namespace {

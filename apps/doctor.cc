@@ -21,10 +21,10 @@
 #include "base/streams.h"
 #include "base/text.h"
 #include "base/version.h"
-#include "kv_efficient/torch_version.h"
-#include "policy/text_encoder_files.h"
+#include "policy/compact/text/text_encoder_files.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
+#include "tensors/torch_version.h"
 
 namespace kvla {
 namespace {

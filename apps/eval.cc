@@ -16,12 +16,12 @@
 #include "base/numbers.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "harness/batch.h"
-#include "harness/estimate.h"
-#include "harness/ledger.h"
-#include "harness/progress.h"
-#include "results/paired.h"
-#include "results/report.h"
+#include "harness/eval/estimate.h"
+#include "harness/eval/eval_run.h"
+#include "harness/eval/ledger.h"
+#include "harness/workers/progress.h"
+#include "results/report/report.h"
+#include "results/statistics/paired.h"
 
 namespace kvla {
 namespace {
@@ -75,7 +75,7 @@ void PrintPower(const RunConfig& config) {
   Print("\n");
 }
 
-Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
+Status PrintPlan(const RunPlan& plan, const EvaluationOptions& options, int done) {
   std::set<std::string> cells;
   for (const EpisodeJob& job : plan.jobs) {
     cells.insert(job.task + (job.delay.empty() ? "" : "/" + job.delay));
@@ -104,7 +104,7 @@ Status PrintPlan(const RunPlan& plan, const BatchOptions& options, int done) {
 }
 
 // What the call did, on stderr.
-void PrintSummary(const BatchSummary& summary, const std::string& out) {
+void PrintSummary(const EvaluationSummary& summary, const std::string& out) {
   Say("{} episodes ({} from before) in {}; {}", summary.episodes, summary.resumed, out,
       DurationText(summary.wall_s));
   if (summary.wall_s > 0 && summary.control_steps > 0) {
@@ -138,7 +138,7 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   const Result<std::string> hash = CheckPolicies(*plan);
   if (!hash.ok()) return ReportStatus(hash.status());
 
-  BatchOptions options;
+  EvaluationOptions options;
   options.out = flags.out;
   options.workers = flags.workers;
   options.command = SelfAsWorker(context);
@@ -147,14 +147,14 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
                                         : std::filesystem::path(flags.ledger);
   options.redo_errors = flags.redo_errors;
   options.progress = StyleOfProgress(context);
-  const Result<int> done = CheckBatch(*plan, options);
+  const Result<int> done = CheckEvaluation(*plan, options);
   if (!done.ok()) return ReportStatus(done.status());
   options.cancel = CatchInterrupts();
   if (flags.check) return kExitDone;
   if (flags.dry_run) return ReportStatus(PrintPlan(*plan, options, *done));
   Say("{} episodes, {} there already, {} worker{}\n", plan->jobs.size(), *done, flags.workers,
       flags.workers == 1 ? "" : "s");
-  const Result<BatchSummary> summary = RunBatch(*plan, options);
+  const Result<EvaluationSummary> summary = RunEvaluation(*plan, options);
   if (!summary.ok()) {
     const StatusCode code = summary.status().code();
     if (code == StatusCode::kCancelled || code == StatusCode::kIo) {

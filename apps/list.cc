@@ -8,8 +8,8 @@
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "kv_efficient/cache_policy_list.h"
-#include "policy/policy_config.h"
+#include "kv_efficient/methods/cache_policy_list.h"
+#include "policy/compact/policy_config.h"
 #include "tasks/task_list.h"
 
 namespace kvla {

@@ -1,4 +1,4 @@
-#include "harness/merge.h"
+#include "harness/eval/merge.h"
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -8,7 +8,7 @@
 
 #include "apps/commands.h"
 #include "base/streams.h"
-#include "results/report.h"
+#include "results/report/report.h"
 
 namespace kvla {
 namespace {

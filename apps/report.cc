@@ -1,4 +1,4 @@
-#include "results/report.h"
+#include "results/report/report.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -9,9 +9,9 @@
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "harness/episode_video.h"
+#include "harness/episode/episode_video.h"
 #include "kv_efficient/plan.h"
-#include "results/html_report.h"
+#include "results/report/html_report.h"
 
 namespace kvla {
 namespace {

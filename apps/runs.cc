@@ -8,7 +8,7 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/streams.h"
-#include "results/run_list.h"
+#include "results/report/run_list.h"
 
 namespace kvla {
 namespace {

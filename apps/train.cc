@@ -1,4 +1,4 @@
-#include "policy/train.h"
+#include "policy/compact/training/train.h"
 
 #include "apps/commands.h"
 #include "apps/train_common.h"

@@ -12,11 +12,11 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/streams.h"
-#include "harness/demo_reader.h"
-#include "harness/progress.h"
-#include "policy/policy_config.h"
-#include "policy/text_encoder_files.h"
-#include "policy/train.h"
+#include "harness/demos/demo_reader.h"
+#include "harness/workers/progress.h"
+#include "policy/compact/policy_config.h"
+#include "policy/compact/text/text_encoder_files.h"
+#include "policy/compact/training/train.h"
 
 namespace kvla {
 

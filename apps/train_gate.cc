@@ -1,6 +1,6 @@
 #include "apps/commands.h"
 #include "apps/train_common.h"
-#include "policy/gate_training.h"
+#include "policy/compact/gate/gate_training.h"
 
 namespace kvla {
 namespace {

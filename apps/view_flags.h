@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "apps/app_context.h"
-#include "harness/run_config.h"
+#include "harness/eval/run_config.h"
 #include "viewer/panel_context.h"
 
 namespace kvla {
@@ -34,8 +34,8 @@ struct ViewFlags {
 ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags);
 
 // Shows a feed until the window is closed, or takes the picture that the flags ask for.
-class Feed;
-Status ShowFeed(Feed* feed, ViewerHooks hooks, const ViewFlags& flags);
+class EpisodeFeed;
+Status ShowFeed(EpisodeFeed* feed, ViewerHooks hooks, const ViewFlags& flags);
 
 Status ViewReplay(const AppContext& context, const ViewFlags& flags);
 Status ViewLive(const AppContext& context, const ViewFlags& flags);

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "apps/view_flags.h"
-#include "base/split.h"
+#include "base/split_names.h"
 #include "base/streams.h"
 #include "base/text.h"
 #include "kv_efficient/cost_model.h"
@@ -62,12 +62,12 @@ double ResidentMb() {
 // How far the episodes on display are, as the window knows it.
 double NewestSeconds(const Viewer& viewer) {
   double newest = 0;
-  for (const Lane& lane : viewer.lanes()) newest = std::max(newest, lane.model.time_s());
+  for (const Side& side : viewer.sides()) newest = std::max(newest, side.model.time_s());
   return newest;
 }
 
 // The window is not served: no event is taken, no frame is drawn.
-void Block(Feed* feed, Viewer* viewer, double seconds) {
+void Block(EpisodeFeed* feed, Viewer* viewer, double seconds) {
   const double before = NewestSeconds(*viewer);
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
   viewer->Frame();
@@ -80,7 +80,7 @@ void Block(Feed* feed, Viewer* viewer, double seconds) {
 }
 
 // Plays in a loop for a while and says how fast the window was drawn.
-void Measure(Feed* feed, Viewer* viewer, double seconds, double block_s) {
+void Measure(EpisodeFeed* feed, Viewer* viewer, double seconds, double block_s) {
   using Clock = std::chrono::steady_clock;
   viewer->state().loop = true;
   viewer->state().paused = false;
@@ -107,8 +107,8 @@ void Measure(Feed* feed, Viewer* viewer, double seconds, double block_s) {
       ResidentMb(), ResidentMb() - memory);
   const double waited = feed->waited_share();
   if (waited >= 0) Print("the runner spent {:.3f}% of its time on the viewer\n", 100 * waited);
-  for (const Lane& lane : viewer->lanes()) {
-    const auto& end = lane.model.end();
+  for (const Side& side : viewer->sides()) {
+    const auto& end = side.model.end();
     if (feed->live() && end.has_value()) {
       Print("{} ended in state {}\n", PrintableLine(ToString(end->id)), end->state_hash);
     }
@@ -156,7 +156,7 @@ ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
   return hooks;
 }
 
-Status ShowFeed(Feed* feed, ViewerHooks hooks, const ViewFlags& flags) {
+Status ShowFeed(EpisodeFeed* feed, ViewerHooks hooks, const ViewFlags& flags) {
   WindowOptions window;
   window.title = "kvla: " + feed->title();
   window.width = flags.width;

@@ -6,7 +6,7 @@
 #include "base/config_io.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "harness/episode_states.h"
+#include "harness/episode/episode_states.h"
 #include "tasks/task_list.h"
 #include "viewer/replay_feed.h"
 

@@ -1,4 +1,4 @@
-#include "harness/worker.h"
+#include "harness/workers/worker.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -8,8 +8,10 @@
 #include <string>
 
 #include "apps/commands.h"
-#include "harness/batch.h"
-#include "harness/demos.h"
+#include "harness/demos/demo_worker.h"
+#include "harness/demos/demos.h"
+#include "harness/eval/eval_run.h"
+#include "harness/eval/eval_worker.h"
 
 namespace kvla {
 namespace {

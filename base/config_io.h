@@ -1,4 +1,4 @@
-// Config structs (see base/fields.h) from and to YAML.
+// Config structs (see base/config_fields.h) from and to YAML.
 //
 // Every error is BadInput and says where, in which section, and the nearest valid name:
 //   run.yaml:12: unknown key 'windw_blocks' in 'arms.gated.cache'; did you mean 'window_blocks'?
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/config_compose.h"
+#include "base/config_fields.h"
 #include "base/config_node.h"
-#include "base/fields.h"
 #include "base/hash.h"
 #include "base/status.h"
 

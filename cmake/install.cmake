@@ -21,7 +21,7 @@ install(FILES "${KVLA_MUJOCO_DIR}/libmujoco.so.4.0.0" DESTINATION lib/kvla COMPO
 
 # The tree that apps/ calls the asset root; sources aside, all of tasks/ and sim/models is part of a
 # run's identity.
-foreach(folder sim/models tasks configs policy/weights results/html)
+foreach(folder sim/models tasks configs policy/weights results/report/html)
   get_filename_component(parent "${folder}" DIRECTORY)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}" DESTINATION "share/kvla/${parent}"
     COMPONENT data PATTERN "*.cc" EXCLUDE PATTERN "*.h" EXCLUDE)

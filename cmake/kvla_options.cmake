@@ -59,18 +59,9 @@ function(kvla_library name)
   endif()
 endfunction()
 
-# Shares the precompiled kv_efficient/torch.h (17 s a translation unit without it).
+# Shares the precompiled tensors/torch.h (17 s a translation unit without it).
 function(kvla_use_torch_pch name)
-  get_target_property(type ${name} TYPE)
-  get_target_property(owner_type kvla_kv_efficient TYPE)
-  if(type STREQUAL "INTERFACE_LIBRARY")
-    return()
-  endif()
-  if(owner_type STREQUAL "INTERFACE_LIBRARY")
-    target_precompile_headers(${name} PRIVATE "${PROJECT_SOURCE_DIR}/kv_efficient/torch.h")
-  else()
-    target_precompile_headers(${name} REUSE_FROM kvla_kv_efficient)
-  endif()
+  target_precompile_headers(${name} REUSE_FROM kvla_tensors)
 endfunction()
 
 # Fails with the one thing to do when an unpacked dependency is missing.

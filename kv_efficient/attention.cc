@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/torch.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "kv_efficient/chunk_store.h"
+#include "kv_efficient/store/chunk_store.h"
 
 namespace kvla {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kv_efficient/cache_policy_list.h"
+#include "kv_efficient/methods/cache_policy_list.h"
 #include "kv_efficient/schedule.h"
 
 namespace kvla {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/fields.h"
+#include "base/config_fields.h"
 #include "base/status.h"
 
 namespace kvla {

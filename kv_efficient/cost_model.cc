@@ -67,14 +67,4 @@ double InferenceSeconds(const VlaCost& cost, double attended_tokens, double gate
   return seconds;
 }
 
-double PaperRetainedTokens(double n, double w, double rho, double r) {
-  return n <= w ? n : w + rho * (n - w) * r;
-}
-
-double PaperMemoryRatio(double n, double w, double rho, double r) {
-  return n / PaperRetainedTokens(n, w, rho, r);
-}
-
-double PaperFlopsSaved(double speedup) { return 1 - 1 / std::max(speedup, 1e-12); }
-
 }  // namespace kvla

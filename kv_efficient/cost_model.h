@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "base/fields.h"
+#include "base/config_fields.h"
 #include "kv_efficient/cache_config.h"
 
 namespace kvla {
@@ -83,14 +83,6 @@ double InferenceSeconds(const VlaCost& cost, double attended_tokens, double gate
 // Bytes of the decoder's weights, and of the keys and values of so many tokens.
 double WeightBytes(const VlaCost& cost);
 double KvBytes(const VlaCost& cost, double tokens);
-
-// The paper's retained length, W + rho * (N - W) * r, for a history of n >= w tokens: rho is the
-// share of old tokens retained, r the tokens stored for each of them. n < w: n.
-double PaperRetainedTokens(double n, double w, double rho, double r);
-// Full over retained: 1.87 means that 53.5% is kept.
-double PaperMemoryRatio(double n, double w, double rho, double r);
-// The share of FLOPs saved if the speed followed them: 1 - 1 / speedup.
-double PaperFlopsSaved(double speedup);
 
 }  // namespace kvla
 

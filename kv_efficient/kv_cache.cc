@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "kv_efficient/attention.h"
-#include "kv_efficient/bytes.h"
 #include "kv_efficient/cost_model.h"
-#include "kv_efficient/torch.h"
+#include "kv_efficient/saved_state.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 namespace {

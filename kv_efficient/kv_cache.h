@@ -21,11 +21,11 @@
 #include "base/status.h"
 #include "base/stopwatch.h"
 #include "kv_efficient/cache_config.h"
-#include "kv_efficient/cache_policy.h"
-#include "kv_efficient/chunk_store.h"
+#include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/plan.h"
 #include "kv_efficient/rotary.h"
 #include "kv_efficient/schedule.h"
+#include "kv_efficient/store/chunk_store.h"
 
 namespace kvla {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kv_efficient/torch.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 namespace {

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "base/rng.h"
-#include "kv_efficient/torch.h"
-#include "policy/image_encoder.h"
+#include "policy/compact/net/image_encoder.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 namespace {

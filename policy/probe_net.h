@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "policy/demo_source.h"
+#include "policy/compact/training/demo_source.h"
 
 namespace kvla {
 

@@ -50,13 +50,6 @@ struct Proprioception {
   std::array<double, 7> joint_velocities{};  // radians per second
 };
 
-struct Observation {
-  std::vector<Image> images;
-  Proprioception proprio;
-  std::string instruction;
-  double time_s = 0;
-};
-
 // Pinhole model of a camera as it stands now. The camera frame has x right, y up, and looks
 // along -z (OpenGL).
 struct CameraSpec {

@@ -81,7 +81,6 @@ class World {
   Result<int> BodyId(const std::string& name) const { return Id(mjOBJ_BODY, name); }
   Result<int> GeomId(const std::string& name) const { return Id(mjOBJ_GEOM, name); }
   Result<int> JointId(const std::string& name) const { return Id(mjOBJ_JOINT, name); }
-  Result<int> SiteId(const std::string& name) const { return Id(mjOBJ_SITE, name); }
   Result<int> CameraId(const std::string& name) const { return Id(mjOBJ_CAMERA, name); }
 
   // Pinhole model of a camera for an image of the given size, as the camera stands now.

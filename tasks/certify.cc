@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "base/work_through.h"
+#include "base/parallel_jobs.h"
 
 namespace kvla {
 namespace {
@@ -86,7 +86,7 @@ Result<CertifyResult> Certify(const Task& task, const std::string& delay,
     });
   };
   const Status status =
-      WorkThrough(settled.episodes + settled.blind_episodes, settled.threads, begin, progress);
+      RunParallelJobs(settled.episodes + settled.blind_episodes, settled.threads, begin, progress);
   return status.ok() ? Result<CertifyResult>(result) : status;
 }
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "kv_efficient/torch.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 

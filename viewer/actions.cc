@@ -79,10 +79,10 @@ void Move(PanelContext& context, bool inference, int by) {
 
 // The first cue, then one after the other where it was decided on.
 void NextCueMoment(PanelContext& context) {
-  const Lane& lane = context.lane();
+  const Side& side = context.side();
   std::vector<double> moments;
-  for (const TraceCue& cue : lane.model.begin().cues) moments.push_back(cue.begin_s);
-  const CueStory story = TellCue(lane.model, lane.model.last_inference(), lane.threshold, {});
+  for (const TraceCue& cue : side.model.begin().cues) moments.push_back(cue.begin_s);
+  const CueStory story = TellCue(side.model, side.model.last_inference(), side.threshold, {});
   for (const CueFate& fate : story.fates) moments.push_back(fate.look_s);
   std::sort(moments.begin(), moments.end());
   if (moments.empty()) return context.Say("This episode has no cue.");
@@ -93,10 +93,10 @@ void NextCueMoment(PanelContext& context) {
 }
 
 void SeekDivergence(PanelContext& context) {
-  if (context.lanes.size() < 2) return context.Say("One arm only: pick a second one to compare.");
+  if (context.sides.size() < 2) return context.Say("One arm only: pick a second one to compare.");
   // Any bit, then what an eye can see.
   constexpr float kVisible = 0.1f;
-  const EpisodeModel &a = context.lanes[0].model, &b = context.lanes[1].model;
+  const EpisodeModel &a = context.sides[0].model, &b = context.sides[1].model;
   auto found = FirstDivergence(a, b, 0);
   if (!found.has_value()) return context.Say("The two arms never act apart.");
   const auto visible = FirstDivergence(a, b, kVisible);
@@ -149,7 +149,7 @@ std::span<const Shortcut> Shortcuts() { return kShortcuts; }
 
 std::span<const double> Speeds() { return kSpeeds; }
 
-std::vector<int64_t> SeedsOf(const Feed& feed) {
+std::vector<int64_t> SeedsOf(const EpisodeFeed& feed) {
   const Pick& pick = feed.pick();
   std::vector<int64_t> seeds;
   for (const EpisodeEntry& entry : feed.episodes()) {
@@ -201,7 +201,7 @@ void Perform(ViewerAction action, PanelContext& context) {
     case ViewerAction::kFaster:
       return ShiftSpeed(context, 1);
     case ViewerAction::kOtherArm:
-      state.lane = (state.lane + 1) % context.lanes.size();
+      state.side = (state.side + 1) % context.sides.size();
       return;
     case ViewerAction::kNextCamera:
       return ShiftCamera(context, 1);

@@ -61,7 +61,7 @@ std::span<const double> Speeds();
 void Choose(PanelContext& context, const Pick& pick);
 
 // The seeds that the feed has for what is shown.
-std::vector<int64_t> SeedsOf(const Feed& feed);
+std::vector<int64_t> SeedsOf(const EpisodeFeed& feed);
 
 }  // namespace kvla
 

@@ -219,20 +219,6 @@ double EpisodeModel::BytesOf(const ChunkTrack& chunk, int inference) const {
          TokensOf(chunk, inference);
 }
 
-TokenShares EpisodeModel::TokensAt(int inference) const {
-  TokenShares tokens;
-  tokens.instruction = begin_.instruction_tokens;
-  for (const ChunkTrack& chunk : chunks_) {
-    if (chunk.first_block > inference) break;
-    const ChunkState state = chunk.StateAt(inference);
-    int& share = state == ChunkState::kWindow  ? tokens.window
-                 : state == ChunkState::kWhole ? tokens.whole
-                                               : tokens.compressed;
-    share += TokensOf(chunk, inference);
-  }
-  return tokens;
-}
-
 double EpisodeModel::FullBytesAt(const InferencePoint& point) const {
   if (point.cached_tokens <= 0) return 0;
   const double per_token = static_cast<double>(point.kv_live_bytes) / point.cached_tokens;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "results/trace.h"
+#include "results/trace/trace.h"
 
 namespace kvla {
 
@@ -64,12 +64,6 @@ struct StageMark {
   std::optional<double> reached_s;
 };
 
-// Tokens in the cache by what they are.
-struct TokenShares {
-  int instruction = 0, whole = 0, compressed = 0, window = 0;
-  int total() const { return instruction + whole + compressed + window; }
-};
-
 class EpisodeModel {
  public:
   // Takes the next event. EpisodeBegin starts afresh. Events of a trace with gaps (dropped display
@@ -117,10 +111,9 @@ class EpisodeModel {
   double AttentionOf(const InferencePoint& point, int chunk, int layer = -1) const;
   int AttentionLayers(const InferencePoint& point) const;  // 0: none known
 
-  // Numbers of chunks by state, and tokens, as of an inference.
+  // Numbers of chunks by state, as of an inference.
   int CountAt(int inference, ChunkState state) const;
-  TokenShares TokensAt(int inference) const;
-  // What a chunk takes in the cache; bytes from what a cached token takes now (mean over lanes).
+  // What a chunk takes in the cache; bytes from what a cached token takes now (mean over sides).
   int TokensOf(const ChunkTrack& chunk, int inference) const;
   double BytesOf(const ChunkTrack& chunk, int inference) const;
   // Bytes that the whole history would take, from the bytes a cached token takes now; 0: unknown.

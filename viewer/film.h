@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "base/status.h"
-#include "results/video_writer.h"
+#include "results/video/video_writer.h"
 #include "viewer/panel_context.h"
 
 namespace kvla {
 
-// Lanes stand side by side; one frame a control step.
+// Two sides stand next to each other; one frame a control step.
 class Film {
  public:
   // BadInput where the trace holds no states.
@@ -34,9 +34,9 @@ class Film {
   std::filesystem::path file_;
   std::unique_ptr<VideoWriter> writer_;
   Status status_;
-  size_t lanes_ = 0, frames_ = 0;
+  size_t sides_ = 0, frames_ = 0;
   size_t written_ = 0, asked_ = 0;            // frames
-  std::vector<std::vector<Image>> pictures_;  // by frame modulo those under way, then by lane
+  std::vector<std::vector<Image>> pictures_;  // by frame modulo those under way, then by side
   std::vector<std::vector<bool>> there_;
 };
 

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "results/live/episode_feed.h"
 #include "viewer/cue_story.h"
 #include "viewer/episode_model.h"
-#include "viewer/feed.h"
 #include "viewer/scene_thread.h"
 
 namespace kvla {
@@ -36,7 +36,7 @@ struct ViewerHooks {
 };
 
 // One episode on display.
-struct Lane {
+struct Side {
   EpisodeModel model;
   int episode = 0;     // model.episodes() when the rest was asked for
   int64_t serial = 0;  // another one for every episode ever shown
@@ -51,7 +51,7 @@ struct ViewState {
   bool follow = true;  // the playhead stands at the newest event
   double playhead_s = 0;
   bool loop = false;
-  size_t lane = 0;  // whose details are shown
+  size_t side = 0;  // whose details are shown
   bool light = false;
   bool show_help = false;
   bool reset_layout = false;
@@ -66,19 +66,19 @@ struct ViewState {
 };
 
 struct PanelContext {
-  std::vector<Lane>& lanes;
+  std::vector<Side>& sides;
   ViewState& state;
-  Feed& feed;
+  EpisodeFeed& feed;
   const ViewerHooks& hooks;
   SceneThread& scenes;
   std::map<std::string, ImVec4>& rects;  // where controls were drawn (x0 y0 x1 y1): for tests
 
-  Lane& lane() const { return lanes[std::min(state.lane, lanes.size() - 1)]; }
-  const EpisodeModel& model() const { return lane().model; }
-  // The newest moment that every lane has reached, or the end of the longest when all have ended.
+  Side& side() const { return sides[std::min(state.side, sides.size() - 1)]; }
+  const EpisodeModel& model() const { return side().model; }
+  // The newest moment that every side has reached, or the end of the longest when all have ended.
   double newest_s() const;
   double playhead_s() const { return state.follow ? newest_s() : state.playhead_s; }
-  double end_s() const;  // of the longest lane
+  double end_s() const;  // of the longest side
   // The inference that the playhead stands in, or -1.
   int inference(const EpisodeModel& model) const {
     const InferencePoint* point = model.InferenceAt(playhead_s());
@@ -86,23 +86,23 @@ struct PanelContext {
   }
   int inference() const { return inference(model()); }
   // In force at the playhead: a person may have changed it.
-  std::optional<double> threshold(const Lane& lane) const;
-  CueStory story(const Lane& lane) const {
-    return TellCue(lane.model, inference(lane.model), threshold(lane), hooks.reason);
+  std::optional<double> threshold(const Side& side) const;
+  CueStory story(const Side& side) const {
+    return TellCue(side.model, inference(side.model), threshold(side), hooks.reason);
   }
   // Right end of the time axes: grows in steps, so that cells stay legible.
   double axis_end_s() const;
   void Seek(double time_s);  // moves the playhead
   void Send(ViewerCommandKind kind, double value = 0);
-  // The state that frame block `inference` of a lane was seen in; an empty scene: not stored.
-  SceneRequest FrameScene(const Lane& lane, int inference) const;
+  // The state that frame block `inference` of a side was seen in; an empty scene: not stored.
+  SceneRequest FrameScene(const Side& side, int inference) const;
   void Say(const std::string& message);
   // Remembers where the last item was drawn.
   void Mark(const std::string& name);
 };
 
-// "gated_recall_color_long_seed3", for files; two lanes: the arms of both.
-std::string FileStem(std::span<const Lane> lanes);
+// "gated_recall_color_long_seed3", for files; two sides: the arms of both.
+std::string FileStem(std::span<const Side> sides);
 
 }  // namespace kvla
 

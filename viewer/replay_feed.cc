@@ -61,7 +61,7 @@ Result<Pick> ReplayFeed::FirstPick(const ReplayWish& wish) const {
     if (!wish.delay.empty() && id.delay != wish.delay) continue;
     if (wish.seed.has_value() && id.seed != *wish.seed) continue;
     if (!wish.arms.empty() && id.arm != wish.arms.back()) continue;
-    bool whole = true;  // every lane has it
+    bool whole = true;  // every side has it
     for (const std::string& arm : wish.arms)
       whole = whole && Has({arm, id.task, id.delay, id.seed});
     if (!whole) continue;

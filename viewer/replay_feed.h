@@ -1,4 +1,4 @@
-// A run's file as a feed: one episode a lane in memory at a time.
+// A run's file as a feed: one episode a side in memory at a time.
 #ifndef KVLA_VIEWER_REPLAY_FEED_H_
 #define KVLA_VIEWER_REPLAY_FEED_H_
 
@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "results/replay.h"
-#include "results/run_store.h"
-#include "viewer/feed.h"
+#include "results/live/episode_feed.h"
+#include "results/store/run_store.h"
+#include "results/trace/replay.h"
 
 namespace kvla {
 
@@ -26,7 +26,7 @@ struct ReplayWish {
 // Adds what a run's file leaves out, such as states that follow from the actions.
 using CompleteRecord = std::function<Status(EpisodeRecord*)>;
 
-class ReplayFeed : public Feed {
+class ReplayFeed : public EpisodeFeed {
  public:
   // Opens an episode that fits the wish: of those the first that a cache method made fail, because
   // it has most to tell. BadInput says what the run holds when nothing fits.
@@ -40,8 +40,8 @@ class ReplayFeed : public Feed {
   const std::vector<EpisodeEntry>& episodes() const override { return episodes_; }
   const Pick& pick() const override { return pick_; }
   Status Choose(const Pick& pick) override;
-  TraceSource* source(size_t lane) override { return sources_[lane].get(); }
-  std::string missing(size_t lane) const override { return missing_[lane]; }
+  TraceSource* source(size_t side) override { return sources_[side].get(); }
+  std::string missing(size_t side) const override { return missing_[side]; }
   // With `follow`: shows the newest episode when there is a new one.
   bool Refresh() override;
 

@@ -31,7 +31,7 @@ constexpr double kTopReplaySpeed = 16;
 
 }  // namespace
 
-Result<std::unique_ptr<Viewer>> Viewer::Create(Feed* feed, ViewerHooks hooks,
+Result<std::unique_ptr<Viewer>> Viewer::Create(EpisodeFeed* feed, ViewerHooks hooks,
                                                const WindowOptions& options) {
   auto window = Window::Create(options);
   if (!window.ok()) return window.status();
@@ -39,38 +39,38 @@ Result<std::unique_ptr<Viewer>> Viewer::Create(Feed* feed, ViewerHooks hooks,
   self->window_ = std::move(*window);
   self->state_.light = self->window_->stored_light().value_or(options.light);
   self->state_.paused = !feed->live();
-  self->lanes_.resize(1);
+  self->sides_.resize(1);
   return self;
 }
 
-void Viewer::SyncLanes() {
+void Viewer::SyncSides() {
   if (synced_ && feed_->pick() == shown_) return;
   synced_ = true;
   shown_ = feed_->pick();
-  lanes_.clear();
-  lanes_.resize(std::max<size_t>(1, shown_.arms.size()));
-  state_.lane = lanes_.size() - 1;  // the second arm is the one under question
+  sides_.clear();
+  sides_.resize(std::max<size_t>(1, shown_.arms.size()));
+  state_.side = sides_.size() - 1;  // the second arm is the one under question
   state_.follow = true;
   state_.overlay.selected = -1;
 }
 
 void Viewer::TakeEvents() {
-  SyncLanes();
+  SyncSides();
   TraceEvent event;
   taken_ = 0;
-  for (size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = lanes_[i];
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    Side& side = sides_[i];
     int taken = 0;
     for (; taken < kEventsPerFrame && feed_->source(i)->Poll(&event); ++taken) {
       if (std::holds_alternative<EpisodeBegin>(event)) state_.follow = true;
-      lane.model.Apply(event);
+      side.model.Apply(event);
     }
     taken_ += taken;
-    if (lane.episode != lane.model.episodes()) {
-      lane.episode = lane.model.episodes();
-      lane.serial = ++serial_;
-      lane.script = hooks_.script ? hooks_.script(lane.model.begin()) : nullptr;
-      lane.threshold = hooks_.threshold ? hooks_.threshold(lane.model.begin()) : std::nullopt;
+    if (side.episode != side.model.episodes()) {
+      side.episode = side.model.episodes();
+      side.serial = ++serial_;
+      side.script = hooks_.script ? hooks_.script(side.model.begin()) : nullptr;
+      side.threshold = hooks_.threshold ? hooks_.threshold(side.model.begin()) : std::nullopt;
     }
   }
   const Clock::time_point now = Clock::now();
@@ -89,7 +89,7 @@ void Viewer::Advance() {
   last_frame_ = now;
   if (feed_->live()) return;
   double end = 0;
-  for (const Lane& lane : lanes_) end = std::max(end, lane.model.time_s());
+  for (const Side& side : sides_) end = std::max(end, side.model.time_s());
   if (state_.follow) {  // a fresh episode opens at its end: the whole story at a glance
     if (taken_ > 0) return;
     state_.follow = false;
@@ -153,7 +153,7 @@ void Viewer::Frame() {
   window_->SetTheme(state_.light);
   window_->BeginFrame();
   rects_.clear();
-  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  PanelContext context{sides_, state_, *feed_, hooks_, scenes_, rects_};
   DrawMenu(context);
   PlaceWindows();
   HandleShortcuts(context);
@@ -186,10 +186,10 @@ void Viewer::Frame() {
 }
 
 void Viewer::GoOnFilming() {
-  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  PanelContext context{sides_, state_, *feed_, hooks_, scenes_, rects_};
   if (std::exchange(state_.film_wanted, false) && film_ == nullptr) {
     Result<std::unique_ptr<Film>> film =
-        Film::Start(context, hooks_.export_folder / (FileStem(lanes_) + ".mp4"));
+        Film::Start(context, hooks_.export_folder / (FileStem(sides_) + ".mp4"));
     if (!film.ok()) return context.Say(film.status().message());
     film_ = *std::move(film);
   }
@@ -204,7 +204,7 @@ void Viewer::GoOnFilming() {
 void Viewer::Export() {
   const std::string name = std::exchange(state_.export_window, "");
   Pixels pixels = window_->TakeCapture();
-  PanelContext context{lanes_, state_, *feed_, hooks_, scenes_, rects_};
+  PanelContext context{sides_, state_, *feed_, hooks_, scenes_, rects_};
   if (name != "all") {
     const auto rect = rects_.find("window " + name);
     if (rect == rects_.end()) return context.Say(name + " is behind another tab: bring it forward");
@@ -253,16 +253,16 @@ Status Viewer::Screenshot(const ScreenshotPlan& plan, const std::function<bool()
   bool due = false;
   while (!due && !done()) {
     const bool more = alive();  // asked first: what came before is then in the source
-    const auto every = [&](auto what) { return std::all_of(lanes_.begin(), lanes_.end(), what); };
+    const auto every = [&](auto what) { return std::all_of(sides_.begin(), sides_.end(), what); };
     if (plan.frames.has_value()) {
       Frame();
       due = ++frames >= *plan.frames;
     } else {
       // Nothing is drawn before its time, so that drawing costs the policy nothing.
       TakeEvents();
-      due = every([&](const Lane& lane) {
-        const bool reached = plan.after_s.has_value() && lane.model.time_s() >= *plan.after_s;
-        return reached || lane.model.end().has_value();
+      due = every([&](const Side& side) {
+        const bool reached = plan.after_s.has_value() && side.model.time_s() >= *plan.after_s;
+        return reached || side.model.end().has_value();
       });
       if (!due && taken_ == 0) std::this_thread::sleep_for(kNap);
     }
@@ -272,15 +272,15 @@ Status Viewer::Screenshot(const ScreenshotPlan& plan, const std::function<bool()
   }
   Frame();  // lets a replay come to its end first
   if (plan.after_s.has_value()) {
-    const double newest = PanelContext{lanes_, state_, *feed_, hooks_, scenes_, rects_}.newest_s();
+    const double newest = PanelContext{sides_, state_, *feed_, hooks_, scenes_, rects_}.newest_s();
     state_.follow = feed_->live() && newest < *plan.after_s;
     state_.playhead_s = *plan.after_s;
   }
   state_.paused = true;
   forward_ = plan.panel.empty() ? plan.front : plan.panel;
   ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_NoMouse;  // wherever it happens to be
-  for (size_t i = 0; i < lanes_.size(); ++i) {
-    if (!lanes_[i].model.end().has_value()) feed_->Send(i, {ViewerCommandKind::kPause});
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    if (!sides_[i].model.end().has_value()) feed_->Send(i, {ViewerCommandKind::kPause});
   }
   // A few frames more let the layout and the newest scene come onto the screen.
   for (int quiet = 0; quiet < 4 && !done();) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "viewer/feed.h"
+#include "results/live/episode_feed.h"
 #include "viewer/film.h"
 #include "viewer/panel_context.h"
 #include "viewer/panels/panels.h"
@@ -33,7 +33,7 @@ struct ScreenshotPlan {
 class Viewer {
  public:
   // kIo when there is no display.
-  static Result<std::unique_ptr<Viewer>> Create(Feed* feed, ViewerHooks hooks,
+  static Result<std::unique_ptr<Viewer>> Create(EpisodeFeed* feed, ViewerHooks hooks,
                                                 const WindowOptions& options);
 
   // Takes what the feed has and draws one frame.
@@ -49,8 +49,8 @@ class Viewer {
   // The pixels of a frame drawn now.
   Pixels Grab();
   bool done() const { return window_->should_close() || state_.quit; }
-  const std::vector<Lane>& lanes() const { return lanes_; }
-  const EpisodeModel& model() const { return lanes_.front().model; }
+  const std::vector<Side>& sides() const { return sides_; }
+  const EpisodeModel& model() const { return sides_.front().model; }
   ViewState& state() { return state_; }
   // Where controls were drawn in the last frame, by name.
   const std::map<std::string, ImVec4>& rects() const { return rects_; }
@@ -63,10 +63,10 @@ class Viewer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  Viewer(Feed* feed, ViewerHooks hooks) : feed_(feed), hooks_(std::move(hooks)) {}
+  Viewer(EpisodeFeed* feed, ViewerHooks hooks) : feed_(feed), hooks_(std::move(hooks)) {}
   void TakeEvents();
-  // Lanes follow the feed's pick; a new pick starts afresh.
-  void SyncLanes();
+  // Sides follow the feed's pick; a new pick starts afresh.
+  void SyncSides();
   void Advance();  // plays a replay
   // Another frame would show the same, unless the person does something.
   bool Still() const;
@@ -74,10 +74,10 @@ class Viewer {
   void Export();
   void GoOnFilming();
 
-  Feed* feed_;
+  EpisodeFeed* feed_;
   ViewerHooks hooks_;
   std::unique_ptr<Window> window_;  // before the panels: their textures need its context
-  std::vector<Lane> lanes_;
+  std::vector<Side> sides_;
   Pick shown_;
   bool synced_ = false;
   ViewState state_;

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "results/run_store.h"
+#include "results/store/run_store.h"
 #include "tests/apps/program.h"
 
 namespace kvla {

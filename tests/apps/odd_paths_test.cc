@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "results/run_store.h"
+#include "results/store/run_store.h"
 #include "tests/apps/program.h"
 #include "tests/results/record_util.h"
 

@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "results/run_store.h"
-#include "results/video_rule.h"
+#include "results/store/run_store.h"
+#include "results/video/video_rule.h"
 #include "tests/apps/eval_fixture.h"
 #include "tests/apps/program.h"
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "harness/demo_reader.h"
-#include "policy/policy_config.h"
+#include "harness/demos/demo_reader.h"
+#include "policy/compact/policy_config.h"
 #include "tests/fuzz/scratch_file.h"
 
 namespace kvla {
@@ -208,8 +208,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int i = 0; i < (*reader)->size() && i < 4; ++i) {
     const auto episode = (*reader)->Read(i);
     if (episode.ok()) kvla::Use(*episode);
-    (void)(*reader)->ReadStates(i);
-    (void)(*reader)->ReadExecuted(i);
   }
   return 0;
 }

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "kv_efficient/cache_policy_list.h"
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/torch.h"
+#include "kv_efficient/methods/cache_policy_list.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <span>
 
-#include "results/record_codec.h"
-#include "results/report.h"
-#include "results/run_store.h"
+#include "results/report/report.h"
+#include "results/store/run_store.h"
+#include "results/trace/record_codec.h"
 #include "tests/fuzz/scratch_file.h"
 
 namespace kvla {

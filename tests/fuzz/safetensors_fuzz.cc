@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "kv_efficient/safetensors.h"
-#include "kv_efficient/torch.h"
+#include "tensors/safetensors.h"
+#include "tensors/torch.h"
 #include "tests/fuzz/scratch_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/config_io.h"
-#include "harness/demo_config.h"
-#include "harness/run_config.h"
+#include "harness/demos/demo_config.h"
+#include "harness/eval/run_config.h"
 
 namespace kvla {
 namespace {

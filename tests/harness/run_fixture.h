@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "harness/batch.h"
-#include "harness/run_config.h"
+#include "harness/eval/eval_run.h"
+#include "harness/eval/run_config.h"
 #include "tests/harness/test_worker.h"
 #include "tests/scratch_dir.h"
 
@@ -40,8 +40,8 @@ class RunFixture : public testing::Test {
     EXPECT_TRUE(plan.ok()) << plan.status().message();
     return *std::move(plan);
   }
-  BatchOptions Batch(const std::string& out, const WorkerCommand& command) {
-    BatchOptions options;
+  EvaluationOptions Batch(const std::string& out, const WorkerCommand& command) {
+    EvaluationOptions options;
     options.out = scratch_ / out;
     options.command = command;
     options.checkpoint_hash = "hash";

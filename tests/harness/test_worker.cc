@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "harness/batch.h"
-#include "harness/demos.h"
-#include "harness/worker.h"
+#include "harness/demos/demo_worker.h"
+#include "harness/demos/demos.h"
+#include "harness/eval/eval_run.h"
+#include "harness/eval/eval_worker.h"
+#include "harness/workers/worker.h"
 
 namespace kvla {
 namespace {

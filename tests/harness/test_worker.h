@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/worker_pool.h"
+#include "harness/workers/worker_pool.h"
 #include "tests/scratch_dir.h"
 
 extern char** environ;

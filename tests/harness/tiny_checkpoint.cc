@@ -1,8 +1,8 @@
 // The one file of these tests that needs torch.
 #include <gtest/gtest.h>
 
-#include "kv_efficient/torch.h"
-#include "policy/checkpoint.h"
+#include "policy/compact/checkpoint.h"
+#include "tensors/torch.h"
 #include "tests/harness/test_worker.h"
 #include "tests/policy/tiny_policy.h"
 

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "kv_efficient/cache_policy_list.h"
-#include "kv_efficient/chunk_gate.h"
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/safetensors.h"
-#include "kv_efficient/torch.h"
-#include "kv_efficient/visibility.h"
+#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/training/visibility.h"
+#include "tensors/safetensors.h"
+#include "tensors/torch.h"
 #include "tests/scratch_dir.h"
 
 namespace kvla {

@@ -1,4 +1,5 @@
 // Cached inference and parallel training agree under every method.
+#include "kv_efficient/training/training_attention.h"
 #include "tests/kv_efficient/episodes.h"
 
 namespace kvla {

@@ -3,7 +3,7 @@
 #include <functional>
 #include <limits>
 
-#include "kv_efficient/bytes.h"
+#include "kv_efficient/saved_state.h"
 #include "tests/kv_efficient/episodes.h"
 
 namespace kvla {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "policy/demo_source.h"
-#include "policy/policy_config.h"
+#include "policy/compact/policy_config.h"
+#include "policy/compact/training/demo_source.h"
 
 namespace kvla {
 

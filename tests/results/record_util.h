@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
-#include "results/trace.h"
+#include "results/trace/trace.h"
 #include "tests/scratch_dir.h"
 
 namespace kvla {

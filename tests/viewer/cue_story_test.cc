@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "results/replay.h"
+#include "results/trace/replay.h"
 #include "tests/viewer/synthetic_trace.h"
 
 namespace kvla {

@@ -69,18 +69,6 @@ TEST(EpisodeModel, DecisionsHoldFromTheirInferenceOnAndMayChange) {
   EXPECT_EQ(model.CountAt(14, ChunkState::kWindow), 2);
 }
 
-TEST(EpisodeModel, CountsTokensByWhatTheyAre) {
-  EpisodeModel model = Played(12);
-  model.Apply(
-      Decides(12, {{0, ChunkState::kWhole, 0.75f, 7}, {1, ChunkState::kCompressed, 0.5f, 7}}));
-  const TokenShares tokens = model.TokensAt(12);
-  EXPECT_EQ(tokens.instruction, 12);
-  EXPECT_EQ(tokens.whole, 32);
-  EXPECT_EQ(tokens.compressed, 8);
-  EXPECT_EQ(tokens.window, 5 * 8);
-  EXPECT_EQ(model.TokensAt(1).total(), 12 + 2 * 8);
-}
-
 TEST(EpisodeModel, WholeHistoryBytesFollowFromTheBytesOfAToken) {
   const EpisodeModel model = Played(10);
   EXPECT_DOUBLE_EQ(model.FullBytesAt(model.inferences().back()), 1024.0 * (12 + 10 * 8));

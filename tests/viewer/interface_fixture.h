@@ -10,10 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "results/replay.h"
+#include "results/trace/replay.h"
 #include "sim/world.h"
 #include "tests/scratch_dir.h"
 #include "tests/viewer/robot.h"
+#include "tests/viewer/single_feed.h"
 #include "tests/viewer/synthetic_trace.h"
 #include "tests/viewer/virtual_display.h"
 #include "viewer/replay_feed.h"
@@ -87,7 +88,7 @@ class InterfaceTest : public testing::Test {
     return (*world)->SaveState();
   }
 
-  void Open(Feed* feed,
+  void Open(EpisodeFeed* feed,
             const WindowOptions& options = {.width = 1280, .height = 720, .vsync = false}) {
     ViewerHooks hooks;
     hooks.asset_root = KVLA_ASSET_ROOT;

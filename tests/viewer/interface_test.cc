@@ -120,8 +120,8 @@ TEST_F(InterfaceTest, TwoArmsAreComparedOnOnePlayhead) {
     ctx->SetRef("Transport");
     ctx->ComboClick("##other/gated");
     ctx->Yield(3);
-    ASSERT_EQ(viewer_->lanes().size(), 2u);
-    EXPECT_EQ(viewer_->lanes()[1].model.begin().id.arm, "gated");
+    ASSERT_EQ(viewer_->sides().size(), 2u);
+    EXPECT_EQ(viewer_->sides()[1].model.begin().id.arm, "gated");
     for (const char* name : {"scene", "scene 1", "strip", "strip 2", "story 2"}) {
       EXPECT_TRUE(viewer_->rects().count(name)) << name;
     }
@@ -129,12 +129,12 @@ TEST_F(InterfaceTest, TwoArmsAreComparedOnOnePlayhead) {
     EXPECT_NEAR(Playhead(), 2.0, 1e-9);
     ctx->MouseMoveToPos(Middle(viewer_->rects().at("strip")));
     ctx->MouseClick();
-    EXPECT_EQ(viewer_->state().lane, 0u);
+    EXPECT_EQ(viewer_->state().side, 0u);
     ctx->KeyPress(ImGuiKey_A);
-    EXPECT_EQ(viewer_->state().lane, 1u);
+    EXPECT_EQ(viewer_->state().side, 1u);
     ctx->ComboClick("##other/(no other)");
     ctx->Yield(2);
-    EXPECT_EQ(viewer_->lanes().size(), 1u);
+    EXPECT_EQ(viewer_->sides().size(), 1u);
   });
 }
 

@@ -26,10 +26,10 @@ class ReplayFeedTest : public testing::Test {
     EXPECT_TRUE(status.ok()) << status.message();
   }
 
-  EpisodeModel Drain(Feed* feed, size_t lane) {
+  EpisodeModel Drain(EpisodeFeed* feed, size_t side) {
     EpisodeModel model;
     TraceEvent event;
-    while (feed->source(lane)->Poll(&event)) model.Apply(event);
+    while (feed->source(side)->Poll(&event)) model.Apply(event);
     return model;
   }
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "results/trace.h"
+#include "results/trace/trace.h"
 
 namespace kvla {
 

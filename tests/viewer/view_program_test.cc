@@ -1,7 +1,7 @@
 // `kvla view` from outside: whoever watches changes nothing.
 #include <gtest/gtest.h>
 
-#include "results/run_store.h"
+#include "results/store/run_store.h"
 #include "tests/apps/program.h"
 #include "tests/scratch_dir.h"
 #include "tests/viewer/virtual_display.h"

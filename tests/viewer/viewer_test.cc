@@ -13,6 +13,7 @@
 
 #include "sim/world.h"
 #include "tests/scratch_dir.h"
+#include "tests/viewer/single_feed.h"
 #include "tests/viewer/synthetic_trace.h"
 #include "tests/viewer/virtual_display.h"
 #include "viewer/theme.h"
@@ -67,7 +68,7 @@ class ViewerTest : public testing::Test {
   }
 
   // An episode of `inferences` inferences in which every state of a chunk occurs.
-  void Feed(int inferences) {
+  void EpisodeFeed(int inferences) {
     auto world = World::Load(std::filesystem::path(KVLA_ASSET_ROOT) / SyntheticBegin().scene);
     ASSERT_TRUE(world.ok()) << world.status().message();
     ASSERT_TRUE((*world)->Reset().ok());
@@ -144,7 +145,7 @@ VirtualDisplay* ViewerTest::display_ = nullptr;
 
 TEST_F(ViewerTest, EveryPanelDraws) {
   Open();
-  Feed(40);
+  EpisodeFeed(40);
   Settle();
   const Pixels pixels = viewer_->Grab();
   ASSERT_EQ(pixels.width, kWidth);
@@ -173,7 +174,7 @@ TEST_F(ViewerTest, EveryPanelDraws) {
 
 TEST_F(ViewerTest, ButtonsAndKeysSpeakThroughTheCommandQueue) {
   Open();
-  Feed(12);
+  EpisodeFeed(12);
   Settle();
   Click("play");
   EXPECT_TRUE(viewer_->state().paused);
@@ -207,7 +208,7 @@ TEST_F(ViewerTest, ButtonsAndKeysSpeakThroughTheCommandQueue) {
 
 TEST_F(ViewerTest, ThePlayheadLooksBackAndReturns) {
   Open();
-  Feed(40);
+  EpisodeFeed(40);
   Settle();
   Click("strip");
   EXPECT_FALSE(viewer_->state().follow);
@@ -230,7 +231,7 @@ TEST_F(ViewerTest, ThePlayheadLooksBackAndReturns) {
 
 TEST_F(ViewerTest, HoveringACellShowsItsFrame) {
   Open();
-  Feed(40);
+  EpisodeFeed(40);
   Settle();
   const ImVec4 panel = viewer_->rects().at("scores"), cell = viewer_->rects().at("cue cell");
   const ImVec4 around(0, cell.y - 250, kWidth, panel.w);
@@ -243,7 +244,7 @@ TEST_F(ViewerTest, HoveringACellShowsItsFrame) {
 
 TEST_F(ViewerTest, WritesAScreenshotOfTheAskedMoment) {
   Open();
-  Feed(40);
+  EpisodeFeed(40);
   const ScratchDir scratch;
   const auto file = scratch / "picture.png";
   ScreenshotPlan plan;
@@ -264,7 +265,7 @@ TEST_F(ViewerTest, WritesAScreenshotOfTheAskedMoment) {
 
 TEST_F(ViewerTest, AScreenshotThatNeverComesSaysSo) {
   Open();
-  Feed(3);
+  EpisodeFeed(3);
   ScreenshotPlan plan;
   plan.file = std::filesystem::temp_directory_path() / "kvla_never.png";
   plan.after_s = 60.0;

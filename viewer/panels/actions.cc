@@ -19,8 +19,8 @@ constexpr size_t kTargetNumbers = 7;
 
 // Executed: the steps of the control loop. Planned: how far the action chunk under the playhead
 // wants the gripper to move at each of its steps, in the same unit (1: as far as one step can go).
-void DrawMotion(PanelContext& context, const Lane& lane, double full_step_m) {
-  const EpisodeModel& model = lane.model;
+void DrawMotion(PanelContext& context, const Side& side, double full_step_m) {
+  const EpisodeModel& model = side.model;
   const double now = context.playhead_s(), period = model.control_period_s();
   if (!ImPlot::BeginPlot("##actions", ImVec2(-1, -1), kTimePlotFlags)) return;
   ImPlot::SetupAxis(ImAxis_X1, "episode time [s]");
@@ -72,19 +72,19 @@ void DrawActions(PanelContext& context) {
     ImGui::End();
     return;
   }
-  const Lane& lane = context.lane();
-  const StepPoint* step = lane.model.StepAt(context.playhead_s());
+  const Side& side = context.side();
+  const StepPoint* step = side.model.StepAt(context.playhead_s());
   if (step == nullptr) {
-    ImGui::TextDisabled("%s", lane.model.end().has_value() && lane.model.steps().empty()
+    ImGui::TextDisabled("%s", side.model.end().has_value() && side.model.steps().empty()
                                   ? "no actions in this run (trace: full stores them)"
                                   : "no action yet");
   } else {
     ImGui::TextWrapped(
         "%s", fmt::format("{}: lines: executed; dots: the action chunk's plan. Gripper "
                           "{}.",
-                          lane.model.begin().id.arm, step->action[6] > 0 ? "closes" : "opens")
+                          side.model.begin().id.arm, step->action[6] > 0 ? "closes" : "opens")
                   .c_str());
-    DrawMotion(context, lane, kMaxDeltaPosition);
+    DrawMotion(context, side, kMaxDeltaPosition);
   }
   context.Mark("actions");
   ImGui::End();

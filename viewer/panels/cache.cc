@@ -121,8 +121,8 @@ class Fates {
  public:
   explicit Fates(const PanelContext& context) : context_(context) {}
 
-  void Draw(const Lane& lane, const ChunkTrack& chunk, ImVec2 cell_low, ImVec2 cell_high) {
-    const EpisodeModel& model = lane.model;
+  void Draw(const Side& side, const ChunkTrack& chunk, ImVec2 cell_low, ImVec2 cell_high) {
+    const EpisodeModel& model = side.model;
     const ChunkEvent* decision = chunk.DecisionAt(context_.inference(model));
     if (decision == nullptr) return;
     ImDrawList* draw = ImPlot::GetPlotDrawList();
@@ -133,7 +133,7 @@ class Fates {
     draw->AddLine(ImVec2(from, y), ImVec2(x, y), kCueColour, 2);
     draw->AddTriangleFilled(ImVec2(x, y), ImVec2(x - 6, y - 4), ImVec2(x - 6, y + 4), kCueColour);
     // Methods without a threshold give scores that only mean yes or no.
-    const bool scored = context_.threshold(lane).has_value() && decision->score != 0;
+    const bool scored = context_.threshold(side).has_value() && decision->score != 0;
     const std::string text =
         scored ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
                : StateName(decision->state);
@@ -171,8 +171,8 @@ class Fates {
 
 }  // namespace
 
-void CachePanel::DrawTooltip(PanelContext& context, const Lane& lane, const ChunkTrack& chunk) {
-  const EpisodeModel& model = lane.model;
+void CachePanel::DrawTooltip(PanelContext& context, const Side& side, const ChunkTrack& chunk) {
+  const EpisodeModel& model = side.model;
   const int now = context.inference(model);
   const ChunkEvent* decision = chunk.DecisionAt(now);
   if (!ImGui::BeginTooltip()) return;
@@ -185,7 +185,7 @@ void CachePanel::DrawTooltip(PanelContext& context, const Lane& lane, const Chun
                    chunk.first_block, chunk.last_block, chunk.begin_s, chunk.end_s,
                    model.TokensOf(chunk, now), model.BytesOf(chunk, now) / 1024));
   if (decision != nullptr) {
-    const std::optional<double> threshold = context.threshold(lane);
+    const std::optional<double> threshold = context.threshold(side);
     if (decision->score != 0) {
       line(fmt::format("score {:.3f}{}, one for all layers", decision->score,
                        threshold.has_value() ? fmt::format(", threshold {:.3f}", *threshold) : ""));
@@ -201,7 +201,7 @@ void CachePanel::DrawTooltip(PanelContext& context, const Lane& lane, const Chun
   if (const TraceImage* image = model.Thumbnail(chunk)) {
     thumbnail_.Upload(image->width, image->height, image->rgb);
   } else if (!context.hooks.cameras.empty()) {
-    SceneRequest request = context.FrameScene(lane, model.FrameOf(chunk));
+    SceneRequest request = context.FrameScene(side, model.FrameOf(chunk));
     request.camera = context.hooks.cameras.front();
     request.as_policy = true;
     request.width = request.height = context.hooks.image_size;
@@ -219,8 +219,8 @@ void CachePanel::DrawTooltip(PanelContext& context, const Lane& lane, const Chun
 }
 
 void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bool ticks) {
-  const Lane& lane = context.lanes[index];
-  const EpisodeModel& model = lane.model;
+  const Side& side = context.sides[index];
+  const EpisodeModel& model = side.model;
   const std::string name = fmt::format("##strip{}", index);
   if (!ImPlot::BeginPlot(name.c_str(), ImVec2(-1, height), kPlotFlags)) return;
   const double lead = LeadSeconds(context);
@@ -238,7 +238,7 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
   const double mouse_s = hovered ? ImPlot::GetPlotMousePos().x : -1;
   const ChunkTrack* under_mouse = nullptr;
   ImPlot::PushPlotClipRect();
-  const bool chosen = index == context.state.lane && context.lanes.size() > 1;
+  const bool chosen = index == context.state.side && context.sides.size() > 1;
   draw->AddText(ImPlot::PlotToPixels(-0.97 * lead, 1.0),
                 ImGui::GetColorU32(chosen ? ImGuiCol_Text : ImGuiCol_TextDisabled),
                 ((chosen ? "> " : "") + model.begin().id.arm).c_str());
@@ -266,7 +266,7 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
     if (chunk.first_block > now || !chunk.cue) continue;
     cell_of(chunk, &low, &high);
     DrawCueFrame(draw, low, high);
-    fates.Draw(lane, chunk, low, high);
+    fates.Draw(side, chunk, low, high);
     context.rects[index == 0 ? "cue cell" : "cue cell 2"] = ImVec4(low.x, low.y, high.x, high.y);
   }
   fates.DrawLabels();
@@ -275,9 +275,9 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
   if (under_mouse != nullptr) {
     cell_of(*under_mouse, &low, &high);
     draw->AddRect(low, high, ImGui::GetColorU32(ImGuiCol_Text), 0.0f, 2.0f);
-    DrawTooltip(context, lane, *under_mouse);
+    DrawTooltip(context, side, *under_mouse);
   }
-  if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) context.state.lane = index;
+  if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) context.state.side = index;
   SeekByClick(context);
   ImPlot::EndPlot();
   context.Mark(index == 0 ? "strip" : "strip 2");
@@ -285,30 +285,30 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
 
 namespace {
 
-bool IsGated(const Lane& lane) { return lane.model.begin().cache_policy == "gated"; }
+bool IsGated(const Side& side) { return side.model.begin().cache_policy == "gated"; }
 
 // The method scores chunks, or has yet to.
-bool HasScores(const Lane& lane) {
+bool HasScores(const Side& side) {
   const auto scored = [](const ChunkTrack& chunk) {
     return std::any_of(chunk.events.begin(), chunk.events.end(),
                        [](const ChunkEvent& event) { return event.score != 0; });
   };
-  const auto& chunks = lane.model.chunks();
-  return IsGated(lane) || std::any_of(chunks.begin(), chunks.end(), scored);
+  const auto& chunks = side.model.chunks();
+  return IsGated(side) || std::any_of(chunks.begin(), chunks.end(), scored);
 }
 
 void DrawScores(PanelContext& context) {
   if (!ImPlot::BeginPlot("##scores", ImVec2(-1, -1), kPlotFlags)) return;
-  const Lane& lane = context.lane();
-  const EpisodeModel& model = lane.model;
+  const Side& side = context.side();
+  const EpisodeModel& model = side.model;
   SetupTimeAxis(context, "episode time of the chunk's frames [s]", 0, LeadSeconds(context));
-  ImPlot::SetupAxis(ImAxis_Y1, IsGated(lane) ? "gate score" : "score");
+  ImPlot::SetupAxis(ImAxis_Y1, IsGated(side) ? "gate score" : "score");
   ImPlot::SetupAxisLimits(ImAxis_Y1, -0.05, 1.05, ImPlotCond_Always);
   const double ticks[] = {0, 0.5, 1};
   ImPlot::SetupAxisTicks(ImAxis_Y1, ticks, 3);
   ImPlot::SetupFinish();
   DrawMoments(context, model);
-  const std::optional<double> threshold = context.threshold(lane);
+  const std::optional<double> threshold = context.threshold(side);
   if (threshold.has_value()) {
     ImPlotSpec spec = LineSpec(colour::kOrange, 1.5f);
     spec.Flags = ImPlotInfLinesFlags_Horizontal;
@@ -359,15 +359,15 @@ void CachePanel::Draw(PanelContext& context) {
     } else {
       DrawLegend(context);
       const float line = ImGui::GetTextLineHeight();
-      const bool scores = HasScores(context.lane());
-      const auto lanes = static_cast<float>(context.lanes.size());
+      const bool scores = HasScores(context.side());
+      const auto sides = static_cast<float>(context.sides.size());
       const float height =
-          scores ? (lanes > 1 ? 4.2f : 4.9f) * line
+          scores ? (sides > 1 ? 4.2f : 4.9f) * line
                  : std::min(7.5f * line,
-                            (ImGui::GetContentRegionAvail().y - 2 * lanes * line) / lanes);
+                            (ImGui::GetContentRegionAvail().y - 2 * sides * line) / sides);
       if (ImPlot::BeginAlignedPlots("cache")) {
-        for (size_t i = 0; i < context.lanes.size(); ++i) {
-          DrawStrip(context, i, height, !scores && i + 1 == context.lanes.size());
+        for (size_t i = 0; i < context.sides.size(); ++i) {
+          DrawStrip(context, i, height, !scores && i + 1 == context.sides.size());
         }
         if (scores && ImGui::GetContentRegionAvail().y > 3 * line) DrawScores(context);
         ImPlot::EndAlignedPlots();

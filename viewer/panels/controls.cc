@@ -10,10 +10,10 @@ namespace kvla {
 
 void ControlsPanel::DrawSetting(PanelContext& context, const LiveSetting& setting) {
   const FieldInfo& info = setting.info;
-  const size_t lane = std::min(context.state.lane, context.lanes.size() - 1);
+  const size_t side = std::min(context.state.side, context.sides.size() - 1);
   const auto set = [&](const std::string& value) {
     if (value == setting.value) return;
-    const Status status = context.feed.Set(lane, info.path, value);
+    const Status status = context.feed.Set(side, info.path, value);
     context.Say(status.ok() ? fmt::format("{} = {}{}", info.path, value,
                                           setting.at_once ? "" : ", from the next episode on")
                             : status.message());
@@ -62,8 +62,8 @@ void ControlsPanel::Draw(PanelContext& context) {
     ImGui::End();
     return;
   }
-  const size_t lane = std::min(context.state.lane, context.lanes.size() - 1);
-  const std::vector<LiveSetting> settings = context.feed.settings(lane);
+  const size_t side = std::min(context.state.side, context.sides.size() - 1);
+  const std::vector<LiveSetting> settings = context.feed.settings(side);
   if (settings.empty()) {
     ImGui::TextWrapped(
         "Settings can be changed while an episode runs: kvla view CONFIG. This is %s.",
@@ -81,7 +81,7 @@ void ControlsPanel::Draw(PanelContext& context) {
   ImGui::BeginDisabled(!changed);
   if (ImGui::Button("Reset to the config")) {
     for (const LiveSetting& setting : settings) {
-      const Status status = context.feed.Set(lane, setting.info.path, setting.configured);
+      const Status status = context.feed.Set(side, setting.info.path, setting.configured);
       if (!status.ok()) context.Say(status.message());
     }
   }

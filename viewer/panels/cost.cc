@@ -63,7 +63,7 @@ std::optional<double> CommittedBytes(const InferencePoint& point) {
   return static_cast<double>(*point.kv_committed_bytes);
 }
 
-// One number an inference, of every lane, beside what `full` would take.
+// One number an inference, of every side, beside what `full` would take.
 struct CostCurve {
   const char* plot;
   const char* axis;
@@ -77,14 +77,14 @@ template <class FullOf>
 void DrawCost(PanelContext& context, const CostCurve& curve, const FullOf& full_of) {
   double top = 1e-9;
   std::vector<Series> times, values, extras, fulls;
-  for (const Lane& lane : context.lanes) {
+  for (const Side& side : context.sides) {
     Series time, value, extra, full;
-    for (const InferencePoint& point : lane.model.inferences()) {
+    for (const InferencePoint& point : side.model.inferences()) {
       time.push_back(point.time_s);
       value.push_back(curve.scale * curve.value(point));
       const auto more = curve.extra != nullptr ? curve.extra(point) : std::nullopt;
       if (more.has_value()) extra.push_back(curve.scale * *more);
-      const double all = curve.scale * full_of(lane.model, point);
+      const double all = curve.scale * full_of(side.model, point);
       if (all > 0) full.push_back(all);
       top = std::max({top, value.back(), all, extra.empty() ? 0 : extra.back()});
     }
@@ -98,19 +98,19 @@ void DrawCost(PanelContext& context, const CostCurve& curve, const FullOf& full_
   ImPlot::SetupAxis(ImAxis_Y1, curve.axis);
   ImPlot::SetupAxisLimits(ImAxis_Y1, 0, 1.25 * top, ImPlotCond_Always);
   ImPlot::SetupLegend(ImPlotLocation_NorthWest);
-  for (size_t i = 0; i < context.lanes.size(); ++i) {
+  for (size_t i = 0; i < context.sides.size(); ++i) {
     const int count = static_cast<int>(times[i].size());
-    const std::string& arm = context.lanes[i].model.begin().id.arm;
+    const std::string& arm = context.sides[i].model.begin().id.arm;
     if (i == 0 && fulls[i].size() == times[i].size()) {
       ImPlot::PlotLine("if all were kept", times[i].data(), fulls[i].data(), count,
                        LineSpec(colour::kGrey, 2));
     }
-    if (count > 0 && extras[i].size() == times[i].size() && context.lanes.size() == 1) {
+    if (count > 0 && extras[i].size() == times[i].size() && context.sides.size() == 1) {
       ImPlot::PlotLine(curve.extra_name, times[i].data(), extras[i].data(), count,
                        LineSpec(colour::kPurple, 1.5f));
     }
     ImPlot::PlotLine(arm.c_str(), times[i].data(), values[i].data(), count,
-                     LineSpec(LaneColour(i), 2.5f));
+                     LineSpec(SideColour(i), 2.5f));
   }
   PlayheadLine(context);
   SeekByClick(context);
@@ -184,13 +184,13 @@ void DrawMemory(PanelContext& context) {
     return;
   }
   constexpr double kKib = 1.0 / 1024;
-  for (const Lane& lane : context.lanes) {
-    const InferencePoint* now = lane.model.InferenceAt(context.playhead_s());
+  for (const Side& side : context.sides) {
+    const InferencePoint* now = side.model.InferenceAt(context.playhead_s());
     if (now == nullptr) continue;
-    const double all = lane.model.FullBytesAt(*now);
+    const double all = side.model.FullBytesAt(*now);
     const auto live = static_cast<double>(now->kv_live_bytes);
     std::string text =
-        fmt::format("{}: {:.0f} KiB live ({:.0f}% of all)", lane.model.begin().id.arm, kKib * live,
+        fmt::format("{}: {:.0f} KiB live ({:.0f}% of all)", side.model.begin().id.arm, kKib * live,
                     all > 0 ? 100 * live / all : 100);
     if (const auto committed = CommittedBytes(*now); committed.has_value()) {
       text += fmt::format(", {:.0f} in pages", kKib * *committed);
@@ -225,15 +225,15 @@ void DrawFlops(PanelContext& context) {
     };
     return first.flops - attend(1) + attend(point.index + 1);
   };
-  for (const Lane& lane : context.lanes) {
+  for (const Side& side : context.sides) {
     double spent = 0, all = 0;
-    for (const InferencePoint& point : lane.model.inferences()) {
+    for (const InferencePoint& point : side.model.inferences()) {
       if (point.time_s > context.playhead_s() + 1e-9) break;
       spent += point.flops;
-      all += full_of(lane.model, point);
+      all += full_of(side.model, point);
     }
     ImGui::TextWrapped(
-        "%s", fmt::format("{}: {:.0f} MFLOP so far{}", lane.model.begin().id.arm, spent / 1e6,
+        "%s", fmt::format("{}: {:.0f} MFLOP so far{}", side.model.begin().id.arm, spent / 1e6,
                           all > 0 ? fmt::format(" ({:.1f}% of all)", 100 * spent / all) : "")
                   .c_str());
   }
@@ -251,16 +251,16 @@ void DrawStaleness(PanelContext& context) {
     return;
   }
   bool any = false;
-  for (const Lane& lane : context.lanes) {
+  for (const Side& side : context.sides) {
     int stale = 0, late = 0;
-    for (const InferencePoint& point : lane.model.inferences()) {
+    for (const InferencePoint& point : side.model.inferences()) {
       if (point.time_s > context.playhead_s() + 1e-9) break;
       stale += point.stale_steps;
       late += point.late ? 1 : 0;
     }
-    for (const InferencePoint& point : lane.model.inferences()) any = any || point.think_s > 0;
+    for (const InferencePoint& point : side.model.inferences()) any = any || point.think_s > 0;
     ImGui::TextWrapped("%s", fmt::format("{}: {} stale control steps, {} missed deadlines so far",
-                                         lane.model.begin().id.arm, stale, late)
+                                         side.model.begin().id.arm, stale, late)
                                  .c_str());
   }
   if (!any) {

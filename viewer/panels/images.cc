@@ -8,8 +8,8 @@
 namespace kvla {
 
 void ImagesPanel::DrawImage(PanelContext& context, size_t index, size_t camera, ImVec2 cell) {
-  const Lane& lane = context.lanes[index];
-  const EpisodeModel& model = lane.model;
+  const Side& side = context.sides[index];
+  const EpisodeModel& model = side.model;
   Shown& shown = shown_[index][camera];
   const InferencePoint* point = model.ImagesAt(context.playhead_s());
   const int now = context.inference(model);
@@ -18,14 +18,14 @@ void ImagesPanel::DrawImage(PanelContext& context, size_t index, size_t camera, 
   if (point != nullptr && camera < point->images.size()) {
     const TraceImage& image = point->images[camera];
     name = image.camera;
-    if (shown.serial != lane.serial || shown.inference != point->index) {
+    if (shown.serial != side.serial || shown.inference != point->index) {
       shown.texture.Upload(image.width, image.height, image.rgb);
-      shown.serial = lane.serial;
+      shown.serial = side.serial;
       shown.inference = point->index;
     }
   } else if (camera < context.hooks.cameras.size() && context.hooks.image_size > 0) {
     name = context.hooks.cameras[camera];
-    SceneRequest request = context.FrameScene(lane, std::max(now, 0));
+    SceneRequest request = context.FrameScene(side, std::max(now, 0));
     request.camera = name;
     request.as_policy = true;
     request.width = request.height = context.hooks.image_size;
@@ -49,7 +49,7 @@ void ImagesPanel::DrawImage(PanelContext& context, size_t index, size_t camera, 
                               .c_str());
   }
   context.Mark(fmt::format("image {}{}", name, index > 0 ? " 2" : ""));
-  ImGui::TextUnformatted((context.lanes.size() > 1 ? model.begin().id.arm : name).c_str());
+  ImGui::TextUnformatted((context.sides.size() > 1 ? model.begin().id.arm : name).c_str());
   ImGui::EndGroup();
 }
 
@@ -59,8 +59,8 @@ void ImagesPanel::Draw(PanelContext& context) {
     return;
   }
   size_t cameras = context.hooks.cameras.size();
-  for (const Lane& lane : context.lanes) {
-    const InferencePoint* point = lane.model.ImagesAt(context.playhead_s());
+  for (const Side& side : context.sides) {
+    const InferencePoint* point = side.model.ImagesAt(context.playhead_s());
     if (point != nullptr) cameras = std::max(cameras, point->images.size());
   }
   if (cameras == 0 || !context.model().started()) {
@@ -68,15 +68,15 @@ void ImagesPanel::Draw(PanelContext& context) {
     ImGui::End();
     return;
   }
-  shown_.resize(std::max(shown_.size(), context.lanes.size()));
-  for (auto& lane : shown_) {
-    while (lane.size() < cameras) lane.emplace_back();
+  shown_.resize(std::max(shown_.size(), context.sides.size()));
+  for (auto& side : shown_) {
+    while (side.size() < cameras) side.emplace_back();
   }
-  // Cameras run along the longer side, lanes across it.
+  // Cameras run along the longer edge, sides across it.
   const ImVec2 space = ImGui::GetContentRegionAvail();
   const bool down = space.y > space.x;
-  const size_t lanes = context.lanes.size();
-  const size_t columns = down ? lanes : cameras, rows = down ? cameras : lanes;
+  const size_t sides = context.sides.size();
+  const size_t columns = down ? sides : cameras, rows = down ? cameras : sides;
   const float gap = ImGui::GetStyle().ItemSpacing.x, line = ImGui::GetTextLineHeightWithSpacing();
   const float below = line + ImGui::GetStyle().ItemSpacing.y;  // of each image: its name
   const ImVec2 cell((space.x - gap * static_cast<float>(columns - 1)) / static_cast<float>(columns),

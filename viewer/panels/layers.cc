@@ -84,8 +84,8 @@ void DrawScale(const LayerMap& map, bool scores, std::optional<double> threshold
   }
 }
 
-void DrawMap(PanelContext& context, const Lane& lane, const LayerMap& map, bool scores) {
-  const EpisodeModel& model = lane.model;
+void DrawMap(PanelContext& context, const Side& side, const LayerMap& map, bool scores) {
+  const EpisodeModel& model = side.model;
   const float bar = ImGui::CalcTextSize("000.0%___").x;
   const float width = ImGui::GetContentRegionAvail().x - bar;
   const char* name = scores ? "##score map" : "##attention map";
@@ -98,7 +98,7 @@ void DrawMap(PanelContext& context, const Lane& lane, const LayerMap& map, bool 
   ImPlot::SetupFinish();
   DrawMoments(context, model);  // under the cells
   ImDrawList* draw = ImPlot::GetPlotDrawList();
-  const std::optional<double> threshold = context.threshold(lane);
+  const std::optional<double> threshold = context.threshold(side);
   const ImPlotPoint mouse = ImPlot::GetPlotMousePos();
   std::string tip;
   ImPlot::PushPlotClipRect();
@@ -139,13 +139,13 @@ void DrawMap(PanelContext& context, const Lane& lane, const LayerMap& map, bool 
   DrawScale(map, scores, threshold);
 }
 
-void DrawScoreMap(PanelContext& context, const Lane& lane, const InferencePoint& point) {
-  const LayerMap map = ScoreMap(lane.model, point, context.hooks.layers);
-  const std::string& arm = lane.model.begin().id.arm;
+void DrawScoreMap(PanelContext& context, const Side& side, const InferencePoint& point) {
+  const LayerMap map = ScoreMap(side.model, point, context.hooks.layers);
+  const std::string& arm = side.model.begin().id.arm;
   const bool any =
       std::any_of(map.values.begin(), map.values.end(), [](double v) { return v >= 0; });
   if (!any) {
-    const bool gated = lane.model.begin().cache_policy == "gated";
+    const bool gated = side.model.begin().cache_policy == "gated";
     ImGui::TextDisabled(
         "%s: %s", arm.c_str(),
         gated ? "no chunk has been scored yet" : "this method decides without scores");
@@ -154,12 +154,12 @@ void DrawScoreMap(PanelContext& context, const Lane& lane, const InferencePoint&
   ImGui::TextUnformatted(
       fmt::format("{}: gate scores, one for all layers; framed: at the threshold or above", arm)
           .c_str());
-  DrawMap(context, lane, map, true);
+  DrawMap(context, side, map, true);
 }
 
-void DrawAttentionMap(PanelContext& context, const Lane& lane, const InferencePoint& point) {
-  const LayerMap map = AttentionMap(lane.model, point);
-  const std::string& arm = lane.model.begin().id.arm;
+void DrawAttentionMap(PanelContext& context, const Side& side, const InferencePoint& point) {
+  const LayerMap map = AttentionMap(side.model, point);
+  const std::string& arm = side.model.begin().id.arm;
   if (map.layers == 0) {
     ImGui::TextWrapped(
         "Attention received: measured in live episodes only (kvla view CONFIG), since "
@@ -168,9 +168,9 @@ void DrawAttentionMap(PanelContext& context, const Lane& lane, const InferencePo
   }
   ImGui::TextUnformatted(fmt::format("{}: attention received at inference {}; {:.1f}% goes to the "
                                      "instruction",
-                                     arm, point.index, 100 * lane.model.AttentionOf(point, -1))
+                                     arm, point.index, 100 * side.model.AttentionOf(point, -1))
                              .c_str());
-  DrawMap(context, lane, map, false);
+  DrawMap(context, side, map, false);
 }
 
 }  // namespace
@@ -180,18 +180,18 @@ void DrawLayers(PanelContext& context) {
     ImGui::End();
     return;
   }
-  const Lane& lane = context.lane();
-  const InferencePoint* point = lane.model.InferenceAt(context.playhead_s());
+  const Side& side = context.side();
+  const InferencePoint* point = side.model.InferenceAt(context.playhead_s());
   if (point == nullptr) {
     ImGui::TextDisabled("no inference yet");
     ImGui::End();
     return;
   }
   const float half = (ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ItemSpacing.x) / 2;
-  if (ImGui::BeginChild("scores", ImVec2(half, 0))) DrawScoreMap(context, lane, *point);
+  if (ImGui::BeginChild("scores", ImVec2(half, 0))) DrawScoreMap(context, side, *point);
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("attention")) DrawAttentionMap(context, lane, *point);
+  if (ImGui::BeginChild("attention")) DrawAttentionMap(context, side, *point);
   ImGui::EndChild();
   ImGui::End();
 }

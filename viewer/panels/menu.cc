@@ -12,11 +12,11 @@ namespace {
 
 void WriteChunkTables(PanelContext& context) {
   std::string written;
-  for (const Lane& lane : context.lanes) {
+  for (const Side& side : context.sides) {
     const std::filesystem::path file =
-        context.hooks.export_folder / (FileStem(std::span(&lane, 1)) + "_chunks.csv");
+        context.hooks.export_folder / (FileStem(std::span(&side, 1)) + "_chunks.csv");
     const Status status = WriteFileAtomic(
-        file, ChunkTableCsv(lane.model, context.inference(lane.model), context.hooks.reason));
+        file, ChunkTableCsv(side.model, context.inference(side.model), context.hooks.reason));
     if (!status.ok()) return context.Say(status.message());
     written += (written.empty() ? "" : " and ") + file.string();
   }

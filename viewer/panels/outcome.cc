@@ -57,8 +57,8 @@ void DrawVerdict(const EpisodeModel& model) {
 }
 
 // What became of the cue; a click goes to the moment when it was decided.
-void DrawStory(PanelContext& context, const Lane& lane, size_t index) {
-  const CueStory story = context.story(lane);
+void DrawStory(PanelContext& context, const Side& side, size_t index) {
+  const CueStory story = context.story(side);
   ImGui::TextWrapped("%s", story.headline.c_str());
   context.Mark(index == 0 ? "story" : "story 2");
   if (!story.needs_memory) return;
@@ -78,27 +78,27 @@ void DrawStory(PanelContext& context, const Lane& lane, size_t index) {
   }
 }
 
-// When each lane reached the stages, as of the playhead.
+// When each side reached the stages, as of the playhead.
 void DrawStages(const PanelContext& context) {
-  const int columns = 1 + static_cast<int>(context.lanes.size());
+  const int columns = 1 + static_cast<int>(context.sides.size());
   if (!ImGui::BeginTable("stages", columns, ImGuiTableFlags_SizingFixedFit)) return;
   const double now = context.playhead_s() + 1e-9;
-  const auto& stages = context.lanes.front().model.stages();
+  const auto& stages = context.sides.front().model.stages();
   for (size_t s = 0; s < stages.size(); ++s) {
     ImGui::TableNextRow();
     ImGui::TableNextColumn();
     ImGui::TextUnformatted(fmt::format("{} {}{}", s + 1, stages[s].stage.name,
                                        stages[s].stage.decisive ? " (memory)" : "")
                                .c_str());
-    for (size_t i = 0; i < context.lanes.size(); ++i) {
+    for (size_t i = 0; i < context.sides.size(); ++i) {
       ImGui::TableNextColumn();
-      const auto& marks = context.lanes[i].model.stages();
+      const auto& marks = context.sides[i].model.stages();
       const bool reached =
           s < marks.size() && marks[s].reached_s.has_value() && *marks[s].reached_s <= now;
       if (!reached) {
         ImGui::TextDisabled("not yet");
-      } else if (context.lanes.size() > 1) {
-        ImGui::TextColored(AsText(LaneColour(i)), "%.2f s", *marks[s].reached_s);
+      } else if (context.sides.size() > 1) {
+        ImGui::TextColored(AsText(SideColour(i)), "%.2f s", *marks[s].reached_s);
       } else {
         ImGui::Text("%.2f s", *marks[s].reached_s);
       }
@@ -142,16 +142,16 @@ void DrawOutcome(PanelContext& context) {
     return;
   }
   ImGui::TextWrapped("\"%s\"", context.model().begin().instruction.c_str());
-  for (size_t i = 0; i < context.lanes.size(); ++i) {
-    const Lane& lane = context.lanes[i];
+  for (size_t i = 0; i < context.sides.size(); ++i) {
+    const Side& side = context.sides[i];
     ImGui::Separator();
-    if (context.lanes.size() > 1) {
-      ImGui::TextColored(AsText(LaneColour(i)), "%s", lane.model.begin().id.arm.c_str());
+    if (context.sides.size() > 1) {
+      ImGui::TextColored(AsText(SideColour(i)), "%s", side.model.begin().id.arm.c_str());
       ImGui::SameLine();
     }
-    DrawVerdict(lane.model);
-    DrawStory(context, lane, i);
-    for (const std::string& warning : lane.model.begin().warnings) {
+    DrawVerdict(side.model);
+    DrawStory(context, side, i);
+    for (const std::string& warning : side.model.begin().warnings) {
       ImGui::PushTextWrapPos();
       ImGui::TextColored(AsText(colour::kYellow), "Warning: %s", warning.c_str());
       ImGui::PopTextWrapPos();

@@ -69,24 +69,24 @@ void DrawStaleness(PanelContext& context);
 void DrawHelp(PanelContext& context);
 
 // Slots of the scene thread.
-inline constexpr int kSceneSlot = 0;   // + lane
-inline constexpr int kImageSlot = 10;  // + 10 * lane + camera
+inline constexpr int kSceneSlot = 0;   // + side
+inline constexpr int kImageSlot = 10;  // + 10 * side + camera
 inline constexpr int kThumbnailSlot = 100;
 
-// The scene at the playhead, a view a lane, from a camera that the mouse steers.
+// The scene at the playhead, a view a side, from a camera that the mouse steers.
 class ScenePanel {
  public:
   void Draw(PanelContext& context);
 
  private:
-  void DrawView(PanelContext& context, size_t lane, ImVec2 space);
-  void Steer(PanelContext& context, size_t lane, const SceneRequest& request, ImVec2 low,
+  void DrawView(PanelContext& context, size_t side, ImVec2 space);
+  void Steer(PanelContext& context, size_t side, const SceneRequest& request, ImVec2 low,
              ImVec2 size);
 
   std::vector<Texture> textures_;
   Image image_;
   // With Ctrl the mouse is a hand on the selected body.
-  void Grip(PanelContext& context, size_t lane, const SceneRequest& request, bool hand,
+  void Grip(PanelContext& context, size_t side, const SceneRequest& request, bool hand,
             ImVec2 size);
   void TakePick(PanelContext& context);
 
@@ -94,7 +94,7 @@ class ScenePanel {
   // What the pick under way is for.
   enum class PickFor { kSelection, kCamera, kGrip } pick_for_ = PickFor::kSelection;
   enum class Hand { kOff, kReaching, kHolding, kPulling } hand_ = Hand::kOff;
-  size_t hand_lane_ = 0;  // whose body it holds
+  size_t hand_side_ = 0;  // whose body it holds
 };
 
 // What the policy's cameras showed it: from the live trace, or rendered again from stored states.
@@ -108,20 +108,20 @@ class ImagesPanel {
     int64_t serial = -1;
     int inference = -1;
   };
-  void DrawImage(PanelContext& context, size_t lane, size_t camera, ImVec2 cell);
+  void DrawImage(PanelContext& context, size_t side, size_t camera, ImVec2 cell);
 
-  std::vector<std::vector<Shown>> shown_;  // by lane and camera
+  std::vector<std::vector<Shown>> shown_;  // by side and camera
   Image image_;
 };
 
-// A strip of chunks for each lane, and the scores of one under it on the same time axis.
+// A strip of chunks for each side, and the scores of one under it on the same time axis.
 class CachePanel {
  public:
   void Draw(PanelContext& context);
 
  private:
-  void DrawStrip(PanelContext& context, size_t lane, float height, bool ticks);
-  void DrawTooltip(PanelContext& context, const Lane& lane, const ChunkTrack& chunk);
+  void DrawStrip(PanelContext& context, size_t side, float height, bool ticks);
+  void DrawTooltip(PanelContext& context, const Side& side, const ChunkTrack& chunk);
 
   Texture thumbnail_{Texture::Filter::kNearest};
   Image image_;

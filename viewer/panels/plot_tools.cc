@@ -45,6 +45,6 @@ ImPlotSpec LineSpec(ImU32 colour, float weight) {
   return spec;
 }
 
-ImU32 LaneColour(size_t lane) { return lane == 0 ? colour::kSkyBlue : colour::kOrange; }
+ImU32 SideColour(size_t side) { return side == 0 ? colour::kSkyBlue : colour::kOrange; }
 
 }  // namespace kvla

@@ -16,7 +16,7 @@ inline constexpr ImPlotFlags kTimePlotFlags =
 void SetupTimeAxis(const PanelContext& context, const char* label, ImPlotAxisFlags flags,
                    double lead_s = 0);
 
-// The playhead, and the times of the lane's cues, behind what a plot shows.
+// The playhead, and the times of the side's cues, behind what a plot shows.
 void DrawMoments(const PanelContext& context, const EpisodeModel& model);
 
 // A press or a drag that began in the plot moves the playhead.
@@ -24,8 +24,8 @@ void SeekByClick(PanelContext& context);
 
 ImPlotSpec LineSpec(ImU32 colour, float weight);
 
-// A lane's colour where lanes share a plot.
-ImU32 LaneColour(size_t lane);
+// A side's colour where sides share a plot.
+ImU32 SideColour(size_t side);
 
 }  // namespace kvla
 

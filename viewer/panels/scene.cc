@@ -43,14 +43,14 @@ std::string Title(const EpisodeModel& model) {
 
 }  // namespace
 
-void ScenePanel::Grip(PanelContext& context, size_t lane, const SceneRequest& request, bool hand,
+void ScenePanel::Grip(PanelContext& context, size_t side, const SceneRequest& request, bool hand,
                       ImVec2 size) {
   const ImGuiIO& io = ImGui::GetIO();
   SceneOverlay& overlay = context.state.overlay;
   if (!hand) {
     if (hand_ == Hand::kPulling) {
       overlay.pull_to.reset();
-      context.feed.Send(lane, {ViewerCommandKind::kRelease});
+      context.feed.Send(side, {ViewerCommandKind::kRelease});
     }
     hand_ = Hand::kOff;
     return;
@@ -78,7 +78,7 @@ void ScenePanel::Grip(PanelContext& context, size_t lane, const SceneRequest& re
     command.kind = ViewerCommandKind::kPull;
     command.pull = {body, pick_->local[0], pick_->local[1], pick_->local[2], to[0], to[1], to[2]};
   }
-  context.feed.Send(lane, command);
+  context.feed.Send(side, command);
 }
 
 void ScenePanel::TakePick(PanelContext& context) {
@@ -105,7 +105,7 @@ void ScenePanel::TakePick(PanelContext& context) {
 // As in MuJoCo's simulate: drag turns, right drag shifts (Shift: level), wheel or middle drag
 // zooms, a double click selects, a right one looks there; with Ctrl, right drag pulls what is
 // selected and left drag turns it.
-void ScenePanel::Steer(PanelContext& context, size_t lane, const SceneRequest& request, ImVec2 low,
+void ScenePanel::Steer(PanelContext& context, size_t side, const SceneRequest& request, ImVec2 low,
                        ImVec2 size) {
   const ImGuiIO& io = ImGui::GetIO();
   FreeCamera& camera = context.state.free;
@@ -119,9 +119,9 @@ void ScenePanel::Steer(PanelContext& context, size_t lane, const SceneRequest& r
   }
   const bool hand = active && io.KeyCtrl && pick_.has_value() && pick_->movable &&
                     context.feed.live() && !context.model().end().has_value();
-  if (active || lane == hand_lane_) {
-    if (hand) hand_lane_ = lane;
-    Grip(context, lane, request, hand, size);
+  if (active || side == hand_side_) {
+    if (hand) hand_side_ = side;
+    Grip(context, side, request, hand, size);
   }
   if (!active || io.KeyCtrl || hand) return;
   const double dx = io.MouseDelta.x / size.y, dy = io.MouseDelta.y / size.y;
@@ -132,8 +132,8 @@ void ScenePanel::Steer(PanelContext& context, size_t lane, const SceneRequest& r
 }
 
 void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
-  const Lane& lane = context.lanes[index];
-  const EpisodeModel& model = lane.model;
+  const Side& side = context.sides[index];
+  const EpisodeModel& model = side.model;
   const ImVec2 origin = ImGui::GetCursorScreenPos();
   const std::string id = fmt::format("scene {}", index);
   ImGui::InvisibleButton(id.c_str(), space,
@@ -144,8 +144,8 @@ void ScenePanel::DrawView(PanelContext& context, size_t index, ImVec2 space) {
   const StepPoint* step = model.StepAt(context.playhead_s());
   SceneRequest request;
   request.scene = context.hooks.asset_root / model.begin().scene;
-  request.script = lane.script;
-  const bool start = step == nullptr && lane.script != nullptr && lane.script->place;
+  request.script = side.script;
+  const bool start = step == nullptr && side.script != nullptr && side.script->place;
   if (step != nullptr) request.state = step->state;
   if (!model.started() || (!start && request.state == nullptr)) {
     const bool coming = !model.end().has_value() || context.feed.live();
@@ -201,10 +201,10 @@ void ScenePanel::Draw(PanelContext& context) {
   }
   TakePick(context);
   if (context.state.overlay.selected < 0) pick_.reset();
-  const auto count = static_cast<float>(context.lanes.size());
-  while (textures_.size() < context.lanes.size()) textures_.emplace_back();
+  const auto count = static_cast<float>(context.sides.size());
+  while (textures_.size() < context.sides.size()) textures_.emplace_back();
   const ImVec2 view((space.x - 2 * (count - 1)) / count, space.y);
-  for (size_t i = 0; i < context.lanes.size(); ++i) {
+  for (size_t i = 0; i < context.sides.size(); ++i) {
     if (i > 0) ImGui::SameLine(0, 2);
     DrawView(context, i, view);
   }

@@ -151,9 +151,9 @@ void DrawScrubMarks(PanelContext& context, ImVec2 low, ImVec2 high, float end) {
   const auto at = [&](double time_s) {
     return left + width * std::clamp(static_cast<float>(time_s) / end, 0.0f, 1.0f);
   };
-  const size_t count = context.lanes.size();
+  const size_t count = context.sides.size();
   for (size_t i = 0; i < count; ++i) {
-    const EpisodeModel& model = context.lanes[i].model;
+    const EpisodeModel& model = context.sides[i].model;
     for (const TraceCue& cue : model.begin().cues) {
       if (cue.begin_s > end) continue;
       draw->AddRectFilled(ImVec2(at(cue.begin_s), high.y - 5),
@@ -238,7 +238,7 @@ void DrawTransport(PanelContext& context) {
     ActionButton(context, ViewerAction::kNext, "Next seed", "next");
   }
   ActionButton(context, ViewerAction::kCue, "Cue", "cue");
-  if (context.lanes.size() > 1) {
+  if (context.sides.size() > 1) {
     ActionButton(context, ViewerAction::kDivergence, "Divergence", "divergence");
   }
   ImGui::NewLine();

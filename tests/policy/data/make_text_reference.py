@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the reference for tests/policy/text_encoder_test.cc with the published implementation.
+"""Writes the reference for tests/policy/compact/text/text_encoder_test.cc with the published implementation.
 
   python3 -m venv /tmp/venv
   /tmp/venv/bin/pip install torch==2.11.0 transformers==5.24.0

@@ -1,0 +1,108 @@
+// The interface of a cache method. torch.
+//
+// A new method: a class that overrides Score() (or PlanLeaving() where one score is not enough)
+// and cost(), and one line in cache_policy_list.cc.
+#ifndef KVLA_KV_EFFICIENT_METHODS_CACHE_POLICY_H_
+#define KVLA_KV_EFFICIENT_METHODS_CACHE_POLICY_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "kv_efficient/plan.h"
+
+namespace kvla {
+
+// What a method uses, and so pays for.
+struct Needs {
+  bool keys_values = false;     // ChunkView::keys and values
+  bool attention_mass = false;  // FarState::mass; makes attention return what each chunk received
+  bool cue_hint = false;        // EpisodeFacts::cue_blocks; only for upper bounds
+  // The window's blocks are fed again before every new one (KvCache::ReopenWindow). Whoever feeds
+  // the cache keeps what they are computed from, and counts those bytes and that work.
+  bool window_again = false;
+};
+
+// What a method may know of an episode before it starts.
+struct EpisodeFacts {
+  uint64_t stream_key = 0;  // of the episode's random streams
+  // Half-open ranges of frame blocks; the caller fills them only if needs().cue_hint.
+  std::vector<std::pair<int, int>> cue_blocks{};
+};
+
+// The chunk that leaves the window.
+struct ChunkView {
+  int chunk = 0;
+  int first_block = 0;
+  int blocks = 0;
+  // [layers, kv_heads, blocks * tokens_per_block, head_dim], keys un-rotated: views, valid during
+  // the call only. Undefined unless needs().keys_values.
+  at::Tensor keys{}, values{};
+};
+
+// What the cache holds at that moment.
+struct FarState {
+  // Every chunk that left before, ascending.
+  std::span<const ChunkRecord> chunks{};
+  // Attention each of them, then the leaving chunk, received since it was appended: summed over
+  // layers, heads and queries. Empty unless needs().attention_mass.
+  std::span<const float> mass{};
+};
+
+// What is done with scores.
+struct RetentionRule {
+  ChunkAction keep = ChunkAction::kWhole;
+  float threshold = 0.5f;  // a score at or above it is kept
+  int budget_chunks = 0;   // most chunks kept at a time, the lowest score goes; 0: no limit
+};
+
+// What a method itself costs, beside the tokens that it keeps.
+struct MethodCost {
+  int64_t held_bytes = 0;       // held now: weights, state, tables
+  int64_t transient_bytes = 0;  // of the largest temporary of one PlanLeaving
+  double plan_flops = 0;        // of one PlanLeaving
+};
+
+// Makes plans, holds no tokens. Deterministic given its state. Not thread-safe.
+class CachePolicy {
+ public:
+  explicit CachePolicy(RetentionRule rule = {}) : rule_(rule) {}
+  virtual ~CachePolicy() = default;
+
+  virtual Needs needs() const { return {}; }
+  // A new episode: forgets all state.
+  virtual void Reset(const EpisodeFacts& /*facts*/) {}
+  // Utility of the leaving chunk in [0, 1]. Called once a chunk, in order.
+  virtual float Score(const ChunkView& chunk) = 0;
+  // Decides the leaving chunk; may cut older ones. Default: threshold on Score(), then the budget.
+  virtual Plan PlanLeaving(const ChunkView& chunk, const FarState& state);
+  virtual std::unique_ptr<CachePolicy> Clone() const = 0;
+  // State that Reset() and Score() leave behind; empty for methods without any.
+  virtual std::vector<uint8_t> SaveState() const { return {}; }
+  virtual Status RestoreState(std::span<const uint8_t> bytes);
+  // No default, so that each method says what it costs.
+  virtual MethodCost cost() const = 0;
+  // From the next plan on; what was decided stays.
+  void SetRetention(float threshold, int budget_chunks) {
+    rule_.threshold = threshold;
+    rule_.budget_chunks = budget_chunks;
+  }
+
+ protected:
+  virtual ReasonCode reason(bool kept) const {
+    return kept ? ReasonCode::kGateAbove : ReasonCode::kGateBelow;
+  }
+  const RetentionRule& rule() const { return rule_; }
+
+ private:
+  RetentionRule rule_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_KV_EFFICIENT_METHODS_CACHE_POLICY_H_

@@ -1,0 +1,300 @@
+#include "kv_efficient/store/chunk_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "tensors/torch.h"
+
+namespace kvla {
+namespace {
+
+constexpr int64_t kValueBytes = sizeof(float);
+
+// Rows of `x` [kv_heads, n, head_dim] as f32 with a dense last dimension.
+at::Tensor DenseRows(const at::Tensor& x) {
+  TORCH_CHECK(x.scalar_type() == at::kFloat, "the cache holds f32, not ", x.scalar_type());
+  return x.stride(-1) == 1 ? x : x.contiguous();
+}
+
+}  // namespace
+
+at::Tensor SummarizeChunk(const at::Tensor& x, int chunk_blocks, int tokens_per_block) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  const int64_t tokens = shape[shape.size() - 2], width = shape.back();
+  const int64_t chunks = tokens / (int64_t{chunk_blocks} * tokens_per_block);
+  shape.resize(shape.size() - 2);
+  std::vector<int64_t> out_shape = shape;
+  shape.insert(shape.end(), {chunks, chunk_blocks, tokens_per_block, width});
+  out_shape.insert(out_shape.end(), {chunks * tokens_per_block, width});
+  return x.reshape(shape).mean(-3).reshape(out_shape);
+}
+
+Result<std::unique_ptr<ChunkStore>> ChunkStore::Create(const CacheGeometry& geometry,
+                                                       int chunk_blocks,
+                                                       std::shared_ptr<const RotaryTable> rotary,
+                                                       at::Device device,
+                                                       std::shared_ptr<PagePool> pool) {
+  if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
+  if (pool == nullptr) pool = std::make_shared<PagePool>();
+  std::unique_ptr<ChunkStore> store(
+      new ChunkStore(geometry, chunk_blocks, std::move(rotary), device, std::move(pool)));
+  const int64_t lanes = geometry.lanes(), width = geometry.head_dim;
+  store->capacity_ = geometry.instruction_tokens +
+                     static_cast<int64_t>(geometry.max_blocks) * geometry.tokens_per_block;
+  if (device.is_cpu()) {
+    const int64_t lane_bytes =
+        (store->capacity_ * width * kValueBytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+    for (auto [slab, tensor] : {std::pair{&store->key_slab_, &store->keys_},
+                                std::pair{&store->value_slab_, &store->values_}}) {
+      if (Status s = slab->Map(lanes, lane_bytes, store->pool_.get()); !s.ok()) return s;
+      *tensor = torch::from_blob(slab->data(), {lanes, store->capacity_, width},
+                                 {lane_bytes / kValueBytes, width, 1}, torch::kFloat32);
+    }
+  } else {
+    const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(device);
+    store->keys_ = torch::empty({lanes, store->capacity_, width}, options);
+    store->values_ = torch::empty({lanes, store->capacity_, width}, options);
+  }
+  store->Reset();
+  return store;
+}
+
+ChunkStore::ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
+                       std::shared_ptr<const RotaryTable> rotary, at::Device device,
+                       std::shared_ptr<PagePool> pool)
+    : geometry_(geometry),
+      chunk_blocks_(chunk_blocks),
+      rotary_(std::move(rotary)),
+      device_(device),
+      pool_(std::move(pool)) {}
+
+ChunkStore::~ChunkStore() = default;
+
+void ChunkStore::Reset() {
+  instruction_ = blocks_ = near_begin_block_ = 0;
+  leaving_unrotated_ = false;
+  transient_bytes_ = 0;
+  appended_.assign(geometry_.layers, 0);
+  instruction_appended_.assign(geometry_.layers, 0);
+  far_.assign(1, {});
+  UpdateIndex();
+  for (int lane = 0; cpu() && lane < geometry_.lanes(); ++lane) {
+    key_slab_.Use(lane, 0, 0, 0);
+    value_slab_.Use(lane, 0, 0, 0);
+  }
+}
+
+int ChunkStore::near_begin() const {
+  return instruction_ + near_begin_block_ * geometry_.tokens_per_block;
+}
+
+int ChunkStore::near_end(int layer) const {
+  return instruction_ + appended_[layer] * geometry_.tokens_per_block;
+}
+
+Status ChunkStore::AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v) {
+  const int n = static_cast<int>(k.size(1));
+  const bool first = std::none_of(instruction_appended_.begin(), instruction_appended_.end(),
+                                  [](int done) { return done; });
+  if (blocks_ > 0 || appended_[0] > 0 || instruction_appended_[layer]) {
+    return InternalError("instruction tokens come once a layer and before the first block");
+  }
+  if (n > geometry_.instruction_tokens) {
+    return BadInput(fmt::format("the instruction has {} tokens, the cache has room for {}", n,
+                                geometry_.instruction_tokens));
+  }
+  if (!first && n != instruction_) {
+    return InternalError(
+        fmt::format("layer {} got {} instruction tokens, others {}", layer, n, instruction_));
+  }
+  if (first) {
+    instruction_ = n;
+    far_.assign(1, {});
+    for (int i = 0; i < n; ++i) far_[0].push_back({.chunk = -1, .offset = i, .position = -1});
+    UpdateIndex();
+  }
+  instruction_appended_[layer] = 1;
+  const int64_t lane = int64_t{layer} * geometry_.kv_heads;
+  keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(k);
+  values_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(v);
+  const int64_t end = n * geometry_.head_dim * kValueBytes;
+  for (int h = 0; cpu() && h < geometry_.kv_heads; ++h) {
+    key_slab_.Grow(lane + h, end);
+    value_slab_.Grow(lane + h, end);
+  }
+  return {};
+}
+
+void ChunkStore::AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v) {
+  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
+  TORCH_CHECK(appended_[layer] == blocks_ && blocks_ < geometry_.max_blocks,
+              "a block goes into each layer once, and the cache has room for ",
+              geometry_.max_blocks);
+  TORCH_CHECK(k.dim() == 3 && k.size(0) == geometry_.kv_heads && k.size(1) == tokens &&
+                  k.size(2) == width && v.sizes() == k.sizes(),
+              "keys and values must be [", geometry_.kv_heads, ", ", tokens, ", ", width, "]");
+  const int64_t lane = int64_t{layer} * geometry_.kv_heads;
+  const int begin = near_end(layer);
+  appended_[layer] = blocks_ + 1;
+  if (!cpu()) {
+    const at::Tensor position = torch::full({1}, blocks_, torch::kInt64);
+    const at::Tensor cos = rotary_->Cos(position).to(device_);
+    const at::Tensor sin = rotary_->Sin(position).to(device_);
+    keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(Rotate(k, cos, sin));
+    values_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(v);
+    return;
+  }
+  const at::Tensor kd = DenseRows(k), vd = DenseRows(v);
+  const float* cos = rotary_->cos(blocks_);
+  const float* sin = rotary_->sin(blocks_);
+  float* keys = keys_.data_ptr<float>();
+  float* values = values_.data_ptr<float>();
+  for (int h = 0; h < geometry_.kv_heads; ++h) {
+    const int64_t at = (lane + h) * keys_.stride(0) + int64_t{begin} * width;
+    const float* from_k = kd.const_data_ptr<float>() + h * kd.stride(0);
+    const float* from_v = vd.const_data_ptr<float>() + h * vd.stride(0);
+    for (int t = 0; t < tokens; ++t) {
+      RotateRow(from_k + t * kd.stride(1), keys + at + t * width, cos, sin, width, 1);
+      std::memcpy(values + at + t * width, from_v + t * vd.stride(1), width * kValueBytes);
+    }
+    const int64_t end = int64_t{begin + tokens} * width * kValueBytes;
+    key_slab_.Grow(lane + h, end);
+    value_slab_.Grow(lane + h, end);
+  }
+}
+
+void ChunkStore::EndBlock() {
+  for (const int appended : appended_) {
+    TORCH_CHECK(appended == blocks_ + 1, "block ", blocks_, " is missing in a layer");
+  }
+  ++blocks_;
+}
+
+void ChunkStore::ReopenWindow() {
+  blocks_ = near_begin_block_;
+  appended_.assign(geometry_.layers, blocks_);
+}
+
+void ChunkStore::UnrotateLeaving() {
+  if (leaving_unrotated_) return;
+  leaving_unrotated_ = true;
+  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
+  for (int b = 0; b < chunk_blocks_; ++b) {
+    const int block = near_begin_block_ + b;
+    const int64_t at = instruction_ + int64_t{block} * tokens;
+    if (!cpu()) {
+      const at::Tensor position = torch::full({1}, block, torch::kInt64);
+      at::Tensor rows = keys_.narrow(1, at, tokens);
+      rows.copy_(
+          Rotate(rows, rotary_->Cos(position).to(device_), -rotary_->Sin(position).to(device_)));
+      continue;
+    }
+    for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+      float* row = keys_.data_ptr<float>() + lane * keys_.stride(0) + at * width;
+      for (int t = 0; t < tokens; ++t, row += width) {
+        RotateRow(row, row, rotary_->cos(block), rotary_->sin(block), width, -1);
+      }
+    }
+  }
+}
+
+at::Tensor ChunkStore::LeavingKeys() const {
+  return keys_.narrow(1, near_begin(), chunk_tokens())
+      .unflatten(0, {geometry_.layers, geometry_.kv_heads});
+}
+
+at::Tensor ChunkStore::LeavingValues() const {
+  return values_.narrow(1, near_begin(), chunk_tokens())
+      .unflatten(0, {geometry_.layers, geometry_.kv_heads});
+}
+
+const std::vector<FarToken>& ChunkStore::far(int layer, int kv_head) const {
+  return far_of(layer * geometry_.kv_heads + kv_head);
+}
+
+LaneView ChunkStore::View(const at::Tensor& bias, int lane, int lanes, int begin, int end) const {
+  const int64_t width = geometry_.head_dim, stride = keys_.stride(0);
+  const int64_t sizes[] = {1, lanes, end - begin, width};
+  const int64_t strides[] = {stride * lanes, stride, width, 1};
+  const int64_t offset = lane * stride + begin * width;
+  return {keys_.as_strided(sizes, strides, offset), values_.as_strided(sizes, strides, offset),
+          bias, end - begin};
+}
+
+LaneView ChunkStore::FarView(int layer) const {
+  const int lane = layer * geometry_.kv_heads;
+  return View(bias_[uniform() ? 0 : lane], lane, geometry_.kv_heads, 0,
+              static_cast<int>(far_of(lane).size()));
+}
+
+LaneView ChunkStore::FarView(int layer, int kv_head) const {
+  const int lane = layer * geometry_.kv_heads + kv_head;
+  return View(bias_[uniform() ? 0 : lane], lane, 1, 0, static_cast<int>(far_of(lane).size()));
+}
+
+LaneView ChunkStore::NearView(int layer) const {
+  return View({}, layer * geometry_.kv_heads, geometry_.kv_heads, near_begin(), near_end(layer));
+}
+
+LaneView ChunkStore::NearView(int layer, int kv_head) const {
+  return View({}, layer * geometry_.kv_heads + kv_head, 1, near_begin(), near_end(layer));
+}
+
+int64_t ChunkStore::held_tokens() const {
+  int64_t far = 0;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) far += far_of(lane).size();
+  return far +
+         int64_t{geometry_.lanes()} * (blocks_ - near_begin_block_) * geometry_.tokens_per_block;
+}
+
+int64_t ChunkStore::live_bytes() const {
+  return held_tokens() * geometry_.head_dim * kValueBytes * 2;
+}
+
+int64_t ChunkStore::committed_bytes() const {
+  if (!cpu()) return 2 * keys_.numel() * kValueBytes;
+  return key_slab_.committed_bytes() + value_slab_.committed_bytes();
+}
+
+int64_t ChunkStore::ResidentBytes() const {
+  return key_slab_.ResidentBytes() + value_slab_.ResidentBytes();
+}
+
+void ChunkStore::UpdateIndex() {
+  bias_.assign(far_.size(), {});
+  for (size_t i = 0; i < far_.size(); ++i) {
+    const bool summaries =
+        std::any_of(far_[i].begin(), far_[i].end(), [](const FarToken& t) { return t.count != 1; });
+    if (!summaries) continue;
+    at::Tensor bias = torch::empty({1, 1, 1, static_cast<int64_t>(far_[i].size())});
+    float* out = bias.data_ptr<float>();
+    for (const FarToken& t : far_[i]) *out++ = std::log(static_cast<float>(t.count));
+    bias_[i] = bias.to(device_);
+  }
+  // A layer takes one attention call when its lanes have the same length and counts.
+  layer_uniform_.assign(geometry_.layers, 1);
+  if (uniform()) return;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    const auto& first = far_[lane / geometry_.kv_heads * geometry_.kv_heads];
+    const bool same =
+        std::equal(first.begin(), first.end(), far_[lane].begin(), far_[lane].end(),
+                   [](const FarToken& a, const FarToken& b) { return a.count == b.count; });
+    if (!same) layer_uniform_[lane / geometry_.kv_heads] = 0;
+  }
+}
+
+void ChunkStore::UpdatePages() {
+  if (!cpu()) return;
+  const int64_t row = geometry_.head_dim * kValueBytes;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    const int64_t low = far_of(lane).size() * row;
+    const int64_t end = near_end(lane / geometry_.kv_heads) * row;
+    key_slab_.Use(lane, low, near_begin() * row, end);
+    value_slab_.Use(lane, low, near_begin() * row, end);
+  }
+}
+
+}  // namespace kvla

@@ -1,0 +1,224 @@
+// ChunkStore: applying plans.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kv_efficient/store/chunk_store.h"
+#include "tensors/torch.h"
+
+namespace kvla {
+namespace {
+
+constexpr int64_t kValueBytes = sizeof(float);
+
+// What one lane is to hold of a decided chunk.
+ChunkCut CutOf(const Plan& plan, const ChunkDecision& decision, int lane, int chunk_tokens) {
+  if (!plan.lanes.empty()) {
+    for (const ChunkCut& cut : plan.lanes[lane].cuts) {
+      if (cut.chunk == decision.chunk) return cut;
+    }
+  }
+  ChunkCut cut;
+  cut.chunk = decision.chunk;
+  if (decision.action == ChunkAction::kWhole) cut.keep = {{0, chunk_tokens}};
+  cut.summarize = decision.action == ChunkAction::kCompressed;
+  return cut;
+}
+
+// A far token and where it lies in the slab.
+struct Source {
+  FarToken token;
+  int at = 0;
+};
+
+}  // namespace
+
+Status ChunkStore::CheckPlan(const Plan& plan) const {
+  const int leaving = near_begin_block_ / chunk_blocks_;
+  if (blocks_ < near_begin_block_ + chunk_blocks_) {
+    return InternalError("a plan came before the oldest chunk was complete");
+  }
+  if (!plan.lanes.empty() && static_cast<int>(plan.lanes.size()) != geometry_.lanes()) {
+    return InternalError(
+        fmt::format("the plan has {} lanes, the cache {}", plan.lanes.size(), geometry_.lanes()));
+  }
+  std::vector<int> decided;
+  for (const ChunkDecision& d : plan.decisions) {
+    if (d.chunk < 0 || d.chunk > leaving || d.action == ChunkAction::kWindow) {
+      return InternalError(fmt::format("the plan decides chunk {} ({}); {} is the one that leaves",
+                                       d.chunk, ActionName(d.action), leaving));
+    }
+    decided.push_back(d.chunk);
+  }
+  std::sort(decided.begin(), decided.end());
+  if (std::adjacent_find(decided.begin(), decided.end()) != decided.end()) {
+    return InternalError("the plan decides a chunk twice");
+  }
+  if (decided.empty() || decided.back() != leaving) {
+    return InternalError(fmt::format("the plan does not decide chunk {}, which leaves", leaving));
+  }
+  for (const LanePlan& lane : plan.lanes) {
+    for (const ChunkCut& cut : lane.cuts) {
+      if (!std::binary_search(decided.begin(), decided.end(), cut.chunk)) {
+        return InternalError(fmt::format("the plan cuts chunk {} without deciding it", cut.chunk));
+      }
+      int kept = 0, last = 0;
+      for (const TokenRange& range : cut.keep) {
+        if (range.begin < last || range.end < range.begin || range.end > chunk_tokens()) {
+          return InternalError(fmt::format("chunk {}: kept ranges must ascend within [0, {})",
+                                           cut.chunk, chunk_tokens()));
+        }
+        kept += range.end - range.begin;
+        last = range.end;
+      }
+      if (cut.summarize && kept + geometry_.tokens_per_block > chunk_tokens()) {
+        return InternalError(fmt::format(
+            "chunk {}: its kept tokens and summaries are more than its tokens", cut.chunk));
+      }
+    }
+  }
+  return {};
+}
+
+Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,
+                            std::vector<Move>* moves) const {
+  const int leaving = near_begin_block_ / chunk_blocks_, slots = geometry_.tokens_per_block;
+  const std::vector<FarToken>& old = far_of(lane);
+  const auto put = [&](int from, const FarToken& token) {
+    const int to = static_cast<int>(tokens->size());
+    tokens->push_back(token);
+    if (!moves->empty() && !moves->back().summary &&
+        moves->back().from + moves->back().count == from &&
+        moves->back().to + moves->back().count == to) {
+      ++moves->back().count;
+    } else {
+      moves->push_back({from, to, 1, false});
+    }
+  };
+  const auto cut_chunk = [&](const ChunkDecision& decision,
+                             const std::vector<Source>& held) -> Status {
+    const ChunkCut cut = CutOf(plan, decision, lane, chunk_tokens());
+    const auto gone = [&] {
+      return InternalError(fmt::format(
+          "the plan wants tokens of chunk {} that are gone from lane {}", cut.chunk, lane));
+    };
+    size_t i = 0;
+    for (const TokenRange& range : cut.keep) {
+      for (int offset = range.begin; offset < range.end; ++offset) {
+        while (i < held.size() && (held[i].token.summary || held[i].token.offset < offset)) ++i;
+        if (i == held.size() || held[i].token.offset != offset) return gone();
+        put(held[i].at, held[i].token);
+      }
+    }
+    if (!cut.summarize) return {};
+    std::vector<Source> summaries, originals;
+    for (const Source& s : held) (s.token.summary ? summaries : originals).push_back(s);
+    if (static_cast<int>(summaries.size()) == slots) {
+      for (const Source& s : summaries) put(s.at, s.token);
+      return {};
+    }
+    if (static_cast<int>(originals.size()) != chunk_tokens()) return gone();
+    moves->push_back({originals[0].at, static_cast<int>(tokens->size()), slots, true});
+    const float mean = cut.chunk * chunk_blocks_ + 0.5f * (chunk_blocks_ - 1);
+    for (int slot = 0; slot < slots; ++slot) {
+      tokens->push_back({cut.chunk, slot, chunk_blocks_, mean, 1});
+    }
+    return {};
+  };
+
+  const ChunkDecision* last = nullptr;
+  for (size_t begin = 0; begin < old.size();) {  // runs of one chunk
+    size_t end = begin;
+    while (end < old.size() && old[end].chunk == old[begin].chunk) ++end;
+    const ChunkDecision* decision = nullptr;
+    for (const ChunkDecision& d : plan.decisions) {
+      if (d.chunk == old[begin].chunk) decision = &d;
+    }
+    std::vector<Source> held;
+    for (size_t i = begin; i < end; ++i) held.push_back({old[i], static_cast<int>(i)});
+    if (decision != nullptr) {
+      if (Status s = cut_chunk(*decision, held); !s.ok()) return s;
+    } else {
+      for (const Source& s : held) put(s.at, s.token);
+    }
+    begin = end;
+  }
+  for (const ChunkDecision& d : plan.decisions) {
+    if (d.chunk == leaving) {
+      last = &d;
+      continue;
+    }
+    const bool held =
+        std::any_of(old.begin(), old.end(), [&](const FarToken& t) { return t.chunk == d.chunk; });
+    const ChunkCut cut = CutOf(plan, d, lane, chunk_tokens());
+    if (!held && (cut.summarize || !cut.keep.empty())) {
+      return InternalError(
+          fmt::format("the plan wants chunk {} back, which is gone from lane {}", d.chunk, lane));
+    }
+  }
+  std::vector<Source> held;
+  for (int offset = 0; offset < chunk_tokens(); ++offset) {
+    const float block = leaving * chunk_blocks_ + offset / slots;
+    held.push_back({{leaving, offset, 1, block, 0}, near_begin() + offset});
+  }
+  return cut_chunk(*last, held);
+}
+
+void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab) {
+  const at::Tensor rows = slab->narrow(0, lane, lanes);
+  // Summaries first: their sources may be overwritten by the moves.
+  std::vector<at::Tensor> summaries;
+  int64_t bytes = 0;
+  for (const Move& m : moves) {
+    if (!m.summary) continue;
+    summaries.push_back(SummarizeChunk(rows.narrow(1, m.from, chunk_tokens()), chunk_blocks_,
+                                       geometry_.tokens_per_block));
+    bytes += summaries.back().numel() * kValueBytes;
+  }
+  transient_bytes_ = std::max(transient_bytes_, bytes);
+  size_t next = 0;
+  for (const Move& m : moves) {
+    if (m.summary) {
+      rows.narrow(1, m.to, m.count).copy_(summaries[next++]);
+    } else if (m.from != m.to && cpu()) {
+      const int64_t width = geometry_.head_dim;
+      for (int i = 0; i < lanes; ++i) {
+        float* base = slab->data_ptr<float>() + (lane + i) * slab->stride(0);
+        std::memmove(base + m.to * width, base + m.from * width, m.count * width * kValueBytes);
+      }
+    } else if (m.from != m.to) {
+      rows.narrow(1, m.to, m.count).copy_(rows.narrow(1, m.from, m.count).clone());
+    }
+  }
+}
+
+Status ChunkStore::Apply(const Plan& plan) {
+  if (Status s = CheckPlan(plan); !s.ok()) return s;
+  transient_bytes_ = 0;
+  const bool together = uniform() && plan.lanes.empty();
+  const int lists = together ? 1 : geometry_.lanes();
+  std::vector<std::vector<FarToken>> tokens(lists);
+  std::vector<std::vector<Move>> moves(lists);
+  for (int lane = 0; lane < lists; ++lane) {
+    if (Status s = MakeLane(plan, lane, &tokens[lane], &moves[lane]); !s.ok()) return s;
+  }
+  const int leaving = near_begin_block_ / chunk_blocks_;
+  const bool kept = std::any_of(tokens.begin(), tokens.end(), [&](const auto& lane) {
+    return !lane.empty() && lane.back().chunk == leaving;
+  });
+  if (kept) UnrotateLeaving();
+  for (int lane = 0; lane < lists; ++lane) {
+    const int lanes = together ? geometry_.lanes() : 1;
+    ApplyMoves(moves[lane], lane, lanes, &keys_);
+    ApplyMoves(moves[lane], lane, lanes, &values_);
+  }
+  far_ = std::move(tokens);
+  near_begin_block_ += chunk_blocks_;
+  leaving_unrotated_ = false;
+  UpdateIndex();
+  UpdatePages();
+  return {};
+}
+
+}  // namespace kvla

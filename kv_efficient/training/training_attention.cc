@@ -1,0 +1,245 @@
+#include "kv_efficient/training/training_attention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kv_efficient/rotary.h"
+#include "kv_efficient/store/chunk_store.h"
+#include "tensors/torch.h"
+
+namespace kvla {
+namespace {
+
+constexpr int64_t kSliceRows = 128;
+// Below any logit, so that its weight is exactly 0, and finite, so that a row that sees nothing of
+// a region has a log-sum-exp to merge with.
+constexpr float kUnseen = -30000.0f;
+
+// The two regions of keys and the query as each meets it; [B, heads or kv_heads, rows, D].
+struct Regions {
+  at::Tensor near_query, near_keys, near_values;
+  at::Tensor far_query, far_keys, far_values;
+};
+
+Regions MakeRegions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                    const TrainingPlan& plan) {
+  Regions r;
+  r.near_query = Rotate(q, plan.cos, plan.sin);
+  r.far_query = Rotate(q, plan.far_cos, plan.far_sin);
+  const at::Tensor keys = k.narrow(2, plan.instruction_tokens, plan.tokens);
+  r.near_keys = Rotate(keys, plan.cos, plan.sin);
+  r.near_values = v.narrow(2, plan.instruction_tokens, plan.tokens);
+  const int64_t pooled = int64_t{plan.complete_chunks} * plan.chunk_blocks * plan.tokens_per_block;
+  const auto columns = [&](const at::Tensor& x) {
+    const at::Tensor tokens = x.narrow(2, plan.instruction_tokens, pooled);
+    return torch::cat({x, SummarizeChunk(tokens, plan.chunk_blocks, plan.tokens_per_block)}, 2)
+        .index_select(2, plan.far_columns);
+  };
+  r.far_keys = columns(k);
+  r.far_values = columns(v);
+  return r;
+}
+
+// Keys of the query heads: each KV head serves a group.
+at::Tensor Spread(const at::Tensor& x, int64_t group) {
+  if (group == 1) return x;
+  return x.unsqueeze(2).expand({-1, -1, group, -1, -1}).flatten(1, 2);
+}
+
+double ScaleOf(const at::Tensor& q) { return 1 / std::sqrt(static_cast<double>(q.size(-1))); }
+
+// Fused attention over both regions, slice by slice. Each slice and region is one call of
+// LibTorch's kernel; the softmax over both is theirs merged by log-sum-exp. The backward kernel,
+// given the merged output and log-sum-exp, yields each region's exact share of the gradient.
+class TwoRegionAttention : public torch::autograd::Function<TwoRegionAttention> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& near_query,
+                            const at::Tensor& far_query, const at::Tensor& near_keys,
+                            const at::Tensor& far_keys, const at::Tensor& near_values,
+                            const at::Tensor& far_values, const at::Tensor& mask,
+                            std::vector<QuerySlice> slices) {
+    const at::Tensor out = torch::empty_like(near_query);
+    const at::Tensor lse =
+        torch::empty({near_query.size(0), near_query.size(1), near_query.size(2)},
+                     near_query.options().dtype(torch::kFloat32));
+    const double scale = ScaleOf(near_query);
+    for (const QuerySlice& s : slices) {
+      const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              int64_t begin, int64_t count, int64_t column) {
+        return at::_scaled_dot_product_flash_attention_for_cpu(
+            q.narrow(2, s.row, s.rows), k.narrow(2, begin, count), v.narrow(2, begin, count), 0.0,
+            false, mask.narrow(2, s.row, s.rows).narrow(3, column, count), scale);
+      };
+      auto [o, l] = attend(near_query, near_keys, near_values, s.near, s.near_count, s.near);
+      if (s.far_count > 0) {
+        auto [far_o, far_l] =
+            attend(far_query, far_keys, far_values, 0, s.far_count, near_keys.size(2));
+        const at::Tensor share = torch::sigmoid(far_l - l).unsqueeze(-1);
+        o = o + (far_o - o) * share;
+        l = torch::logaddexp(l, far_l);
+      }
+      out.narrow(2, s.row, s.rows).copy_(o);
+      lse.narrow(2, s.row, s.rows).copy_(l);
+    }
+    context->save_for_backward(
+        {near_query, far_query, near_keys, far_keys, near_values, far_values, mask, out, lse});
+    std::vector<int64_t> flat;
+    for (const QuerySlice& s : slices) {
+      flat.insert(flat.end(), {s.row, s.rows, s.near, s.near_count, s.far_count});
+    }
+    context->saved_data["slices"] = flat;
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &near_query = saved[0], &near_keys = saved[2], &mask = saved[6];
+    const at::Tensor &out = saved[7], &lse = saved[8];
+    const std::vector<int64_t> flat = context->saved_data["slices"].toIntVector();
+    std::vector<at::Tensor> result(8);
+    for (int i = 0; i < 6; ++i) result[i] = torch::zeros_like(saved[i]);
+    const at::Tensor grad = grads[0].to(torch::kFloat32).contiguous();
+    const double scale = ScaleOf(near_query);
+    for (size_t i = 0; i < flat.size(); i += 5) {
+      const int64_t row = flat[i], rows = flat[i + 1];
+      // region 0 near, 1 far
+      const auto add = [&](int region, int64_t begin, int64_t count, int64_t column) {
+        if (count == 0) return;
+        auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
+            grad.narrow(2, row, rows), saved[region].narrow(2, row, rows),
+            saved[2 + region].narrow(2, begin, count), saved[4 + region].narrow(2, begin, count),
+            out.narrow(2, row, rows), lse.narrow(2, row, rows), 0.0, false,
+            mask.narrow(2, row, rows).narrow(3, column, count), scale);
+        result[region].narrow(2, row, rows).copy_(dq);
+        result[2 + region].narrow(2, begin, count).add_(dk);
+        result[4 + region].narrow(2, begin, count).add_(dv);
+      };
+      add(0, flat[i + 2], flat[i + 3], flat[i + 2]);
+      add(1, 0, flat[i + 4], near_keys.size(2));
+    }
+    return result;
+  }
+};
+
+}  // namespace
+
+Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const RotaryTable& rotary,
+                                  int age_clamp_blocks, at::Device device) {
+  if (samples.empty()) return InternalError("a training plan needs a sample");
+  const Visibility& first = samples[0];
+  TrainingPlan plan;
+  plan.instruction_tokens = first.instruction_tokens;
+  plan.tokens_per_block = first.tokens_per_block;
+  plan.chunk_blocks = first.chunk_blocks;
+  plan.complete_chunks = first.complete_chunks;
+  plan.tokens = first.near.size(0);
+  const auto batch = static_cast<int64_t>(samples.size());
+
+  std::vector<at::Tensor> near, far;
+  at::Tensor positions = torch::empty({batch, 1, plan.tokens}, torch::kInt64);
+  int64_t* position = positions.data_ptr<int64_t>();
+  for (const Visibility& v : samples) {
+    if (v.near.sizes() != first.near.sizes() || v.far.sizes() != first.far.sizes() ||
+        v.instruction_tokens != first.instruction_tokens || v.chunk_blocks != first.chunk_blocks) {
+      return InternalError("the samples of a batch must have the same shape");
+    }
+    near.push_back(v.near);
+    far.push_back(v.far);
+    for (const int p : v.positions) {
+      if (p >= rotary.positions()) {
+        return BadInput(fmt::format("block {} is beyond the {} positions of the rotary table", p,
+                                    rotary.positions()));
+      }
+      for (int t = 0; t < v.tokens_per_block; ++t) *position++ = p;
+    }
+  }
+  if (age_clamp_blocks >= rotary.positions()) {
+    return BadInput(fmt::format("the age clamp {} is beyond the rotary table", age_clamp_blocks));
+  }
+
+  // Far columns that are seen, ordered by the first row that sees them, so that rows need a prefix.
+  const at::Tensor near_all = torch::stack(near), far_all = torch::stack(far);
+  const at::Tensor far_any = far_all.any(0);
+  const auto far_seen = far_any.accessor<bool, 2>();
+  const at::Tensor near_any = near_all.any(0);
+  const auto near_seen = near_any.accessor<bool, 2>();
+  const int64_t step = plan.tokens_per_block;      // the rows of a block see the same
+  std::vector<std::pair<int64_t, int64_t>> order;  // first row, column
+  for (int64_t column = 0; column < far_any.size(1); ++column) {
+    int64_t row = 0;
+    while (row < plan.tokens && !far_seen[row][column]) row += step;
+    if (row < plan.tokens) order.emplace_back(row, column);
+  }
+  std::stable_sort(order.begin(), order.end());
+  std::vector<int64_t> columns;
+  for (const auto& [row, column] : order) columns.push_back(column);
+
+  const int64_t slice_rows = std::max(step, kSliceRows / step * step);
+  for (int64_t row = 0; row < plan.tokens; row += slice_rows) {
+    QuerySlice s;
+    s.row = row;
+    s.rows = std::min(slice_rows, plan.tokens - row);
+    const int64_t last = row + s.rows - 1;
+    s.near = last;
+    for (int64_t r = row; r <= last; r += step) {
+      for (int64_t c = 0; c < s.near; c += step) {
+        if (near_seen[r][c]) s.near = c;
+      }
+    }
+    s.near_count = row + s.rows - s.near;
+    for (const auto& [first_row, column] : order) s.far_count += first_row <= last;
+    plan.slices.push_back(s);
+  }
+
+  const at::Tensor index = torch::tensor(columns, torch::kInt64);
+  const at::Tensor seen = torch::cat({near_all, far_all.index_select(2, index)}, 2);
+  const at::Tensor bias =
+      torch::cat({torch::zeros({plan.tokens}), first.far_bias.index_select(0, index)});
+  const at::Tensor unseen = torch::full({}, kUnseen);
+  plan.mask = torch::where(seen, bias, unseen).unsqueeze(1).to(device);
+  plan.far_columns = index.to(device);
+  plan.cos = rotary.Cos(positions).to(device);
+  plan.sin = rotary.Sin(positions).to(device);
+  const at::Tensor age = torch::full({1}, age_clamp_blocks, torch::kInt64);
+  plan.far_cos = rotary.Cos(age).squeeze(0).to(device);
+  plan.far_sin = rotary.Sin(age).squeeze(0).to(device);
+  return plan;
+}
+
+at::Tensor TrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const TrainingPlan& plan) {
+  if (!q.is_cpu()) return PlainTrainingAttention(q, k, v, plan);
+  Regions r = MakeRegions(q, k, v, plan);
+  const int64_t group = q.size(1) / k.size(1);
+  // f32 under autocast too: the kernel's backward in bf16 takes two to three times as long.
+  const auto ready = [](const at::Tensor& x) { return x.to(torch::kFloat32).contiguous(); };
+  return TwoRegionAttention::apply(
+      ready(r.near_query), ready(r.far_query), ready(Spread(r.near_keys, group)),
+      ready(Spread(r.far_keys, group)), ready(Spread(r.near_values, group)),
+      ready(Spread(r.far_values, group)), plan.mask, plan.slices);
+}
+
+at::Tensor PlainTrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const TrainingPlan& plan, const at::Tensor& far_bias) {
+  const Regions r = MakeRegions(q, k, v, plan);
+  const int64_t group = q.size(1) / k.size(1);
+  const auto logits = [&](const at::Tensor& query, const at::Tensor& keys) {
+    return torch::matmul(query.unflatten(1, {k.size(1), group}),
+                         keys.unsqueeze(2).transpose(-2, -1)) *
+           ScaleOf(q);  // [B, kv_heads, group, rows, columns]
+  };
+  at::Tensor far = logits(r.far_query, r.far_keys);
+  if (far_bias.defined()) {
+    far = far + far_bias.index_select(1, plan.far_columns).unsqueeze(1).unsqueeze(1).unsqueeze(1);
+  }
+  const at::Tensor all =
+      torch::cat({logits(r.near_query, r.near_keys), far}, -1) + plan.mask.unsqueeze(1);
+  const at::Tensor values = torch::cat({r.near_values, r.far_values}, 2);
+  return torch::matmul(all.softmax(-1), values.unsqueeze(2)).flatten(1, 2);
+}
+
+}  // namespace kvla

@@ -1,0 +1,56 @@
+// Attention of a whole history at once, as the cache would have computed it block by block. torch.
+#ifndef KVLA_KV_EFFICIENT_TRAINING_TRAINING_ATTENTION_H_
+#define KVLA_KV_EFFICIENT_TRAINING_TRAINING_ATTENTION_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "kv_efficient/rotary.h"
+#include "kv_efficient/training/visibility.h"
+
+namespace kvla {
+
+// A run of query rows, and the keys that any of them sees.
+struct QuerySlice {
+  int64_t row = 0, rows = 0;
+  int64_t near = 0, near_count = 0;
+  int64_t far_count = 0;  // of the planned far columns, from the first
+};
+
+// Made once for a batch and used by every layer.
+struct TrainingPlan {
+  int instruction_tokens = 0, tokens_per_block = 0, chunk_blocks = 0, complete_chunks = 0;
+  int64_t tokens = 0;           // N*T
+  at::Tensor cos, sin;          // [B or 1, 1, N*T, D/2] of the true positions
+  at::Tensor far_cos, far_sin;  // [D/2] of the age clamp
+  // int64: the columns of Visibility::far that any query sees, by the first row that does.
+  at::Tensor far_columns;
+  // f32 [B or 1, 1, N*T, N*T + far_columns]: 0 or log(count) where seen, else far below any logit.
+  at::Tensor mask;
+  std::vector<QuerySlice> slices;
+};
+
+// One entry of `samples` serves the whole batch, or there is one for each element; all must have
+// the same numbers of blocks, complete chunks and instruction tokens (pad with later blocks:
+// nothing sees them). REQUIRES: rotary reaches every position and the age clamp.
+Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const RotaryTable& rotary,
+                                  int age_clamp_blocks, at::Device device);
+
+// q [B, heads, N*T, D]; k, v [B, kv_heads, I + N*T, D], instruction first; all un-rotated.
+// Returns [B, heads, N*T, D]. Differentiable; agrees with KvCache::Attend within 1e-5 in f32.
+// f32, under autocast too. Fused on the CPU.
+at::Tensor TrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const TrainingPlan& plan);
+
+// The same by plain matrix products and softmax: the oracle of the fused path, and differentiable
+// in `far_bias` too, which is added to the logits of far columns: [B or 1, I + N*T + S*T] or
+// undefined.
+at::Tensor PlainTrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const TrainingPlan& plan, const at::Tensor& far_bias = {});
+
+}  // namespace kvla
+
+#endif  // KVLA_KV_EFFICIENT_TRAINING_TRAINING_ATTENTION_H_

@@ -1,0 +1,70 @@
+#include "harness/certify/task_card.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tasks/task_list.h"
+#include "tests/scratch_dir.h"
+
+namespace kvla {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<Task> Make(const std::string& name) {
+  Result<std::unique_ptr<Task>> task = MakeTask(name, KVLA_ASSET_ROOT);
+  EXPECT_TRUE(task.ok()) << task.status().message();
+  return *std::move(task);
+}
+
+TEST(TaskCard, ShowsTheMomentsOfAMemoryTask) {
+  const std::unique_ptr<Task> task = Make("recall_color");
+  const Result<std::vector<CardFrame>> frames = DrawCardFrames(*task, 64);
+  ASSERT_TRUE(frames.ok()) << frames.status().message();
+  std::string captions;
+  for (size_t i = 0; i < frames->size(); ++i) {
+    captions += (*frames)[i].caption + " ";
+    const double before = i == 0 ? -1 : (*frames)[i - 1].time_s;
+    EXPECT_GT((*frames)[i].time_s, before);
+  }
+  EXPECT_EQ(captions, "start cue delay decision end ");
+  // The lamp is lit at the cue and white at the decision: the pictures differ.
+  EXPECT_NE((*frames)[1].image.rgb, (*frames)[0].image.rgb);
+  EXPECT_NE((*frames)[3].image.rgb, (*frames)[2].image.rgb);
+}
+
+TEST(TaskCard, SaysWhatTheTaskIs) {
+  const ScratchDir scratch;
+  const std::unique_ptr<Task> task = Make("recall_color");
+  const std::string certificates =
+      R"({"tasks": [{"task": "recall_color", "delay": "short", "chance": 0.25, "passed": true,
+          "expert": {"rate": 0.99, "low": 0.95, "high": 1.0},
+          "blind": {"rate": 0.24, "low": 0.17, "high": 0.33}},
+         {"task": "other", "delay": "nowhere", "passed": true}]})";
+  const Status status = WriteTaskCard(*task, certificates, scratch.path());
+  ASSERT_TRUE(status.ok()) << status.message();
+  std::ifstream file(scratch / "recall_color.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const TaskInfo& info = task->info();
+  for (const std::string& part :
+       {info.instruction, info.held_out_instructions.back(), info.success_rule, info.family,
+        info.stages.back().name, info.delays.back(), std::string("0.99 (0.95 to 1.00)"),
+        std::string("0.24 (0.17 to 0.33)"), std::string("passed")}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  }
+  EXPECT_EQ(text.find("nowhere"), std::string::npos);
+  EXPECT_GT(fs::file_size(scratch / "recall_color.png"), 10000U);
+}
+
+TEST(TaskCard, AnotherFileThanACertificateIsBadInput) {
+  const std::unique_ptr<Task> task = Make("pick_place");
+  for (const char* text :
+       {"nonsense", "{}", "[1]", R"({"tasks": [1]})", R"({"tasks": [{"task": 1}]})"}) {
+    EXPECT_EQ(CardText(*task, {}, text).status().code(), StatusCode::kBadInput) << text;
+  }
+}
+
+}  // namespace
+}  // namespace kvla

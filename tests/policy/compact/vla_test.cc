@@ -1,0 +1,154 @@
+// The policy as the harness runs it: what an inference says it cost, and what it does.
+#include "policy/compact/vla.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "kv_efficient/methods/chunk_gate.h"
+#include "policy/compact/checkpoint.h"
+#include "policy/compact/checkpoint_hash.h"
+#include "policy/compact/net/vla_net.h"
+#include "tests/flop_counter.h"
+#include "tests/policy/tiny_policy.h"
+#include "tests/scratch_dir.h"
+
+namespace kvla {
+namespace {
+
+// Advances by one with each look at it.
+struct TickClock {
+  std::shared_ptr<double> ms = std::make_shared<double>(0);
+  double operator()() const { return (*ms)++; }
+};
+
+class VlaTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    torch::manual_seed(7);
+    net_ = VlaNet(config_);
+    image_.resize(size_t{3} * config_.image_size * config_.image_size);
+    for (size_t i = 0; i < image_.size(); ++i) image_[i] = static_cast<uint8_t>(i * 37 % 251);
+  }
+
+  // Window 4, chunks of 2: after the sixth block, and every second one from there, a chunk leaves.
+  CacheConfig Cache(const std::string& policy, const std::string& keep = "whole") {
+    CacheConfig cache;
+    cache.policy = policy;
+    cache.keep = keep;
+    cache.window_blocks = config_.window_blocks;
+    cache.chunk_blocks = config_.chunk_blocks;
+    if (policy == "gated") {
+      ChunkGate gate(GateShape{GeometryOf(config_, 4, 1).gate_features(),
+                               config_.chunk_blocks * config_.tokens_per_block()});
+      cache.gate = (scratch_ / "gate.safetensors").string();
+      cache.threshold = 0;  // whatever the gate says, the chunk is kept
+      EXPECT_TRUE(SaveCheckpoint(scratch_ / "policy", net_, {}).ok());
+      const Result<std::string> hash = CheckpointHash(scratch_ / "policy");
+      EXPECT_TRUE(SaveGate(gate, cache.gate, {{kGatePolicyKey, *hash}}).ok());
+    }
+    return cache;
+  }
+
+  std::unique_ptr<Vla> Load(const CacheConfig& cache, MsClock clock = SteadyMs) {
+    EXPECT_TRUE(SaveCheckpoint(scratch_ / "policy", net_, {}).ok());
+    Vla::Options options;
+    options.checkpoint = scratch_ / "policy";
+    options.cache = cache;
+    options.max_blocks = 32;
+    options.clock = std::move(clock);
+    Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+    EXPECT_TRUE(vla.ok()) << vla.status().message();
+    EXPECT_TRUE((*vla)->BeginEpisode({.instruction = "press the button"}).ok());
+    return *std::move(vla);
+  }
+
+  Inference Infer(Vla& vla) {
+    FrameInput input;
+    input.images = {image_, image_};
+    input.proprio = {0.5F, 0, 0.2F, 0, 0, 0, 0.04F};
+    Result<Inference> inference = vla.Infer(input);
+    EXPECT_TRUE(inference.ok()) << inference.status().message();
+    return *std::move(inference);
+  }
+
+  ScratchDir scratch_;
+  PolicyConfig config_ = TinyConfig();
+  VlaNet net_{nullptr};
+  std::vector<uint8_t> image_;
+};
+
+// Encoders, decoder, both regions of attention, heads and gate: every product that LibTorch is
+// asked for, and nothing else.
+TEST_F(VlaTest, FlopsAreTheProductsThatAnInferenceMakes) {
+  for (const auto& [policy, keep] : {std::pair{"full", "whole"},
+                                     {"window", "whole"},
+                                     {"sink_window", "compressed"},
+                                     {"gated", "whole"},
+                                     {"gated", "compressed"}}) {
+    const std::unique_ptr<Vla> vla = Load(Cache(policy, keep));
+    int decisions = 0;
+    for (int block = 0; block < 12; ++block) {
+      const FlopCounter counter;
+      const Inference inference = Infer(*vla);
+      EXPECT_NEAR(inference.flops / counter.total(), 1, 1e-12)
+          << policy << " " << keep << ", block " << block;
+      decisions += inference.changes.empty() ? 0 : 1;
+    }
+    EXPECT_EQ(decisions, 4) << policy;
+  }
+}
+
+TEST_F(VlaTest, EachPartOfAnInferenceHasItsTimeOnce) {
+  const TickClock clock;
+  const std::unique_ptr<Vla> vla = Load(Cache("gated"), clock);
+  for (int block = 0; block < 6; ++block) {
+    const Inference inference = Infer(*vla);
+    // The decoder has two layers: four looks at the clock within it, two ticks of which are
+    // attention's.
+    EXPECT_EQ(inference.encode_ms, 1);
+    EXPECT_EQ(inference.linear_ms, 3);
+    EXPECT_EQ(inference.attend_ms, 2);
+    EXPECT_EQ(inference.act_ms, 1);
+    EXPECT_EQ(inference.gate_ms, block == 5 ? 1 : 0);
+    EXPECT_EQ(inference.compact_ms, block == 5 ? 2 : 0);
+  }
+}
+
+TEST_F(VlaTest, MemoryIsThatOfTheCache) {
+  const std::unique_ptr<Vla> vla = Load(Cache("gated", "compressed"));
+  Inference inference;
+  for (int block = 0; block < 6; ++block) inference = Infer(*vla);
+  // 4 tokens of instruction and 4 a block; of 6 blocks two leave and become 4 summaries. A token
+  // has keys and values of 2 layers, 2 heads, 8 wide, in 4 bytes.
+  const int64_t token = 2 * 2 * 2 * 8 * 4;
+  EXPECT_EQ(inference.attended_tokens, 28);
+  EXPECT_EQ(inference.kv_attending_bytes, 28 * token);
+  EXPECT_EQ(inference.cached_tokens, 24);
+  EXPECT_EQ(inference.kv_live_bytes, 24 * token);
+  EXPECT_EQ(inference.kv_committed_bytes, 8 * 4096);  // a page a lane of keys and of values
+  EXPECT_GT(inference.kv_transient_bytes, 0);
+  EXPECT_GT(inference.method_bytes, 4 * 64 * 64);
+}
+
+// -1 opens, +1 closes: the head gives the logit of "close".
+TEST_F(VlaTest, TheGripperClosesWhereTheHeadSaysClose) {
+  {
+    const torch::NoGradGuard no_grad;
+    const auto parameters = net_->named_parameters();
+    parameters["action_head.2.weight"].zero_();
+    torch::Tensor bias = parameters["action_head.2.bias"].zero_().view({config_.replan_steps, -1});
+    for (int step = 0; step < config_.replan_steps; ++step) {
+      bias[step][4] = step % 2 == 0 ? 0.5 : -0.5;
+    }
+  }
+  const std::unique_ptr<Vla> vla = Load(Cache("full"));
+  const Inference inference = Infer(*vla);
+  ASSERT_EQ(inference.targets.size(), 4U);
+  for (size_t step = 0; step < 4; ++step) {
+    EXPECT_EQ(inference.targets[step][6], step % 2 == 0 ? 1.0F : -1.0F) << step;
+  }
+}
+
+}  // namespace
+}  // namespace kvla
