@@ -16,7 +16,7 @@
 #include "harness/demos/demo_config.h"
 #include "harness/episode/latency.h"
 #include "harness/eval/run_config.h"
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/policy_config.h"
 #include "policy/compact/training/train.h"

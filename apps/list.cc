@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 #include "policy/compact/policy_config.h"
 #include "tasks/task_list.h"
 
@@ -42,11 +42,14 @@ Result<json> TasksJson(const AppContext& context) {
 
 json CachesJson() {
   json rows = json::array();
-  for (const CachePolicyInfo& info : CachePolicies()) {
+  for (const CacheMethod& info : CacheMethods()) {
     rows.push_back({{"name", info.name},
                     {"help", info.help},
                     {"settings", info.settings},
-                    {"cue_hint", info.cue_hint}});
+                    {"cue_hint", info.cue_hint},
+                    {"scores", info.scores},
+                    {"has_threshold", info.has_threshold()},
+                    {"has_budget", info.has_budget()}});
   }
   return rows;
 }

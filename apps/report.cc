@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "base/chunk_decision.h"
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
 #include "harness/episode/episode_video.h"
-#include "kv_efficient/plan.h"
 #include "results/report/html_report.h"
 
 namespace kvla {
@@ -24,9 +24,9 @@ struct ReportFlags {
 
 int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlags& flags) {
   HtmlOptions options = flags.options;
-  options.page = context.asset_root / "results" / "html";
+  options.page = context.asset_root / "results" / "report" / "html";
   options.plotly = context.plotly;
-  for (int reason = 0; reason <= static_cast<int>(ReasonCode::kOverBudget); ++reason) {
+  for (int reason = 0; reason < ReasonCodes(); ++reason) {
     options.reasons.emplace_back(ReasonText(static_cast<ReasonCode>(reason)));
   }
   EpisodeFilmer filmer(context.asset_root);

@@ -9,7 +9,7 @@
 #include "base/streams.h"
 #include "base/text.h"
 #include "kv_efficient/cost_model.h"
-#include "kv_efficient/plan.h"
+#include "kv_efficient/methods/method_table.h"
 #include "tasks/disturbance.h"
 #include "tasks/task_list.h"
 #include "viewer/viewer.h"
@@ -124,19 +124,13 @@ ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
   hooks.script = [root = plan.asset_root](const EpisodeBegin& begin) {
     return ScriptOf(begin, root);
   };
-  std::map<std::string, double> thresholds;
+  std::map<std::string, MethodTraits> methods;
   for (size_t i = 0; i < plan.caches.size(); ++i) {
-    if (plan.caches[i].policy == "gated") {
-      thresholds[plan.config.arms[i].name] = plan.caches[i].threshold;
-    }
+    methods[plan.config.arms[i].name] = TraitsOf(plan.caches[i]);
   }
-  hooks.threshold = [thresholds](const EpisodeBegin& begin) -> std::optional<double> {
-    const auto found = thresholds.find(begin.id.arm);
-    if (found == thresholds.end() || begin.cache_policy != "gated") return std::nullopt;
-    return found->second;
-  };
-  hooks.reason = [](uint8_t code) {
-    return std::string(ReasonText(static_cast<ReasonCode>(code)));
+  hooks.method = [methods](const EpisodeBegin& begin) {
+    const auto found = methods.find(begin.id.arm);
+    return found == methods.end() ? MethodTraits() : found->second;
   };
   if (plan.max_blocks > 0) {  // the policy's config was read
     const PolicyConfig& policy = plan.policy;

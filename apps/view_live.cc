@@ -16,6 +16,7 @@
 #include "base/streams.h"
 #include "base/text.h"
 #include "harness/live/live_feed.h"
+#include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
 namespace {
@@ -23,10 +24,11 @@ namespace {
 // How many seeds the picker offers.
 constexpr int kSeeds = 64;
 
-// The arm to show where none is named: the gated one, which has most to show; else the first.
+// The arm to show where none is named: the first whose method scores against a threshold, which has
+// most to show; else the first.
 std::string DefaultArm(const RunConfig& config) {
   for (const RunArm& arm : config.arms) {
-    if (arm.cache.policy == "gated") return arm.name;
+    if (TraitsOf(arm.cache).threshold.has_value()) return arm.name;
   }
   return config.arms.front().name;
 }

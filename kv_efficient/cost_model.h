@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/config_fields.h"
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/cache_geometry.h"
 
 namespace kvla {
 

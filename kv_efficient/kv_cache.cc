@@ -25,7 +25,7 @@ bool IsLog(std::span<const DecisionEvent> log, const BlockSchedule& schedule, in
       const ChunkDecision& d = log[i].decision;
       if (d.chunk < 0 || d.chunk > leaving || decided[d.chunk]++ != 0) return false;
       if (d.action < ChunkAction::kWhole || d.action > ChunkAction::kDropped) return false;
-      if (d.reason > ReasonCode::kOverBudget || !(d.score >= 0 && d.score <= 1)) return false;
+      if (static_cast<int>(d.reason) >= ReasonCodes() || !std::isfinite(d.score)) return false;
     }
     if (decided[leaving] == 0) return false;
   }
@@ -63,7 +63,7 @@ KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
                  std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock)
     : geometry_(geometry),
       config_(config),
-      schedule_(config),
+      schedule_(config.schedule()),
       device_(device),
       clock_(std::move(clock)),
       policy_(std::move(policy)),
@@ -109,9 +109,9 @@ Status KvCache::BeginBlock() {
     chunks_.push_back(record);
     if (policy_->needs().attention_mass) mass_.push_back(0);
   }
-  stats_.attend_ms = stats_.gate_ms = stats_.compact_ms = 0;
+  stats_.cost.latency = {};
   stats_.gate_flops = 0;
-  stats_.transient_bytes = 0;
+  stats_.cost.kv_transient_bytes = 0;
   stats_.report_ms = 0;
   if (report_) received_.assign(geometry_.layers * (1 + chunks_.size()), 0);
   return {};
@@ -146,7 +146,7 @@ void KvCache::RotateQuery(const at::Tensor& q) {
 at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
                            const at::Tensor& v) {
   c10::InferenceMode inference;
-  const Stopwatch timer(clock_, &stats_.attend_ms);
+  const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
   TORCH_CHECK(in_block_, "Attend needs BeginBlock");
   TORCH_CHECK(q.dim() == 3 && q.size(0) == geometry_.heads &&
                   q.size(1) == geometry_.tokens_per_block && q.size(2) == geometry_.head_dim &&
@@ -211,14 +211,15 @@ Status KvCache::EndBlock() {
   in_block_ = false;
   try {
     store_->EndBlock();
-    stats_.attending_bytes = store_->live_bytes();
-    stats_.committed_bytes = store_->committed_bytes();
-    stats_.attended_tokens = (store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes();
+    stats_.cost.kv_attending_bytes = store_->live_bytes();
+    stats_.cost.kv_committed_bytes = store_->committed_bytes();
+    stats_.cost.attended_tokens =
+        static_cast<int>((store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes());
     if (!mass_.empty()) {  // q.k once more
-      stats_.gate_flops += DecoderFlops(geometry_, {}, geometry_.tokens_per_block,
-                                        static_cast<double>(stats_.attended_tokens))
-                               .attention /
-                           2;
+      stats_.gate_flops +=
+          DecoderFlops(geometry_, {}, geometry_.tokens_per_block, stats_.cost.attended_tokens)
+              .attention /
+          2;
     }
     if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
       ChunkView view;
@@ -226,7 +227,7 @@ Status KvCache::EndBlock() {
       view.first_block = store_->near_begin_block();
       view.blocks = schedule_.chunk_blocks;
       if (policy_->needs().keys_values) {
-        const Stopwatch timer(clock_, &stats_.compact_ms);
+        const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
         store_->UnrotateLeaving();
         view.keys = store_->LeavingKeys();
         view.values = store_->LeavingValues();
@@ -236,11 +237,11 @@ Status KvCache::EndBlock() {
       if (!mass_.empty()) state.mass = std::span(mass_).first(view.chunk + 1);
       Plan plan;
       {
-        const Stopwatch timer(clock_, &stats_.gate_ms);
+        const Stopwatch timer(clock_, &stats_.cost.latency.gate_ms);
         plan = policy_->PlanLeaving(view, state);
       }
       {
-        const Stopwatch timer(clock_, &stats_.compact_ms);
+        const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
         if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
       }
       for (const ChunkDecision& decision : plan.decisions) {
@@ -250,7 +251,7 @@ Status KvCache::EndBlock() {
       }
       const MethodCost cost = policy_->cost();
       stats_.gate_flops += cost.plan_flops;
-      stats_.transient_bytes = std::max(cost.transient_bytes, store_->transient_bytes());
+      stats_.cost.kv_transient_bytes = std::max(cost.transient_bytes, store_->transient_bytes());
     }
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("{}: {}", config_.policy, e.what_without_backtrace()));
@@ -272,12 +273,13 @@ Status KvCache::ReopenWindow() {
 void KvCache::UpdateStats() {
   const int64_t lanes = geometry_.lanes(), held = store_->held_tokens();
   const int64_t near = int64_t{blocks() - store_->near_begin_block()} * geometry_.tokens_per_block;
-  stats_.live_bytes = store_->live_bytes();
-  stats_.committed_bytes = std::max(stats_.committed_bytes, store_->committed_bytes());
-  stats_.method_bytes =
+  stats_.cost.kv_live_bytes = store_->live_bytes();
+  stats_.cost.kv_committed_bytes =
+      std::max(stats_.cost.kv_committed_bytes.value_or(0), store_->committed_bytes());
+  stats_.cost.method_bytes =
       policy_->cost().held_bytes + static_cast<int64_t>(mass_.size() * sizeof(mass_[0]));
-  stats_.tokens = (held + lanes - 1) / lanes;
-  stats_.far_tokens = stats_.tokens - near;
+  stats_.cost.cached_tokens = static_cast<int>((held + lanes - 1) / lanes);
+  stats_.far_tokens = stats_.cost.cached_tokens - near;
 }
 
 std::vector<ChunkDecision> KvCache::TakeChangedDecisions() {

@@ -18,9 +18,11 @@
 #include <span>
 #include <vector>
 
+#include "base/inference_cost.h"
 #include "base/status.h"
 #include "base/stopwatch.h"
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/plan.h"
 #include "kv_efficient/rotary.h"
@@ -31,19 +33,10 @@ namespace kvla {
 
 // Costs of the last block, and the state after it.
 struct CacheStats {
-  int64_t live_bytes = 0;       // keys and values held now, a chunk that left taken out
-  int64_t attending_bytes = 0;  // keys and values held while attending, the leaving chunk included
-  int64_t committed_bytes = 0;  // most pages held in the block (CUDA: the preallocated tensors)
-  int64_t transient_bytes = 0;  // largest temporary of planning and applying in the last block
-  int64_t method_bytes = 0;  // what the method itself holds now; see MethodCost, and attention mass
-  int64_t attended_tokens = 0;  // keys each query met, its own block included; mean over lanes
-  int64_t tokens = 0;           // held now; mean over lanes, rounded up
-  int64_t far_tokens = 0;       // of them far, the instruction included
-  double attend_ms = 0;         // rotate, append, attention (CUDA: time to launch)
-  double gate_ms = 0;           // the policy's own planning
-  double compact_ms = 0;        // turning back, summaries, moves, pages
-  double gate_flops = 0;        // of planning, and of the attention mass that the policy needs
-  double report_ms = 0;         // of ReportAttention(), in none of the others
+  InferenceCost cost;      // the cache's parts: attend, gate and compact, all bytes, the tokens
+  int64_t far_tokens = 0;  // of the tokens held far ones, the instruction included
+  double gate_flops = 0;   // of planning, and of the attention mass that the policy needs
+  double report_ms = 0;    // of ReportAttention(), in none of the others
 };
 
 // Not thread-safe. Attention runs in inference mode; f32.

@@ -3,8 +3,6 @@
 #ifndef KVLA_KV_EFFICIENT_SCHEDULE_H_
 #define KVLA_KV_EFFICIENT_SCHEDULE_H_
 
-#include "kv_efficient/cache_config.h"
-
 namespace kvla {
 
 // After block p is finished, the oldest chunk leaves while window_blocks + chunk_blocks blocks or
@@ -15,7 +13,6 @@ struct BlockSchedule {
 
   BlockSchedule() = default;
   BlockSchedule(int window, int chunk) : window_blocks(window), chunk_blocks(chunk) {}
-  explicit BlockSchedule(const CacheConfig& c) : BlockSchedule(c.window_blocks, c.chunk_blocks) {}
 
   // Chunks 0 .. LeftChunks(p) - 1 have left before block p attends.
   int LeftChunks(int block) const {

@@ -82,7 +82,7 @@ void NextCueMoment(PanelContext& context) {
   const Side& side = context.side();
   std::vector<double> moments;
   for (const TraceCue& cue : side.model.begin().cues) moments.push_back(cue.begin_s);
-  const CueStory story = TellCue(side.model, side.model.last_inference(), side.threshold, {});
+  const CueStory story = TellCue(side.model, side.model.last_inference(), side.method);
   for (const CueFate& fate : story.fates) moments.push_back(fate.look_s);
   std::sort(moments.begin(), moments.end());
   if (moments.empty()) return context.Say("This episode has no cue.");

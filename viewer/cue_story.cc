@@ -10,23 +10,19 @@
 namespace kvla {
 namespace {
 
-std::string FateText(const EpisodeModel& model, const ChunkTrack& chunk, const ChunkEvent* decision,
-                     std::optional<double> threshold,
-                     const std::function<std::string(uint8_t)>& reason) {
+std::string FateText(const EpisodeModel& model, const ChunkTrack& chunk, const ChunkEvent* event,
+                     const MethodTraits& method) {
   std::string text =
       fmt::format("chunk {} ({:.1f} to {:.1f} s) ", chunk.index, chunk.begin_s, chunk.end_s);
-  if (decision == nullptr) return text + "is still in the window";
-  text += fmt::format("{} at {:.1f} s (inference {})", StateName(decision->state),
-                      decision->inference * model.replan_period_s(), decision->inference);
-  if (decision->score != 0) {
-    text += fmt::format(", score {:.3f}", decision->score);
-    if (threshold.has_value()) {
-      text += fmt::format(" {} threshold {:.3f}",
-                          decision->score < *threshold ? "<" : ">=", *threshold);
-    }
+  if (event == nullptr) return text + "is still in the window";
+  text += fmt::format("{} at {:.1f} s (inference {})", StateName(event->decision.action),
+                      event->inference * model.replan_period_s(), event->inference);
+  if (method.scores) text += fmt::format(", score {:.3f}", event->decision.score);
+  if (method.scores && method.threshold.has_value()) {
+    text += fmt::format(" {} threshold {:.3f}",
+                        event->decision.score < *method.threshold ? "<" : ">=", *method.threshold);
   }
-  if (reason) text += ": " + reason(decision->reason);
-  return text;
+  return fmt::format("{}: {}", text, ReasonText(event->decision.reason));
 }
 
 std::string Headline(const EpisodeModel& model, const CueStory& story) {
@@ -34,7 +30,7 @@ std::string Headline(const EpisodeModel& model, const CueStory& story) {
   if (story.fates.empty()) return "The cue has not been shown yet.";
   const bool summary =
       !story.lost && std::none_of(story.fates.begin(), story.fates.end(), [](const CueFate& fate) {
-        return fate.state == ChunkState::kWhole || fate.state == ChunkState::kWindow;
+        return fate.state == ChunkAction::kWhole || fate.state == ChunkAction::kWindow;
       });
   const char* held = story.lost ? "the cue is no longer in the cache"
                      : summary  ? "the cue is in the cache, as a summary"
@@ -55,24 +51,23 @@ std::string Headline(const EpisodeModel& model, const CueStory& story) {
 
 }  // namespace
 
-CueStory TellCue(const EpisodeModel& model, int inference, std::optional<double> threshold,
-                 const std::function<std::string(uint8_t)>& reason) {
+CueStory TellCue(const EpisodeModel& model, int inference, const MethodTraits& method) {
   CueStory story;
   story.needs_memory = !model.begin().cues.empty();
   for (const ChunkTrack& chunk : model.chunks()) {
     if (!chunk.cue || chunk.first_block > inference) continue;
-    const ChunkEvent* decision = chunk.DecisionAt(inference);
+    const ChunkEvent* event = chunk.DecisionAt(inference);
     CueFate fate;
     fate.chunk = chunk.index;
     fate.state = chunk.StateAt(inference);
-    const int look = decision == nullptr ? model.FrameOf(chunk) : decision->inference;
+    const int look = event == nullptr ? model.FrameOf(chunk) : event->inference;
     fate.look_s = look * model.replan_period_s();
-    fate.text = FateText(model, chunk, decision, threshold, reason);
+    fate.text = FateText(model, chunk, event, method);
     story.fates.push_back(std::move(fate));
   }
   story.lost = !story.fates.empty() &&
                std::all_of(story.fates.begin(), story.fates.end(),
-                           [](const CueFate& fate) { return fate.state == ChunkState::kDropped; });
+                           [](const CueFate& fate) { return fate.state == ChunkAction::kDropped; });
   story.headline = Headline(model, story);
   return story;
 }
@@ -110,25 +105,24 @@ std::optional<Divergence> FirstDivergence(const EpisodeModel& a, const EpisodeMo
   return std::nullopt;
 }
 
-std::string ChunkTableCsv(const EpisodeModel& model, int inference,
-                          const std::function<std::string(uint8_t)>& reason) {
+std::string ChunkTableCsv(const EpisodeModel& model, int inference, const MethodTraits& method) {
   std::string csv =
       "arm,task,delay,seed,chunk,first_frame,last_frame,begin_s,end_s,cue,state,score,"
       "decided_inference,decided_s,reason,tokens,bytes\n";
   const EpisodeId& id = model.begin().id;
   for (const ChunkTrack& chunk : model.chunks()) {
     if (chunk.first_block > inference) break;
-    const ChunkEvent* decision = chunk.DecisionAt(inference);
-    const bool decided = decision != nullptr;
-    std::string why = decided && reason ? reason(decision->reason) : "";
+    const ChunkEvent* event = chunk.DecisionAt(inference);
+    const bool decided = event != nullptr;
+    std::string why(decided ? ReasonText(event->decision.reason) : "");
     std::replace(why.begin(), why.end(), ',', ';');
     csv += fmt::format(
         "{},{},{},{},{},{},{},{:.3f},{:.3f},{},{},{},{},{},{},{},{:.0f}\n", id.arm, id.task,
         id.delay, id.seed, chunk.index, chunk.first_block, chunk.last_block, chunk.begin_s,
         chunk.end_s, chunk.cue ? 1 : 0, StateName(chunk.StateAt(inference)),
-        decided && decision->score != 0 ? fmt::format("{:.6f}", decision->score) : "",
-        decided ? fmt::format("{}", decision->inference) : "",
-        decided ? fmt::format("{:.3f}", decision->inference * model.replan_period_s()) : "", why,
+        decided && method.scores ? fmt::format("{:.6f}", event->decision.score) : "",
+        decided ? fmt::format("{}", event->inference) : "",
+        decided ? fmt::format("{:.3f}", event->inference * model.replan_period_s()) : "", why,
         model.TokensOf(chunk, inference), model.BytesOf(chunk, inference));
   }
   return csv;

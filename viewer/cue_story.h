@@ -2,7 +2,6 @@
 #ifndef KVLA_VIEWER_CUE_STORY_H_
 #define KVLA_VIEWER_CUE_STORY_H_
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +13,7 @@ namespace kvla {
 // What became of one chunk that saw the cue.
 struct CueFate {
   int chunk = 0;
-  ChunkState state = ChunkState::kWindow;
+  ChunkAction state = ChunkAction::kWindow;
   double look_s = 0;  // the moment of the last decision; of the cue where there is none
   std::string text;   // "chunk 9 (7.2 to 8.0 s): dropped at 11.8 s, score 0.233 < 0.500"
 };
@@ -26,9 +25,8 @@ struct CueStory {
   bool lost = false;  // nothing of the cue is left in the cache
 };
 
-// As of an inference. `reason` names a reason code; may be empty.
-CueStory TellCue(const EpisodeModel& model, int inference, std::optional<double> threshold,
-                 const std::function<std::string(uint8_t)>& reason);
+// As of an inference; `method` with the threshold in force then.
+CueStory TellCue(const EpisodeModel& model, int inference, const MethodTraits& method);
 
 // The first control step at which two episodes act differently.
 struct Divergence {
@@ -43,8 +41,7 @@ std::optional<Divergence> FirstDivergence(const EpisodeModel& a, const EpisodeMo
                                           float tolerance);
 
 // The chunk table of an episode, as of an inference.
-std::string ChunkTableCsv(const EpisodeModel& model, int inference,
-                          const std::function<std::string(uint8_t)>& reason);
+std::string ChunkTableCsv(const EpisodeModel& model, int inference, const MethodTraits& method);
 
 }  // namespace kvla
 

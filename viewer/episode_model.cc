@@ -24,9 +24,9 @@ const ChunkEvent* ChunkTrack::DecisionAt(int inference) const {
   return after == events.begin() ? nullptr : &*std::prev(after);
 }
 
-ChunkState ChunkTrack::StateAt(int inference) const {
-  const ChunkEvent* decision = DecisionAt(inference);
-  return decision == nullptr ? ChunkState::kWindow : decision->state;
+ChunkAction ChunkTrack::StateAt(int inference) const {
+  const ChunkEvent* event = DecisionAt(inference);
+  return event == nullptr ? ChunkAction::kWindow : event->decision.action;
 }
 
 void EpisodeModel::Apply(const TraceEvent& event) {
@@ -77,15 +77,12 @@ void EpisodeModel::Grow(int block) {
 void EpisodeModel::On(const InferenceEvent& event) {
   if (event.index < 0 || event.index <= last_inference()) return;  // a repeat says nothing new
   Grow(event.index);
-  for (const ChunkChange& change : event.changes) {
+  for (const ChunkDecision& change : event.changes) {
     if (change.chunk < 0 || change.chunk >= static_cast<int>(chunks_.size())) continue;
-    chunks_[change.chunk].events.push_back(
-        {event.index, change.action, change.score, change.reason});
+    chunks_[change.chunk].events.push_back({event.index, change});
   }
-  inferences_.push_back({event.index, event.time_s, event.latency, event.kv_live_bytes,
-                         event.kv_committed_bytes, event.cached_tokens, event.flops, event.think_s,
-                         event.stale_steps, event.late, event.action_chunk, event.attention,
-                         event.images});
+  inferences_.push_back({event.index, event.time_s, event.cost, event.think_s, event.stale_steps,
+                         event.late, event.action_chunk, event.attention, event.images});
   time_s_ = std::max(time_s_, event.time_s);
 }
 
@@ -190,7 +187,7 @@ double EpisodeModel::AttentionOf(const InferencePoint& point, int chunk, int lay
   return sum / layers;
 }
 
-int EpisodeModel::CountAt(int inference, ChunkState state) const {
+int EpisodeModel::CountAt(int inference, ChunkAction state) const {
   return static_cast<int>(
       std::count_if(chunks_.begin(), chunks_.end(), [&](const ChunkTrack& chunk) {
         return chunk.first_block <= inference && chunk.StateAt(inference) == state;
@@ -201,12 +198,12 @@ int EpisodeModel::TokensOf(const ChunkTrack& chunk, int inference) const {
   if (chunk.first_block > inference) return 0;
   const int blocks = std::min(inference, chunk.last_block) - chunk.first_block + 1;
   switch (chunk.StateAt(inference)) {
-    case ChunkState::kWindow:
-    case ChunkState::kWhole:
+    case ChunkAction::kWindow:
+    case ChunkAction::kWhole:
       return blocks * begin_.tokens_per_block;
-    case ChunkState::kCompressed:
+    case ChunkAction::kCompressed:
       return begin_.tokens_per_block;  // one summary per token slot
-    case ChunkState::kDropped:
+    case ChunkAction::kDropped:
       return 0;
   }
   return 0;
@@ -214,14 +211,14 @@ int EpisodeModel::TokensOf(const ChunkTrack& chunk, int inference) const {
 
 double EpisodeModel::BytesOf(const ChunkTrack& chunk, int inference) const {
   const InferencePoint* point = InferenceAt(inference * replan_period_s());
-  if (point == nullptr || point->cached_tokens <= 0) return 0;
-  return static_cast<double>(point->kv_live_bytes) / point->cached_tokens *
+  if (point == nullptr || point->cost.cached_tokens <= 0) return 0;
+  return static_cast<double>(point->cost.kv_live_bytes) / point->cost.cached_tokens *
          TokensOf(chunk, inference);
 }
 
 double EpisodeModel::FullBytesAt(const InferencePoint& point) const {
-  if (point.cached_tokens <= 0) return 0;
-  const double per_token = static_cast<double>(point.kv_live_bytes) / point.cached_tokens;
+  if (point.cost.cached_tokens <= 0) return 0;
+  const double per_token = static_cast<double>(point.cost.kv_live_bytes) / point.cost.cached_tokens;
   return per_token * (begin_.instruction_tokens + (point.index + 1.0) * begin_.tokens_per_block);
 }
 
@@ -229,7 +226,7 @@ double EpisodeModel::LatencyPercentile(double p) const {
   if (inferences_.empty()) return 0;
   std::vector<double> totals;
   totals.reserve(inferences_.size());
-  for (const InferencePoint& point : inferences_) totals.push_back(point.latency.total_ms());
+  for (const InferencePoint& point : inferences_) totals.push_back(point.cost.latency.total_ms());
   std::sort(totals.begin(), totals.end());
   const double rank = std::clamp(p / 100, 0.0, 1.0) * static_cast<double>(totals.size() - 1);
   const size_t low = static_cast<size_t>(rank);

@@ -16,9 +16,7 @@ namespace kvla {
 // What became of a chunk, and when.
 struct ChunkEvent {
   int inference = 0;
-  ChunkState state = ChunkState::kWindow;
-  float score = 0;
-  uint8_t reason = 0;
+  ChunkDecision decision;
 };
 
 // One chunk of cached tokens over the episode.
@@ -33,17 +31,13 @@ struct ChunkTrack {
 
   // As decided up to and with inference `inference`; null: never decided on, so in the window.
   const ChunkEvent* DecisionAt(int inference) const;
-  ChunkState StateAt(int inference) const;
+  ChunkAction StateAt(int inference) const;
 };
 
 struct InferencePoint {
   int index = 0;
   double time_s = 0;
-  LatencyParts latency;
-  int64_t kv_live_bytes = 0;
-  std::optional<int64_t> kv_committed_bytes;  // absent: an older run
-  int cached_tokens = 0;
-  double flops = 0;
+  InferenceCost cost;
   double think_s = 0;  // under a clock that does not wait, see InferenceEvent
   int stale_steps = 0;
   bool late = false;
@@ -112,7 +106,7 @@ class EpisodeModel {
   int AttentionLayers(const InferencePoint& point) const;  // 0: none known
 
   // Numbers of chunks by state, as of an inference.
-  int CountAt(int inference, ChunkState state) const;
+  int CountAt(int inference, ChunkAction state) const;
   // What a chunk takes in the cache; bytes from what a cached token takes now (mean over sides).
   int TokensOf(const ChunkTrack& chunk, int inference) const;
   double BytesOf(const ChunkTrack& chunk, int inference) const;

@@ -21,11 +21,13 @@ double PanelContext::end_s() const {
   return end;
 }
 
-std::optional<double> PanelContext::threshold(const Side& side) const {
+MethodTraits PanelContext::method(const Side& side) const {
+  MethodTraits method = side.method;
+  if (!method.threshold.has_value()) return method;
   if (const CommandEvent* set = side.model.SettingAt("threshold", playhead_s())) {
-    return std::strtod(set->text.c_str(), nullptr);
+    method.threshold = std::strtod(set->text.c_str(), nullptr);
   }
-  return side.threshold;
+  return method;
 }
 
 double PanelContext::axis_end_s() const {

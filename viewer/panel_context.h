@@ -25,8 +25,8 @@ namespace kvla {
 struct ViewerHooks {
   std::filesystem::path asset_root;  // EpisodeBegin::scene is relative to it
   std::function<std::shared_ptr<const SceneScript>(const EpisodeBegin&)> script;
-  std::function<std::optional<double>(const EpisodeBegin&)> threshold;  // of the gate's score
-  std::function<std::string(uint8_t)> reason;                           // of a ChunkChange
+  // Of episodes that do not say what their method can do (EpisodeBegin::method).
+  std::function<MethodTraits(const EpisodeBegin&)> method;
   // FLOPs of an inference's attention over so many tokens.
   std::function<double(const EpisodeBegin&, double tokens)> attention_flops;
   std::vector<std::string> cameras;  // of the policy, to render stored states again
@@ -41,7 +41,7 @@ struct Side {
   int episode = 0;     // model.episodes() when the rest was asked for
   int64_t serial = 0;  // another one for every episode ever shown
   std::shared_ptr<const SceneScript> script;
-  std::optional<double> threshold;  // as configured
+  MethodTraits method;  // its threshold as configured
 };
 
 // What the person has chosen.
@@ -85,10 +85,10 @@ struct PanelContext {
     return point == nullptr ? -1 : point->index;
   }
   int inference() const { return inference(model()); }
-  // In force at the playhead: a person may have changed it.
-  std::optional<double> threshold(const Side& side) const;
+  // With the threshold in force at the playhead: a person may have changed it.
+  MethodTraits method(const Side& side) const;
   CueStory story(const Side& side) const {
-    return TellCue(side.model, inference(side.model), threshold(side), hooks.reason);
+    return TellCue(side.model, inference(side.model), method(side));
   }
   // Right end of the time axes: grows in steps, so that cells stay legible.
   double axis_end_s() const;

@@ -4,29 +4,29 @@
 
 namespace kvla {
 
-ImU32 StateColour(ChunkState state) {
+ImU32 StateColour(ChunkAction state) {
   switch (state) {
-    case ChunkState::kWindow:
+    case ChunkAction::kWindow:
       return colour::kSkyBlue;
-    case ChunkState::kWhole:
+    case ChunkAction::kWhole:
       return colour::kGreen;
-    case ChunkState::kCompressed:
+    case ChunkAction::kCompressed:
       return colour::kYellow;
-    case ChunkState::kDropped:
+    case ChunkAction::kDropped:
       return colour::kGrey;
   }
   return colour::kGrey;
 }
 
-const char* StateName(ChunkState state) {
+const char* StateName(ChunkAction state) {
   switch (state) {
-    case ChunkState::kWindow:
+    case ChunkAction::kWindow:
       return "in the window";
-    case ChunkState::kWhole:
+    case ChunkAction::kWhole:
       return "kept whole";
-    case ChunkState::kCompressed:
+    case ChunkAction::kCompressed:
       return "compressed";
-    case ChunkState::kDropped:
+    case ChunkAction::kDropped:
       return "dropped";
   }
   return "unknown";

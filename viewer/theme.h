@@ -23,8 +23,8 @@ inline constexpr ImU32 kGrey = IM_COL32(0x80, 0x80, 0x80, 255);
 inline constexpr float kFontSize = 15.0f;  // pixels at a monitor scale of 1
 
 // Of a chunk's cell.
-ImU32 StateColour(ChunkState state);
-const char* StateName(ChunkState state);
+ImU32 StateColour(ChunkAction state);
+const char* StateName(ChunkAction state);
 inline constexpr ImU32 kCueColour = colour::kVermilion;
 inline constexpr ImU32 kInstructionColour = colour::kPurple;
 

@@ -70,7 +70,10 @@ void Viewer::TakeEvents() {
       side.episode = side.model.episodes();
       side.serial = ++serial_;
       side.script = hooks_.script ? hooks_.script(side.model.begin()) : nullptr;
-      side.threshold = hooks_.threshold ? hooks_.threshold(side.model.begin()) : std::nullopt;
+      const EpisodeBegin& begin = side.model.begin();
+      side.method = begin.method.has_value() ? *begin.method
+                    : hooks_.method          ? hooks_.method(begin)
+                                             : MethodTraits();
     }
   }
   const Clock::time_point now = Clock::now();

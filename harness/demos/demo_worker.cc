@@ -14,7 +14,7 @@
 namespace kvla {
 namespace {
 
-constexpr int kProbeTries = 20;
+constexpr int kTrialTries = 20;
 
 // Records one shard a job; keeps the world and GL context of the last task.
 class DemoWorker {
@@ -24,7 +24,7 @@ class DemoWorker {
 
   Result<Message> Run(const Message& job, const SendProgress& progress) {
     const auto start = std::chrono::steady_clock::now();
-    const bool probe = job.at("probe").get<bool>();
+    const bool trial = job.at("trial").get<bool>();
     DemoShard shard{job.at("set").get<int>(), job.at("first").get<uint64_t>(),
                     job.at("count").get<int>(), job.at("path").get<std::string>()};
     const DemoSet& set = config_.sets[static_cast<size_t>(shard.set)];
@@ -37,10 +37,10 @@ class DemoWorker {
 
     Result<ShardWriter> writer = ShardWriter::Create(config_, shard, asset_root_);
     if (!writer.ok()) return writer.status();
-    // A probe goes on to the first episode that succeeds: a failed one has no size.
+    // A trial goes on to the first episode that succeeds: a failed one has no size.
     bool recorded = false;
     int64_t bytes = 0;
-    for (int i = 0; probe ? !recorded && i < kProbeTries : i < shard.count; ++i) {
+    for (int i = 0; trial ? !recorded && i < kTrialTries : i < shard.count; ++i) {
       const EpisodeKey key{*split, static_cast<uint64_t>(config_.seed), set.task, set.delay,
                            shard.first + static_cast<uint64_t>(i)};
       Result<DemoRecording> recording =
@@ -48,7 +48,7 @@ class DemoWorker {
       if (!recording.ok()) return recording.status();
       recorded = IsKept(*recording, config_);
       if (Status status = writer->Add(*recording); !status.ok()) return status;
-      if (probe) continue;
+      if (trial) continue;
       if (Status status = progress({{"steps", recording->steps},
                                     {"recorded", recorded},
                                     {"diverged", recording->diverged}});
@@ -56,11 +56,11 @@ class DemoWorker {
         return status;
       }
     }
-    if (probe) {
+    if (trial) {
       if (!recorded) {
         writer->Abandon();
         return InternalError(fmt::format("{} {}: the expert failed {} times in a row", set.task,
-                                         set.delay, kProbeTries));
+                                         set.delay, kTrialTries));
       }
       Result<int64_t> size = writer->Bytes();
       if (!size.ok()) return size.status();

@@ -56,8 +56,8 @@ Status CheckDemosConfig(const DemosConfig& config, const std::filesystem::path& 
   return {};
 }
 
-Message JobOf(const DemoShard& shard, bool probe) {
-  return {{"probe", probe},
+Message JobOf(const DemoShard& shard, bool trial) {
+  return {{"trial", trial},
           {"set", shard.set},
           {"first", shard.first},
           {"count", shard.count},
@@ -65,12 +65,12 @@ Message JobOf(const DemoShard& shard, bool probe) {
 }
 
 // Measures one episode of every set.
-class ProbeClient : public PoolClient {
+class TrialClient : public PoolClient {
  public:
-  explicit ProbeClient(std::vector<DemoShard> probes) : probes_(std::move(probes)) {}
+  explicit TrialClient(std::vector<DemoShard> trials) : trials_(std::move(trials)) {}
   std::optional<Message> NextJob() override {
-    if (next_ == probes_.size()) return std::nullopt;
-    return JobOf(probes_[next_++], true);
+    if (next_ == trials_.size()) return std::nullopt;
+    return JobOf(trials_[next_++], true);
   }
   Status OnProgress(const Message&, const Message&) override { return {}; }
   Status OnDone(const Message& job, const Message& body) override {
@@ -86,7 +86,7 @@ class ProbeClient : public PoolClient {
   double seconds(int set) const { return seconds_.at(set); }
 
  private:
-  std::vector<DemoShard> probes_;
+  std::vector<DemoShard> trials_;
   size_t next_ = 0;
   std::map<int, double> bytes_, seconds_;
 };
@@ -171,17 +171,17 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   // The first episode of every set, in a scratch folder: what one takes in time and on the disk.
   std::optional<Result<TemporaryFolder>> scratch = TemporaryFolder::Make();
   if (!scratch->ok()) return scratch->status();
-  std::vector<DemoShard> probes;
+  std::vector<DemoShard> trials;
   for (const auto& [set, count] : episodes) {
-    probes.push_back({set, static_cast<uint64_t>(config.sets[static_cast<size_t>(set)].first), 1,
+    trials.push_back({set, static_cast<uint64_t>(config.sets[static_cast<size_t>(set)].first), 1,
                       (*scratch)->path() / fmt::format("set_{}.hdf5", set)});
   }
   PoolOptions pool;
-  pool.workers = std::min<int>(options.workers, static_cast<int>(probes.size()));
+  pool.workers = std::min<int>(options.workers, static_cast<int>(trials.size()));
   pool.setup = DemosSetup(config, options.asset_root);
   pool.cancel = options.cancel;
-  ProbeClient probe(probes);
-  Status status = RunPool(options.command, pool, &probe);
+  TrialClient trial(trials);
+  Status status = RunPool(options.command, pool, &trial);
   scratch.reset();
   std::error_code error;
   if (!status.ok()) return status;
@@ -190,9 +190,9 @@ Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions
   int64_t total = 0;
   std::map<int, double> weights;
   for (const auto& [set, count] : episodes) {
-    bytes += probe.bytes(set) * static_cast<double>(count);
-    seconds += probe.seconds(set) * static_cast<double>(count);
-    weights[set] = probe.seconds(set);
+    bytes += trial.bytes(set) * static_cast<double>(count);
+    seconds += trial.seconds(set) * static_cast<double>(count);
+    weights[set] = trial.seconds(set);
     total += count;
   }
   // The bar counts episodes, each weighed by what its set takes.

@@ -10,7 +10,7 @@
 #include "base/split_names.h"
 #include "harness/episode/policy_io.h"
 #include "harness/eval/run_config.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
 namespace {
@@ -96,7 +96,7 @@ Status Loop::Infer(int step, int* stale) {
     Status status = renderer_.Render(world_, policy_.config.cameras[c], size, size, &images[c]);
     if (!status.ok()) return status;
   }
-  event.latency.render_ms = Milliseconds(begin);
+  event.cost.latency.render_ms = Milliseconds(begin);
 
   const Proprioception proprio = disturbance_.Sense(world_.Proprio());
   const FrameInput input = MakeFrameInput(images, proprio);
@@ -120,24 +120,11 @@ Status Loop::Infer(int step, int* stale) {
       event.action_chunk.push_back(value);
     }
   }
-  event.latency.encode_ms = inference->encode_ms;
-  event.latency.linear_ms = inference->linear_ms;
-  event.latency.attend_ms = inference->attend_ms;
-  event.latency.gate_ms = inference->gate_ms;
-  event.latency.compact_ms = inference->compact_ms;
-  event.latency.act_ms = inference->act_ms;
-  event.kv_live_bytes = inference->kv_live_bytes;
-  event.kv_attending_bytes = inference->kv_attending_bytes;
-  event.kv_committed_bytes = inference->kv_committed_bytes;
-  event.kv_transient_bytes = inference->kv_transient_bytes;
-  event.method_bytes = inference->method_bytes;
-  event.cached_tokens = inference->cached_tokens;
-  event.flops = inference->flops;
+  const double render_ms = event.cost.latency.render_ms;
+  event.cost = inference->cost;
+  event.cost.latency.render_ms = render_ms;
   event.attention = inference->attention;
-  for (const ChunkDecision& decision : inference->changes) {
-    event.changes.push_back({decision.chunk, static_cast<ChunkState>(decision.action),
-                             decision.score, static_cast<uint8_t>(decision.reason)});
-  }
+  event.changes = inference->changes;
   if (settings_.images) {
     for (size_t c = 0; c < images.size(); ++c) {
       event.images.push_back({policy_.config.cameras[c], size, size, std::move(images[c].rgb)});
@@ -259,6 +246,7 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
                     ? task.scene().string()
                     : task.scene().lexically_relative(settings.asset_root).string();
   begin.cache_policy = settings.cache.policy;
+  begin.method = TraitsOf(settings.cache);
   begin.disturbance = DisturbanceName(settings.disturbance);
   begin.horizon_steps = scenario.horizon_steps;
   begin.control_rate_hz = kControlRateHz;

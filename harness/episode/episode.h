@@ -10,7 +10,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/policy_config.h"
 #include "policy/compact/vla.h"
 #include "results/trace/trace.h"

@@ -50,7 +50,7 @@ Result<std::vector<double>> RecordedLatency(const std::filesystem::path& folder,
         if (id.arm != arm) return;
         by_index.resize(std::max(by_index.size(), inferences.size()));
         for (size_t i = 0; i < inferences.size(); ++i) {
-          const LatencyParts& parts = inferences[i].latency;
+          const LatencyParts& parts = inferences[i].cost.latency;
           by_index[i].push_back(parts.total_ms() - parts.render_ms);
         }
       });

@@ -13,7 +13,7 @@
 namespace kvla {
 namespace {
 
-constexpr int kProbeInferences = 30;
+constexpr int kTrialInferences = 30;
 constexpr double kRowBytes = 3000;  // of an episode, beside its trace
 
 // What a control step of one task costs.
@@ -21,13 +21,13 @@ struct StepCost {
   double seconds = 0, bytes = 0;
 };
 
-class ProbeClient : public PoolClient {
+class TrialClient : public PoolClient {
  public:
-  ProbeClient(std::vector<EpisodeJob> probes, TraceLevel level)
-      : probes_(std::move(probes)), level_(level) {}
+  TrialClient(std::vector<EpisodeJob> trials, TraceLevel level)
+      : trials_(std::move(trials)), level_(level) {}
   std::optional<Message> NextJob() override {
-    if (next_ == probes_.size()) return std::nullopt;
-    return EvalJobMessage(probes_[next_++]);
+    if (next_ == trials_.size()) return std::nullopt;
+    return EvalJobMessage(trials_[next_++]);
   }
   Status OnProgress(const Message&, const Message&) override { return {}; }
   Status OnDone(const Message& job, const Message& body) override {
@@ -45,7 +45,7 @@ class ProbeClient : public PoolClient {
   const StepCost& cost(const std::string& task) const { return costs_.at(task); }
 
  private:
-  std::vector<EpisodeJob> probes_;
+  std::vector<EpisodeJob> trials_;
   TraceLevel level_;
   size_t next_ = 0;
   std::map<std::string, StepCost> costs_;
@@ -74,20 +74,20 @@ Result<RunEstimate> EstimateRun(const RunPlan& plan, const EvaluationOptions& op
     const std::string& arm = plan.config.arms[static_cast<size_t>(job.arm)].name;
     if (done->contains({arm, job.task, job.delay, job.seed})) continue;
     left.push_back(&job);
-    EpisodeJob& probe = longest[job.task];
-    if (job.horizon_steps > probe.horizon_steps) probe = job;
+    EpisodeJob& trial = longest[job.task];
+    if (job.horizon_steps > trial.horizon_steps) trial = job;
   }
-  std::vector<EpisodeJob> probes;
-  for (auto& [task, probe] : longest) {
-    probe.arm = 0;
-    probe.max_inferences = kProbeInferences;
-    probes.push_back(probe);
+  std::vector<EpisodeJob> trials;
+  for (auto& [task, trial] : longest) {
+    trial.arm = 0;
+    trial.max_inferences = kTrialInferences;
+    trials.push_back(trial);
   }
   PoolOptions pool;
   pool.job_limit_s = plan.config.episode_limit_s;
   pool.setup = EvalSetup(plan);
   pool.cancel = options.cancel;
-  ProbeClient client(std::move(probes), *level);
+  TrialClient client(std::move(trials), *level);
   if (Status status = RunPool(options.command, pool, &client); !status.ok()) return status;
 
   RunEstimate estimate;

@@ -26,6 +26,7 @@
 #include "harness/eval/runner.h"
 #include "harness/workers/core_lock.h"
 #include "harness/workers/progress.h"
+#include "kv_efficient/methods/method_table.h"
 #include "results/store/run_store.h"
 #include "results/trace/record_codec.h"
 #include "results/video/video_rule.h"
@@ -33,6 +34,11 @@
 
 namespace kvla {
 namespace {
+
+bool KeepsAll(const CacheConfig& cache) {
+  const CacheMethod* method = FindCacheMethod(cache.policy);
+  return method != nullptr && method->keeps_all;
+}
 
 // Whom to compare each arm with whose clock does not wait: the arm that differs from it in nothing
 // but that ("twin"), and the full cache under the same clock ("full").
@@ -47,7 +53,7 @@ nlohmann::json ClockedArms(const RunPlan& plan) {
           PrintConfig(other.cache) == PrintConfig(arm.cache)) {
         entry["twin"] = other.name;
       }
-      if (entry["full"] == "" && other.name != arm.name && other.cache.policy == "full" &&
+      if (entry["full"] == "" && other.name != arm.name && KeepsAll(other.cache) &&
           PrintConfig(other.clock) == PrintConfig(arm.clock)) {
         entry["full"] = other.name;
       }

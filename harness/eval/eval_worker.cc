@@ -88,7 +88,7 @@ Result<DoJob> PrepareEvalWorker(const Message& setup) {
   EpisodeRunner::Options options;
   options.steps = true;  // when stages were reached is always stored
   options.states = *level == TraceLevel::kFull || plan->config.videos != "none";
-  // Inferences that are left of a probe; below 0: no end.
+  // Inferences that are left of a trial; below 0: no end.
   const auto left = std::make_shared<int>(-1);
   options.before_step = [left](bool inference_due) {
     if (!inference_due || *left < 0) return StepVerdict::kGo;

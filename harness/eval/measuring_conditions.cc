@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "kv_efficient/cost_model.h"
+#include "kv_efficient/methods/method_table.h"
 #include "results/report/comparable.h"
 #include "sim/specs.h"
 #include "tasks/task_list.h"
@@ -99,7 +100,8 @@ json CostModelClock(const RunPlan& plan) {
     const RunArm& arm = plan.config.arms[i];
     if (arm.clock.kind != "simulated" || arm.clock.latency != "cost_model") continue;
     const CacheConfig& cache = plan.caches[i];
-    if (cache.policy == "full") continue;
+    const CacheMethod* method = FindCacheMethod(cache.policy);
+    if (method == nullptr || method->keeps_all) continue;
     section.Add(arm.name + ": window while attending, at most",
                 at(std::min(plan.max_blocks, cache.window_blocks + cache.chunk_blocks)));
   }

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/split_names.h"
 #include "base/text.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/vla.h"
@@ -28,15 +28,17 @@ constexpr int kGroup = 5;
 
 Status CheckClock(const RunArm& arm, RunPlan* plan) {
   if (Status status = ValidateClock(arm.clock); !status.ok()) return status;
-  if (arm.clock.kind != "frozen" && arm.cache.policy == "oracle") {
-    return BadInput(
-        "'oracle' is told beforehand which inferences see the cue, which only the frozen clock "
-        "knows");
+  const CacheMethod* method = FindCacheMethod(arm.cache.policy);
+  if (method != nullptr && arm.clock.kind != "frozen" && method->cue_hint) {
+    return BadInput(fmt::format(
+        "'{}' is told beforehand which inferences see the cue, which only the frozen clock knows",
+        method->name));
   }
-  if (arm.clock.latency == "cost_model" && arm.cache.policy == "recompute") {
-    return BadInput(
-        "latency 'cost_model' knows what a block costs over the tokens that a cache holds; "
-        "'recompute' runs over its whole window: use 'recorded' or 'constant'");
+  if (method != nullptr && arm.clock.latency == "cost_model" && method->window_again) {
+    return BadInput(fmt::format(
+        "latency 'cost_model' knows what a block costs over the tokens that a cache holds; '{}' "
+        "runs over its whole window: use 'recorded' or 'constant'",
+        method->name));
   }
   plan->recorded_ms.emplace_back();
   if (arm.clock.recorded.empty()) return {};

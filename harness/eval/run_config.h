@@ -10,8 +10,8 @@
 #include "base/config_fields.h"
 #include "base/status.h"
 #include "harness/episode/latency.h"
-#include "kv_efficient/cache_config.h"
 #include "kv_efficient/cost_model.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/policy_config.h"
 #include "results/statistics/stop_rule.h"
 
@@ -96,7 +96,7 @@ struct EpisodeJob {
   int64_t seed = 0;        // index in the evaluation stream
   double weight = 1;       // its share of the work, 1 on average
   int horizon_steps = 0;   // control steps it takes at most
-  int max_inferences = 0;  // 0: all; else a probe that ends there, see EstimateRun()
+  int max_inferences = 0;  // 0: all; else a trial that ends there, see EstimateRun()
 };
 
 // A config that was checked, and what follows from it.

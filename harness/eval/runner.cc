@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/split_names.h"
+#include "kv_efficient/methods/method_table.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "tasks/task_list.h"
 
@@ -21,12 +22,13 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   settings.clock = *ParseClockKind(clock.kind);
   settings.control_rate_hz = clock.control_rate_hz;
   if (settings.clock == ClockKind::kSimulated) {
+    const CacheMethod* method = FindCacheMethod(settings.cache.policy);
     std::optional<BlockSchedule> gated;
-    if (settings.cache.policy == "gated") gated = BlockSchedule(settings.cache);
+    if (method != nullptr && method->reads("gate")) gated = settings.cache.schedule();
     const LatencyModel model(clock, plan.recorded_ms[arm], plan.config.vla,
                              plan.policy.tokens_per_block(), gated);
     settings.think_s = [model](int index, const Inference& inference) {
-      return model.Seconds(index, inference.attended_tokens);
+      return model.Seconds(index, inference.cost.attended_tokens);
     };
   }
   // The key points into `job`: it must outlive the settings.

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/config_io.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
 namespace {
@@ -66,19 +66,17 @@ std::vector<LiveSetting> LiveFeed::settings(size_t side) const {
   if (side >= sides_.size()) return {};
   const CacheConfig wanted = sides_[side]->wanted_cache();
   const CacheConfig configured = Configured(side);
-  std::vector<std::string> used;
-  for (const CachePolicyInfo& info : CachePolicies()) {
-    if (info.name == wanted.policy) used = info.settings;
-  }
+  const CacheMethod* method = FindCacheMethod(wanted.policy);
   std::vector<LiveSetting> settings;
   for (FieldInfo& info : DescribeFields<CacheConfig>()) {
     if (info.path == "gate") continue;  // a file, not a knob
     LiveSetting setting;
     setting.value = FieldText(wanted, info.path);
     setting.configured = FieldText(configured, info.path);
-    setting.at_once = LiveRunner::AtOnce(info.path) && wanted.policy == "gated";
+    const bool read = method != nullptr && method->reads(info.path);
+    setting.at_once = LiveRunner::AtOnce(info.path) && read;
     const bool always = info.path == "policy" || info.path.find("_blocks") != std::string::npos;
-    setting.used = always || std::find(used.begin(), used.end(), info.path) != used.end();
+    setting.used = always || read;
     setting.info = std::move(info);
     settings.push_back(std::move(setting));
   }
@@ -150,7 +148,9 @@ void LiveFeed::ForMethod(const std::string& method, const CacheConfig& configure
   fresh.window_blocks = cache->window_blocks;
   fresh.chunk_blocks = cache->chunk_blocks;
   if (configured.policy == method) fresh = configured;
-  if (method == "gated" && fresh.gate.empty()) {
+  const CacheMethod* info = FindCacheMethod(method);
+  if (info != nullptr && fresh.budget_chunks == 0) fresh.budget_chunks = info->usual_budget;
+  if (info != nullptr && info->reads("gate") && fresh.gate.empty()) {
     for (const CacheConfig& other : plan_.caches) {
       if (!other.gate.empty()) fresh.gate = other.gate, fresh.keep = other.keep;
     }

@@ -163,7 +163,7 @@ void LiveRunner::Obey(const ViewerCommand& command) {
       changes.swap(changes_);
     }
     for (const Change& change : changes) {
-      if (loaded_->cache.policy == "gated" && change.cache.policy == "gated") {
+      if (loaded_->cache.policy == change.cache.policy) {
         runner_->policy(0)->SetRetention(change.cache.threshold, change.cache.budget_chunks);
       }
       event.name = change.name;

@@ -4,27 +4,31 @@
 
 namespace kvla {
 
+// The leaving chunk joins those that are kept; while they are more than the budget the lowest score
+// goes, the leaving chunk before an older one with the same score, and of those the oldest.
 Plan CachePolicy::PlanLeaving(const ChunkView& chunk, const FarState& state) {
   Plan plan;
   const float score = Score(chunk);
-  const bool kept = score >= rule_.threshold;
+  const bool kept = keeps(score);
   plan.decisions.push_back(
       {chunk.chunk, kept ? rule_.keep : ChunkAction::kDropped, score, reason(kept)});
-  if (!kept || rule_.budget_chunks == 0) return plan;
-  int held = 1;
-  ChunkDecision lowest = plan.decisions[0];
+  const int budget = rule_.budget_chunks.value_or(0);
+  if (!kept || budget == 0) return plan;
+  std::vector<ChunkDecision> held = {plan.decisions[0]};
   for (const ChunkRecord& record : state.chunks) {
-    if (record.decision.action == ChunkAction::kDropped) continue;
-    ++held;
-    if (record.decision.score < lowest.score) lowest = record.decision;
+    if (record.decision.action != ChunkAction::kDropped) held.push_back(record.decision);
   }
-  if (held <= rule_.budget_chunks) return plan;
-  lowest.action = ChunkAction::kDropped;
-  lowest.reason = ReasonCode::kOverBudget;
-  if (lowest.chunk == chunk.chunk) {
-    plan.decisions[0] = lowest;
-  } else {
-    plan.decisions.push_back(lowest);
+  while (static_cast<int>(held.size()) > budget) {
+    const auto lowest = std::ranges::min_element(held, {}, &ChunkDecision::score);
+    ChunkDecision dropped = *lowest;
+    held.erase(lowest);
+    dropped.action = ChunkAction::kDropped;
+    dropped.reason = ReasonCode::kOverBudget;
+    if (dropped.chunk == chunk.chunk) {
+      plan.decisions[0] = dropped;
+    } else {
+      plan.decisions.push_back(dropped);
+    }
   }
   return plan;
 }

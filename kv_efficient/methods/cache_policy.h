@@ -1,7 +1,7 @@
 // The interface of a cache method. torch.
 //
-// A new method: a class that overrides Score() (or PlanLeaving() where one score is not enough)
-// and cost(), and one line in cache_policy_list.cc.
+// A new method: a file with a class that overrides Score() (or PlanLeaving() where one score is not
+// enough) and cost(), and with what the table must know of it; a line in method_table.cc.
 #ifndef KVLA_KV_EFFICIENT_METHODS_CACHE_POLICY_H_
 #define KVLA_KV_EFFICIENT_METHODS_CACHE_POLICY_H_
 
@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -54,12 +56,18 @@ struct FarState {
   std::span<const float> mass{};
 };
 
-// What is done with scores.
+// What is done with scores: the method's own statement. What it leaves out it does not have.
 struct RetentionRule {
   ChunkAction keep = ChunkAction::kWhole;
-  float threshold = 0.5f;  // a score at or above it is kept
-  int budget_chunks = 0;   // most chunks kept at a time, the lowest score goes; 0: no limit
+  std::optional<float> threshold{};    // a score at or above it is kept; none: every one
+  std::optional<int> budget_chunks{};  // most chunks kept at a time, the lowest score goes; 0: no
+                                       // limit
 };
+
+// What the setting `keep` names.
+inline ChunkAction KeepAction(const std::string& keep) {
+  return keep == "compressed" ? ChunkAction::kCompressed : ChunkAction::kWhole;
+}
 
 // What a method itself costs, beside the tokens that it keeps.
 struct MethodCost {
@@ -77,9 +85,10 @@ class CachePolicy {
   virtual Needs needs() const { return {}; }
   // A new episode: forgets all state.
   virtual void Reset(const EpisodeFacts& /*facts*/) {}
-  // Utility of the leaving chunk in [0, 1]. Called once a chunk, in order.
+  // Utility of the leaving chunk: any finite number, higher is better. Called once a chunk, in
+  // order.
   virtual float Score(const ChunkView& chunk) = 0;
-  // Decides the leaving chunk; may cut older ones. Default: threshold on Score(), then the budget.
+  // Decides the leaving chunk; may cut older ones. Default: keeps() of Score(), then the budget.
   virtual Plan PlanLeaving(const ChunkView& chunk, const FarState& state);
   virtual std::unique_ptr<CachePolicy> Clone() const = 0;
   // State that Reset() and Score() leave behind; empty for methods without any.
@@ -87,15 +96,20 @@ class CachePolicy {
   virtual Status RestoreState(std::span<const uint8_t> bytes);
   // No default, so that each method says what it costs.
   virtual MethodCost cost() const = 0;
-  // From the next plan on; what was decided stays.
+  // From the next plan on; what was decided stays. A method without a threshold or a budget keeps
+  // none.
   void SetRetention(float threshold, int budget_chunks) {
-    rule_.threshold = threshold;
-    rule_.budget_chunks = budget_chunks;
+    if (rule_.threshold.has_value()) rule_.threshold = threshold;
+    if (rule_.budget_chunks.has_value()) rule_.budget_chunks = budget_chunks;
   }
 
  protected:
+  virtual bool keeps(float score) const {
+    return !rule_.threshold.has_value() || score >= *rule_.threshold;
+  }
   virtual ReasonCode reason(bool kept) const {
-    return kept ? ReasonCode::kGateAbove : ReasonCode::kGateBelow;
+    if (!kept) return ReasonCode::kBelowThreshold;
+    return rule_.threshold.has_value() ? ReasonCode::kAboveThreshold : ReasonCode::kWithinBudget;
   }
   const RetentionRule& rule() const { return rule_; }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kv_efficient/store/chunk_store.h"
@@ -48,6 +49,10 @@ Status ChunkStore::CheckPlan(const Plan& plan) const {
     if (d.chunk < 0 || d.chunk > leaving || d.action == ChunkAction::kWindow) {
       return InternalError(fmt::format("the plan decides chunk {} ({}); {} is the one that leaves",
                                        d.chunk, ActionName(d.action), leaving));
+    }
+    if (!std::isfinite(d.score)) {
+      return InternalError(
+          fmt::format("the plan scores chunk {} {}: a score is a finite number", d.chunk, d.score));
     }
     decided.push_back(d.chunk);
   }

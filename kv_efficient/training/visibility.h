@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/plan.h"
 #include "kv_efficient/schedule.h"
 

@@ -8,7 +8,7 @@
 
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/net/cached_forward.h"
 #include "policy/compact/net/net_flops.h"
@@ -65,28 +65,24 @@ torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
 void Vla::Impl::Measure(Inference* inference) const {
   const CacheStats& stats = cache->stats();
   const RecomputedWindow::Work before = window ? window->work() : RecomputedWindow::Work();
-  const double attend_ms = stats.attend_ms + before.attend_ms;
-  inference->attend_ms = attend_ms - stats.report_ms - before.report_ms;
-  inference->linear_ms -= attend_ms;
+  InferenceCost& cost = inference->cost;
+  const LatencyParts measured = cost.latency;  // encode, linear and act: the cache knows the rest
+  cost = stats.cost;
+  const double attend_ms = cost.latency.attend_ms + before.attend_ms;
+  cost.latency.attend_ms = attend_ms - stats.report_ms - before.report_ms;
+  cost.latency.encode_ms = measured.encode_ms;
+  cost.latency.linear_ms = measured.linear_ms - attend_ms;
+  cost.latency.act_ms = measured.act_ms;
+  cost.method_bytes = *cost.method_bytes + (window ? window->held_bytes() : 0);
   inference->attention = cache->received();
-  inference->gate_ms = stats.gate_ms;
-  inference->compact_ms = stats.compact_ms;
-  inference->kv_live_bytes = stats.live_bytes;
-  inference->kv_attending_bytes = stats.attending_bytes;
-  inference->kv_committed_bytes = stats.committed_bytes;
-  inference->kv_transient_bytes = stats.transient_bytes;
-  inference->method_bytes = stats.method_bytes + (window ? window->held_bytes() : 0);
-  inference->cached_tokens = static_cast<int>(stats.tokens);
-  inference->attended_tokens = static_cast<int>(stats.attended_tokens);
   const int blocks = before.blocks + 1;
-  const double attended =
-      (before.attended_tokens + static_cast<double>(stats.attended_tokens)) / blocks;
+  const double attended = (before.attended_tokens + stats.cost.attended_tokens) / blocks;
   FlopParts flops = DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
                                  config.tokens_per_block() * blocks, attended);
   flops.encode = net_flops.encode;
   flops.heads = net_flops.heads;
   flops.gate = stats.gate_flops;
-  inference->flops = flops.total();
+  cost.flops = flops.total();
   inference->changes = cache->TakeChangedDecisions();
 }
 
@@ -162,14 +158,15 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
     Inference inference;
     double begin = impl_->clock();
     const torch::Tensor block = impl_->Encode(input);
-    inference.encode_ms = impl_->clock() - begin;
+    inference.cost.latency.encode_ms = impl_->clock() - begin;
 
     begin = impl_->clock();
     const Result<torch::Tensor> hidden = impl_->window
                                              ? impl_->window->Feed(impl_->net, block, *impl_->cache)
                                              : FeedBlock(impl_->net, block, *impl_->cache);
     if (!hidden.ok()) return hidden.status();
-    inference.linear_ms = impl_->clock() - begin;  // attention is taken out in Measure()
+    inference.cost.latency.linear_ms =
+        impl_->clock() - begin;  // attention is taken out in Measure()
 
     begin = impl_->clock();
     const HeadOutputs heads = impl_->net->Heads(
@@ -183,7 +180,7 @@ Result<Inference> Vla::Infer(const FrameInput& input) {
       inference.targets.push_back(
           {m[0] * scale, m[1] * scale, m[2] * scale, m[3], m[4], m[5], close});
     }
-    inference.act_ms = impl_->clock() - begin;
+    inference.cost.latency.act_ms = impl_->clock() - begin;
 
     if (Status status = impl_->cache->EndBlock(); !status.ok()) return status;
     impl_->Measure(&inference);

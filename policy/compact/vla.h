@@ -12,10 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/chunk_decision.h"
+#include "base/inference_cost.h"
 #include "base/status.h"
 #include "base/stopwatch.h"
-#include "kv_efficient/cache_config.h"
-#include "kv_efficient/plan.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/policy_config.h"
 #include "policy/dimensions.h"
 
@@ -43,13 +44,7 @@ struct Inference {
   // [replan_steps]: target position minus end-effector position at the inference [m], rotation
   // vector relative to gripper-down [rad], gripper in [-1, 1].
   std::vector<std::array<float, kTargetDim>> targets;
-  double encode_ms = 0, linear_ms = 0, attend_ms = 0, gate_ms = 0, compact_ms = 0, act_ms = 0;
-  // Memory, as CacheStats has it; method_bytes also with the encoded tokens that `recompute` holds.
-  int64_t kv_live_bytes = 0, kv_attending_bytes = 0, kv_committed_bytes = 0, kv_transient_bytes = 0,
-          method_bytes = 0;
-  int attended_tokens = 0;             // keys each query met; mean over lanes
-  int cached_tokens = 0;               // held after it
-  double flops = 0;                    // FlopParts::total()
+  InferenceCost cost;                  // all but what rendering took
   std::vector<ChunkDecision> changes;  // decisions made at this inference
   // [layers, 1 + chunks], see KvCache::received(); empty unless Vla::ReportAttention.
   std::vector<float> attention;

@@ -72,9 +72,9 @@ bool BoundedTraceRing::MergeInference(const InferenceEvent& event) {
     }
     auto* older = std::get_if<InferenceEvent>(&*queued);
     if (older == nullptr) return false;  // another episode's border
-    std::vector<ChunkChange> changes = std::move(older->changes);
-    for (const ChunkChange& change : event.changes) {
-      const auto same = std::ranges::find(changes, change.chunk, &ChunkChange::chunk);
+    std::vector<ChunkDecision> changes = std::move(older->changes);
+    for (const ChunkDecision& change : event.changes) {
+      const auto same = std::ranges::find(changes, change.chunk, &ChunkDecision::chunk);
       if (same != changes.end()) changes.erase(same);
       changes.push_back(change);
     }

@@ -213,8 +213,8 @@ Status CheckSameEpisodes(const CompareOptions& options, std::vector<Contender>* 
 Tail TailOf(const std::vector<InferenceEvent>& events) {
   Tail tail;
   for (const InferenceEvent& e : LastTenth(events)) {
-    tail.latency.push_back(e.latency.total_ms());
-    tail.decoder.push_back(e.latency.decoder_ms());
+    tail.latency.push_back(e.cost.latency.total_ms());
+    tail.decoder.push_back(e.cost.latency.decoder_ms());
   }
   return tail;
 }
@@ -405,8 +405,8 @@ void AdjustByHolm(Comparison* comparison) {
 Divergence DivergenceOf(const EpisodeRecord& a, const EpisodeRecord& b) {
   Divergence out;
   const auto same = [](const InferenceEvent& x, const InferenceEvent& y) {
-    return x.changes == y.changes && x.cached_tokens == y.cached_tokens &&
-           x.kv_live_bytes == y.kv_live_bytes;
+    return x.changes == y.changes && x.cost.cached_tokens == y.cost.cached_tokens &&
+           x.cost.kv_live_bytes == y.cost.kv_live_bytes;
   };
   for (size_t i = 0; i < std::min(a.inferences.size(), b.inferences.size()); ++i) {
     if (same(a.inferences[i], b.inferences[i])) continue;

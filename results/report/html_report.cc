@@ -189,10 +189,10 @@ Result<json> CostCurves(const RunStore& store, const std::vector<EpisodeRow>& ep
         auto& curve = curves[{id.task, id.delay, id.arm}];
         for (const InferenceEvent& e : events) {
           Stretch& s = curve[e.control_step / width * width];
-          s.latency.push_back(static_cast<float>(e.latency.total_ms()));
-          s.decoder += e.latency.decoder_ms();
-          s.bytes += static_cast<double>(e.kv_live_bytes);
-          s.flops += e.flops;
+          s.latency.push_back(static_cast<float>(e.cost.latency.total_ms()));
+          s.decoder += e.cost.latency.decoder_ms();
+          s.bytes += static_cast<double>(e.cost.kv_live_bytes);
+          s.flops += e.cost.flops;
           ++s.n;
         }
       });
@@ -224,7 +224,7 @@ json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row) {
   for (size_t i = 0; i < record.inferences.size(); ++i) {
     const InferenceEvent& e = record.inferences[i];
     inferences.push_back(e.control_step);
-    for (const ChunkChange& c : e.changes) {
+    for (const ChunkDecision& c : e.changes) {
       changes.push_back(
           {i, c.chunk, static_cast<int>(c.action), Rounded(c.score), static_cast<int>(c.reason)});
     }

@@ -29,13 +29,13 @@ struct CellTimes {
 
   void Add(const std::vector<InferenceEvent>& events) {
     for (const InferenceEvent& e : events) {
-      total.push_back(static_cast<float>(e.latency.total_ms()));
-      const auto values = PartsOf(e.latency);
+      total.push_back(static_cast<float>(e.cost.latency.total_ms()));
+      const auto values = PartsOf(e.cost.latency);
       for (size_t p = 0; p < kLatencyParts; ++p) parts[p].push_back(static_cast<float>(values[p]));
     }
     for (const InferenceEvent& e : LastTenth(events)) {
-      total_last10.push_back(static_cast<float>(e.latency.total_ms()));
-      decoder_last10.push_back(static_cast<float>(e.latency.decoder_ms()));
+      total_last10.push_back(static_cast<float>(e.cost.latency.total_ms()));
+      decoder_last10.push_back(static_cast<float>(e.cost.latency.decoder_ms()));
     }
   }
 };

@@ -64,27 +64,29 @@ std::span<const InferenceEvent> LastTenth(std::span<const InferenceEvent> events
 
 Costs CostsOf(std::span<const InferenceEvent> events) {
   if (events.empty()) return NoCosts();
-  const auto total = [](const InferenceEvent& e) { return e.latency.total_ms(); };
+  const auto total = [](const InferenceEvent& e) { return e.cost.latency.total_ms(); };
   const auto tail = LastTenth(events);
   Costs c;
   c.latency_ms = MeanOf(events, total);
   c.latency_last10_ms = MeanOf(tail, total);
-  c.decoder_last10_ms = MeanOf(tail, [](const auto& e) { return e.latency.decoder_ms(); });
+  c.decoder_last10_ms = MeanOf(tail, [](const auto& e) { return e.cost.latency.decoder_ms(); });
   for (size_t p = 0; p < kLatencyParts; ++p) {
-    c.parts_ms[p] = MeanOf(events, [p](const auto& e) { return PartsOf(e.latency)[p]; });
+    c.parts_ms[p] = MeanOf(events, [p](const auto& e) { return PartsOf(e.cost.latency)[p]; });
   }
-  const auto live = [](const InferenceEvent& e) { return Number(e.kv_live_bytes); };
-  const auto attending = [](const InferenceEvent& e) { return Number(e.kv_attending_bytes); };
+  const auto live = [](const InferenceEvent& e) { return Number(e.cost.kv_live_bytes); };
+  const auto attending = [](const InferenceEvent& e) { return Number(e.cost.kv_attending_bytes); };
   c.kv_bytes = MeanOf(events, live);
   c.kv_bytes_peak = PeakOf(events, live);
   c.attending_bytes = MeanOf(events, attending);
   c.attending_peak = PeakOf(events, attending);
-  c.committed_peak = PeakOf(events, [](const auto& e) { return Number(e.kv_committed_bytes); });
-  c.transient_peak = PeakOf(events, [](const auto& e) { return Number(e.kv_transient_bytes); });
-  c.method_bytes = PeakOf(events, [](const auto& e) { return Number(e.method_bytes); });
-  c.flops = MeanOf(events, [](const auto& e) { return e.flops; });
-  c.flops_last = events.back().flops;
-  c.tokens_last = events.back().cached_tokens;
+  c.committed_peak =
+      PeakOf(events, [](const auto& e) { return Number(e.cost.kv_committed_bytes); });
+  c.transient_peak =
+      PeakOf(events, [](const auto& e) { return Number(e.cost.kv_transient_bytes); });
+  c.method_bytes = PeakOf(events, [](const auto& e) { return Number(e.cost.method_bytes); });
+  c.flops = MeanOf(events, [](const auto& e) { return e.cost.flops; });
+  c.flops_last = events.back().cost.flops;
+  c.tokens_last = events.back().cost.cached_tokens;
   return c;
 }
 

@@ -109,24 +109,24 @@ std::vector<uint8_t> PackInferences(const std::vector<InferenceEvent>& events, T
     out.Delta(e.index, &last.index);
     out.Delta(e.control_step, &last.step);
     out.Raw(e.time_s);
-    PackLatency(e.latency, &out);
-    out.Delta(e.kv_live_bytes, &last.live);
-    out.Delta(e.kv_attending_bytes.value_or(kAbsent), &last.attending);
-    out.Delta(e.kv_committed_bytes.value_or(kAbsent), &last.committed);
-    out.Delta(e.kv_transient_bytes, &last.transient);
-    out.Delta(e.method_bytes.value_or(kAbsent), &last.method);
-    out.Delta(e.cached_tokens, &last.tokens);
-    out.Raw(e.flops);
+    PackLatency(e.cost.latency, &out);
+    out.Delta(e.cost.kv_live_bytes, &last.live);
+    out.Delta(e.cost.kv_attending_bytes.value_or(kAbsent), &last.attending);
+    out.Delta(e.cost.kv_committed_bytes.value_or(kAbsent), &last.committed);
+    out.Delta(e.cost.kv_transient_bytes, &last.transient);
+    out.Delta(e.cost.method_bytes.value_or(kAbsent), &last.method);
+    out.Delta(e.cost.cached_tokens, &last.tokens);
+    out.Raw(e.cost.flops);
     out.Raw(static_cast<float>(e.think_s));
     out.Unsigned(static_cast<uint64_t>(e.stale_steps) << 1 | (e.late ? 1 : 0));
     const bool changes = level != TraceLevel::kOff;
     out.Unsigned(changes ? e.changes.size() : 0);
     for (size_t i = 0; changes && i < e.changes.size(); ++i) {
-      const ChunkChange& c = e.changes[i];
+      const ChunkDecision& c = e.changes[i];
       out.Signed(static_cast<uint64_t>(static_cast<int64_t>(c.chunk)));
       out.Raw(static_cast<uint8_t>(c.action));
       out.Raw(c.score);
-      out.Raw(c.reason);
+      out.Raw(static_cast<uint8_t>(c.reason));
     }
     const bool actions = level == TraceLevel::kFull;
     out.Unsigned(actions ? e.action_chunk.size() : 0);
@@ -147,17 +147,17 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
     e.index = static_cast<int>(in.Delta(&last.index));
     e.control_step = static_cast<int>(in.Delta(&last.step));
     e.time_s = in.Raw<double>();
-    e.latency = UnpackLatency(&in);
-    e.kv_live_bytes = in.Delta(&last.live);
+    e.cost.latency = UnpackLatency(&in);
+    e.cost.kv_live_bytes = in.Delta(&last.live);
     if (version > kInferencesMemoryAfter)
-      e.kv_attending_bytes = KnownBytes(in.Delta(&last.attending));
+      e.cost.kv_attending_bytes = KnownBytes(in.Delta(&last.attending));
     // The pages of older versions are those that were left after the inference: another figure.
     const int64_t committed = in.Delta(&last.committed);
-    if (version > kInferencesMemoryAfter) e.kv_committed_bytes = KnownBytes(committed);
-    e.kv_transient_bytes = in.Delta(&last.transient);
-    if (version > kInferencesMemoryAfter) e.method_bytes = KnownBytes(in.Delta(&last.method));
-    e.cached_tokens = static_cast<int>(in.Delta(&last.tokens));
-    e.flops = in.Raw<double>();
+    if (version > kInferencesMemoryAfter) e.cost.kv_committed_bytes = KnownBytes(committed);
+    e.cost.kv_transient_bytes = in.Delta(&last.transient);
+    if (version > kInferencesMemoryAfter) e.cost.method_bytes = KnownBytes(in.Delta(&last.method));
+    e.cost.cached_tokens = static_cast<int>(in.Delta(&last.tokens));
+    e.cost.flops = in.Raw<double>();
     if (version > kInferencesWithoutClock) {
       e.think_s = in.Raw<float>();
       const uint64_t clock = in.Unsigned();
@@ -165,13 +165,13 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
       e.late = (clock & 1) != 0;
     }
     e.changes.resize(in.Count(7));
-    for (ChunkChange& c : e.changes) {
+    for (ChunkDecision& c : e.changes) {
       c.chunk = static_cast<int>(in.Signed());
       const auto action = in.Raw<uint8_t>();
-      if (action > static_cast<uint8_t>(ChunkState::kDropped)) return Malformed("inferences");
-      c.action = static_cast<ChunkState>(action);
+      if (action > static_cast<uint8_t>(ChunkAction::kDropped)) return Malformed("inferences");
+      c.action = static_cast<ChunkAction>(action);
       c.score = in.Raw<float>();
-      c.reason = in.Raw<uint8_t>();
+      c.reason = static_cast<ReasonCode>(in.Raw<uint8_t>());
     }
     e.action_chunk.resize(in.Count(sizeof(float)));
     for (float& value : e.action_chunk) value = in.Raw<float>();
@@ -241,6 +241,20 @@ Result<std::vector<StepEvent>> UnpackSteps(std::span<const uint8_t> bytes) {
   return events;
 }
 
+json MethodToJson(const MethodTraits& method) {
+  json j = {{"scores", method.scores}, {"unit_scores", method.unit_scores}};
+  if (method.threshold.has_value()) j["threshold"] = *method.threshold;
+  return j;
+}
+
+MethodTraits MethodFromJson(const json& j) {
+  MethodTraits method;
+  j.at("scores").get_to(method.scores);
+  j.at("unit_scores").get_to(method.unit_scores);
+  if (j.contains("threshold")) method.threshold = j.at("threshold").get<double>();
+  return method;
+}
+
 json BeginToJson(const EpisodeBegin& b) {
   json stages = json::array(), cues = json::array();
   for (const TraceStage& s : b.stages)
@@ -255,6 +269,7 @@ json BeginToJson(const EpisodeBegin& b) {
           {"instruction", b.instruction},
           {"scene", b.scene},
           {"cache_policy", b.cache_policy},
+          {"method", b.method.has_value() ? MethodToJson(*b.method) : json()},
           {"disturbance", b.disturbance},
           {"horizon_steps", b.horizon_steps},
           {"control_rate_hz", b.control_rate_hz},
@@ -281,6 +296,9 @@ Result<EpisodeBegin> BeginFromJson(const json& j) {
     j.at("instruction").get_to(b.instruction);
     j.at("scene").get_to(b.scene);
     j.at("cache_policy").get_to(b.cache_policy);
+    if (const auto method = j.find("method"); method != j.end() && !method->is_null()) {
+      b.method = MethodFromJson(*method);
+    }
     b.disturbance = j.value("disturbance", "none");  // runs before this key had none
     j.at("horizon_steps").get_to(b.horizon_steps);
     j.at("control_rate_hz").get_to(b.control_rate_hz);

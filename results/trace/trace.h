@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/chunk_decision.h"
+#include "base/inference_cost.h"
 #include "base/status.h"
 
 namespace kvla {
@@ -29,27 +31,6 @@ struct EpisodeId {
 
 // "full recall_color/long seed 7"
 std::string ToString(const EpisodeId& id);
-
-// Wall-clock milliseconds of one inference, by part.
-struct LatencyParts {
-  double render_ms = 0, encode_ms = 0, linear_ms = 0, attend_ms = 0, gate_ms = 0, compact_ms = 0,
-         act_ms = 0;
-
-  double decoder_ms() const { return linear_ms + attend_ms + gate_ms + compact_ms; }
-  double total_ms() const { return render_ms + encode_ms + decoder_ms() + act_ms; }
-};
-
-// What a chunk of cached tokens is now.
-enum class ChunkState : uint8_t { kWindow = 0, kWhole = 1, kCompressed = 2, kDropped = 3 };
-
-// A chunk whose state, score or reason changed at this inference.
-struct ChunkChange {
-  int chunk = 0;
-  ChunkState action = ChunkState::kWindow;
-  float score = 0;     // in (0, 1); 0 where the method gives none
-  uint8_t reason = 0;  // ReasonCode of kv_efficient/plan.h
-  bool operator==(const ChunkChange&) const = default;
-};
 
 // Row 0 is the top row; RGB8, row-major.
 struct TraceImage {
@@ -74,6 +55,8 @@ struct EpisodeBegin {
   std::string instruction;
   std::string scene;         // MJCF path, relative to the asset root
   std::string cache_policy;  // of the arm
+  // What that method can do; absent in runs from before it was kept.
+  std::optional<MethodTraits> method;
   std::string disturbance = "none";
   int horizon_steps = 0;  // control steps
   double control_rate_hz = 20;
@@ -89,24 +72,15 @@ struct InferenceEvent {
   int index = 0;         // 0, 1, ... within the episode: also the index of its frame block
   int control_step = 0;  // control steps done before it
   double time_s = 0;     // episode time
-  LatencyParts latency;
-  // Bytes (docs/runs.md, "What an inference costs"). Those that a run from before they were kept
-  // does not know are absent.
-  int64_t kv_live_bytes = 0;                  // keys and values held after the inference
-  std::optional<int64_t> kv_attending_bytes;  // ... while attending, the leaving chunk included
-  std::optional<int64_t> kv_committed_bytes;  // most memory pages held for them in the inference
-  int64_t kv_transient_bytes = 0;             // largest temporary of planning and applying
-  std::optional<int64_t> method_bytes;        // the cache method's own: weights, state, tables
-  int cached_tokens = 0;
-  double flops = 0;  // from the cost model, the gate's own included
+  InferenceCost cost;
   // Under a clock that does not wait: what the policy took as the world saw it, the control steps
   // that were made meanwhile on the last target, and whether that was more than a control period.
   double think_s = 0;
   int stale_steps = 0;
   bool late = false;
-  std::vector<ChunkChange> changes;
-  std::vector<float> action_chunk;  // [4, 7], the policy's targets; may be empty
-  std::vector<TraceImage> images;   // what the policy saw; live only, never stored
+  std::vector<ChunkDecision> changes;  // what was decided at this inference
+  std::vector<float> action_chunk;     // [4, 7], the policy's targets; may be empty
+  std::vector<TraceImage> images;      // what the policy saw; live only, never stored
   // [layers, 1 + chunks]: the share of the attention that the instruction, then each chunk
   // received. Live only, never stored; may be empty.
   std::vector<float> attention;

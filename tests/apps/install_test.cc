@@ -38,7 +38,7 @@ TEST(InstallTest, RunsAfterItWasMoved) {
     EXPECT_EQ(findings.find(thing), std::string::npos) << findings;
   }
   EXPECT_EQ(Shell(kvla + "config eval >/dev/null"), 0);
-  for (const char* file : {"share/kvla/plotly.min.js", "share/kvla/results/html/index.html",
+  for (const char* file : {"share/kvla/plotly.min.js", "share/kvla/results/report/html/index.html",
                            "share/kvla/configs/quickstart.yaml", "lib/kvla/libmujoco.so.4.0.0"}) {
     EXPECT_TRUE(fs::exists(fs::path(moved) / file)) << file;
   }

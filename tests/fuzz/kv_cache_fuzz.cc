@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 #include "tensors/torch.h"
 
 namespace kvla {

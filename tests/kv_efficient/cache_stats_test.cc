@@ -29,10 +29,10 @@ TEST(CacheStats, WhatIsHeldWhileAttendingIncludesTheChunkThatThenLeaves) {
   const CacheGeometry g = PagedGeometry();
   // Window 6, chunks of 4: after the tenth block the first chunk leaves.
   const CacheStats s = After(10, g, SmallConfig("window"))->stats();
-  EXPECT_EQ(s.attended_tokens, 2 + 80);
-  EXPECT_EQ(s.attending_bytes, KvBytes(g, 2 + 80));
-  EXPECT_EQ(s.live_bytes, KvBytes(g, 2 + 48));
-  EXPECT_EQ(s.tokens, 2 + 48);
+  EXPECT_EQ(s.cost.attended_tokens, 2 + 80);
+  EXPECT_EQ(s.cost.kv_attending_bytes, KvBytes(g, 2 + 80));
+  EXPECT_EQ(s.cost.kv_live_bytes, KvBytes(g, 2 + 48));
+  EXPECT_EQ(s.cost.cached_tokens, 2 + 48);
   EXPECT_EQ(s.far_tokens, 2);
   // In the block before it nothing leaves.
   const CacheStats before = After(9, g, SmallConfig("window"))->stats();
@@ -53,15 +53,16 @@ TEST(CacheStats, CommittedPagesAreThoseOfTheMomentOfAttending) {
   const auto cache = After(10, g, SmallConfig("window"));
   // 82 tokens of 256 bytes are 6 pages a lane and slab; then 1 for the instruction, and those from
   // the page of token 34 on.
-  EXPECT_EQ(cache->stats().committed_bytes, 8 * 6 * kPageBytes);
+  EXPECT_EQ(cache->stats().cost.kv_committed_bytes, 8 * 6 * kPageBytes);
   EXPECT_EQ(cache->store().committed_bytes(), 8 * 5 * kPageBytes);
 }
 
 TEST(CacheStats, TransientBytesAreTheSummariesOfOneSlab) {
   const CacheGeometry g = PagedGeometry();
-  EXPECT_EQ(After(10, g, SmallConfig("mean_pool"))->stats().transient_bytes, 4 * 8 * 64 * 4);
-  EXPECT_EQ(After(11, g, SmallConfig("mean_pool"))->stats().transient_bytes, 0);
-  EXPECT_EQ(After(10, g, SmallConfig("window"))->stats().transient_bytes, 0);
+  EXPECT_EQ(After(10, g, SmallConfig("mean_pool"))->stats().cost.kv_transient_bytes,
+            4 * 8 * 64 * 4);
+  EXPECT_EQ(After(11, g, SmallConfig("mean_pool"))->stats().cost.kv_transient_bytes, 0);
+  EXPECT_EQ(After(10, g, SmallConfig("window"))->stats().cost.kv_transient_bytes, 0);
 }
 
 TEST(CacheStats, AGateHasWeightsStateAndATemporary) {
@@ -73,8 +74,8 @@ TEST(CacheStats, AGateHasWeightsStateAndATemporary) {
   const int64_t weights = 2 * features + (features + 1) * h + (h + 1) * h + (2 * h + 1) * h +
                           2 * 4 * h * (h + 1) + h + 1;
   const CacheStats s = After(10, g, c)->stats();
-  EXPECT_EQ(s.method_bytes, 4 * (weights + 2 * h));
-  EXPECT_EQ(s.transient_bytes, 4 * 32 * (2 * features + h));
+  EXPECT_EQ(s.cost.method_bytes, 4 * (weights + 2 * h));
+  EXPECT_EQ(s.cost.kv_transient_bytes, 4 * 32 * (2 * features + h));
 }
 
 // Advances by one with each look at it.
@@ -146,9 +147,9 @@ TEST(CacheStats, AttentionAndMassAreTheProductsThatAreMade) {
     const FlopCounter counter;
     RunBlocks(*cache, e, 10, 11, &outputs);
     const CacheStats& s = cache->stats();
-    EXPECT_EQ(
-        counter.total(),
-        DecoderFlops(g, {}, 3, static_cast<double>(s.attended_tokens)).attention + s.gate_flops);
+    EXPECT_EQ(counter.total(),
+              DecoderFlops(g, {}, 3, static_cast<double>(s.cost.attended_tokens)).attention +
+                  s.gate_flops);
   }
 }
 

@@ -15,8 +15,8 @@ TEST(CostModel, BytesEqualWhatTheCacheHolds) {
   const CacheGeometry g = SmallGeometry();
   auto cache = MakeCache(g, SmallConfig("full"));
   RunEpisode(*cache, MakeEpisode(g, 41, 1));
-  EXPECT_EQ(cache->stats().tokens, 2 + 41 * 3);
-  EXPECT_EQ(cache->stats().live_bytes, KvBytes(g, cache->stats().tokens));
+  EXPECT_EQ(cache->stats().cost.cached_tokens, 2 + 41 * 3);
+  EXPECT_EQ(cache->stats().cost.kv_live_bytes, KvBytes(g, cache->stats().cost.cached_tokens));
   EXPECT_EQ(KvBytes(g, 1), 2 * 2 * 2 * 16 * 4);
 }
 
@@ -26,8 +26,9 @@ TEST(CostModel, CachedTokensFollowTheFormula) {
   const CacheConfig c = SmallConfig("mean_pool");
   auto cache = MakeCache(g, c);
   RunEpisode(*cache, MakeEpisode(g, 70, 1));
-  const double n = 70 * 3, w = n - BlockSchedule(c).NearBegin(70) * 3;
-  EXPECT_EQ(cache->stats().tokens, 2 + PaperRetainedTokens(n, w, 1, 1.0 / c.chunk_blocks));
+  const double n = 70 * 3, w = n - c.schedule().NearBegin(70) * 3;
+  EXPECT_EQ(cache->stats().cost.cached_tokens,
+            2 + PaperRetainedTokens(n, w, 1, 1.0 / c.chunk_blocks));
 }
 
 TEST(CostModel, FlopsByHand) {

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/cache_policy_list.h"
 #include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/method_table.h"
+#include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
@@ -144,7 +145,7 @@ inline at::Tensor ReplayInTraining(const CacheGeometry& g, const CacheConfig& c,
                                    const std::vector<DecisionEvent>& log, bool plain = false) {
   std::vector<int> positions(e.blocks);
   for (int i = 0; i < e.blocks; ++i) positions[i] = i;
-  auto visibility = BuildVisibility(BlockSchedule(c), g.instruction_tokens, g.tokens_per_block,
+  auto visibility = BuildVisibility(c.schedule(), g.instruction_tokens, g.tokens_per_block,
                                     positions, log, ChunkAction::kWhole);
   EXPECT_TRUE(visibility.ok()) << visibility.status().message();
   auto plan = PlanTraining({&*visibility, 1}, TableFor(g), g.age_clamp_blocks, at::kCPU);
@@ -168,23 +169,21 @@ inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {
 // The settings under which every method is tested.
 inline std::vector<CacheConfig> EveryMethod(const ScratchDir& folder, const CacheGeometry& g) {
   std::vector<CacheConfig> all;
-  for (const CachePolicyInfo& info : CachePolicies()) {
-    CacheConfig c = SmallConfig(info.name);
-    if (info.name == "gated") c.gate = SaveRandomGate(folder, g, c);
-    if (info.name == "sink_window") c.sink_chunks = 2;
-    all.push_back(c);
-    for (const std::string& setting : info.settings) {
-      if (setting == "keep") {
-        all.push_back(c);
-        all.back().keep = "compressed";
-      }
-      if (setting == "budget_chunks") {
-        all.push_back(c);
-        all.back().budget_chunks = 3;
-        all.push_back(all.back());
-        all.back().keep = "compressed";
-      }
+  for (const CacheMethod& method : CacheMethods()) {
+    std::vector<CacheConfig> own = {SmallConfig(method.name)};
+    if (method.usual_budget > 0) own[0].budget_chunks = 3;
+    if (method.reads("gate")) own[0].gate = SaveRandomGate(folder, g, own[0]);
+    if (method.reads("sink_chunks")) own[0].sink_chunks = 2;
+    if (method.has_budget() && method.usual_budget == 0) {
+      own.push_back(own[0]);
+      own.back().budget_chunks = 3;
     }
+    const size_t whole = own.size();
+    for (size_t c = 0; method.reads("keep") && c < whole; ++c) {
+      own.push_back(own[c]);
+      own.back().keep = "compressed";
+    }
+    all.insert(all.end(), own.begin(), own.end());
   }
   return all;
 }

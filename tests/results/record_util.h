@@ -34,16 +34,17 @@ inline EpisodeRecord MakeRecord(const EpisodeId& id, int inferences = 5, bool su
     e.index = i;
     e.control_step = 4 * i;
     e.time_s = 0.2 * i;
-    e.latency = {Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng),
-                 Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng)};
-    e.kv_live_bytes = 4096 * (i + 1);
-    e.kv_attending_bytes = 4096 * (i + 2);
-    e.kv_committed_bytes = 65536;
-    if (i != 3) e.method_bytes = 1000 + i;
-    e.kv_transient_bytes = i % 2 == 0 ? 512 : 0;
-    e.cached_tokens = 9 + 8 * (i + 1);
-    e.flops = 1e6 * (i + 1) + 0.5;
-    if (i % 2 == 1) e.changes = {{i / 2, ChunkState::kCompressed, 0.75f, 3}};
+    e.cost.latency = {Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng),
+                      Milliseconds(&rng), Milliseconds(&rng), Milliseconds(&rng),
+                      Milliseconds(&rng)};
+    e.cost.kv_live_bytes = 4096 * (i + 1);
+    e.cost.kv_attending_bytes = 4096 * (i + 2);
+    e.cost.kv_committed_bytes = 65536;
+    if (i != 3) e.cost.method_bytes = 1000 + i;
+    e.cost.kv_transient_bytes = i % 2 == 0 ? 512 : 0;
+    e.cost.cached_tokens = 9 + 8 * (i + 1);
+    e.cost.flops = 1e6 * (i + 1) + 0.5;
+    if (i % 2 == 1) e.changes = {{i / 2, ChunkAction::kCompressed, 0.75f, ReasonCode::kSink}};
     for (int k = 0; k < 28; ++k) e.action_chunk.push_back(static_cast<float>(rng.Normal()));
     r.inferences.push_back(e);
     for (int s = 0; s < 4; ++s) {

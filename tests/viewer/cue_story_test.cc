@@ -14,47 +14,54 @@ EpisodeModel ModelOf(const EpisodeRecord& record) {
   return model;
 }
 
-std::string Reason(uint8_t code) { return code == 7 ? "above" : "below"; }
+// As a gate with this threshold says of itself, and as a method without scores does.
+MethodTraits Gate(double threshold) {
+  return {.scores = true, .unit_scores = true, .threshold = threshold};
+}
+constexpr MethodTraits kNoScores;
 
 TEST(CueStory, SaysThatTheCueWasDroppedWhenAndWhy) {
   const EpisodeModel model = ModelOf(SyntheticRecord("window", 1, {}));
-  const CueStory story = TellCue(model, 39, std::nullopt, Reason);
+  const CueStory story = TellCue(model, 39, kNoScores);
   EXPECT_TRUE(story.lost);
   EXPECT_NE(story.headline.find("had dropped the cue"), std::string::npos) << story.headline;
   ASSERT_EQ(story.fates.size(), 1u);
   EXPECT_EQ(story.fates[0].chunk, 5);
-  EXPECT_EQ(story.fates[0].state, ChunkState::kDropped);
+  EXPECT_EQ(story.fates[0].state, ChunkAction::kDropped);
   EXPECT_DOUBLE_EQ(story.fates[0].look_s, 6.2);  // inference 31
-  EXPECT_EQ(story.fates[0].text, "chunk 5 (4.0 to 4.8 s) dropped at 6.2 s (inference 31): below");
+  EXPECT_EQ(story.fates[0].text,
+            "chunk 5 (4.0 to 4.8 s) dropped at 6.2 s (inference 31): score below the threshold");
 }
 
 TEST(CueStory, NamesScoreAndThresholdOfAKeptCue) {
   const EpisodeModel model = ModelOf(SyntheticRecord("gated", 1, {}));
-  const CueStory story = TellCue(model, 39, 0.5, Reason);
+  const CueStory story = TellCue(model, 39, Gate(0.5));
   EXPECT_FALSE(story.lost);
   EXPECT_NE(story.headline.find("Remembered right"), std::string::npos) << story.headline;
-  EXPECT_NE(story.fates[0].text.find("score 0.900 >= threshold 0.500: above"), std::string::npos)
+  EXPECT_NE(
+      story.fates[0].text.find("score 0.900 >= threshold 0.500: score at the threshold or above"),
+      std::string::npos)
       << story.fates[0].text;
   // Before the decision the chunk is in the window.
-  const CueStory before = TellCue(model, 30, 0.5, Reason);
-  EXPECT_EQ(before.fates[0].state, ChunkState::kWindow);
+  const CueStory before = TellCue(model, 30, Gate(0.5));
+  EXPECT_EQ(before.fates[0].state, ChunkAction::kWindow);
   EXPECT_DOUBLE_EQ(before.fates[0].look_s, 4.4);  // the first frame that shows it
-  EXPECT_TRUE(TellCue(model, 10, 0.5, Reason).fates.empty());
+  EXPECT_TRUE(TellCue(model, 10, Gate(0.5)).fates.empty());
 }
 
 TEST(CueStory, TellsAMotorFailureFromAForgottenCue) {
   EpisodeRecord record = SyntheticRecord("window", 1, {});
   record.end.decisive_reached = false;
-  const CueStory story = TellCue(ModelOf(record), 39, std::nullopt, {});
+  const CueStory story = TellCue(ModelOf(record), 39, kNoScores);
   EXPECT_NE(story.headline.find("motor stage"), std::string::npos) << story.headline;
   record.begin.cues.clear();
-  EXPECT_FALSE(TellCue(ModelOf(record), 39, std::nullopt, {}).needs_memory);
+  EXPECT_FALSE(TellCue(ModelOf(record), 39, kNoScores).needs_memory);
 }
 
 TEST(CueStory, LuckIsCalledLuck) {
   EpisodeRecord record = SyntheticRecord("window", 1, {});
   record.end.success = record.end.decisive_right = true;
-  const CueStory story = TellCue(ModelOf(record), 39, std::nullopt, {});
+  const CueStory story = TellCue(ModelOf(record), 39, kNoScores);
   EXPECT_NE(story.headline.find("luck"), std::string::npos) << story.headline;
 }
 
@@ -88,13 +95,13 @@ TEST(Divergence, FallsBackToActionChunksWhereStepsAreNotStored) {
 
 TEST(ChunkTable, HasALineAChunkAsOfAnInference) {
   const EpisodeModel model = ModelOf(SyntheticRecord("gated", 3, {}));
-  const std::string csv = ChunkTableCsv(model, 39, Reason);
+  const std::string csv = ChunkTableCsv(model, 39, Gate(0.5));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 11);  // a header and ten chunks
   EXPECT_NE(csv.find("gated,recall_color,short,3,5,20,23,4.000,4.800,1,kept whole,0.900000,31,"
-                     "6.200,above,32,32768\n"),
+                     "6.200,score at the threshold or above,32,32768\n"),
             std::string::npos)
       << csv;
-  const std::string early = ChunkTableCsv(model, 5, Reason);
+  const std::string early = ChunkTableCsv(model, 5, Gate(0.5));
   EXPECT_EQ(std::count(early.begin(), early.end(), '\n'), 3);
   EXPECT_NE(early.find(",1,4,7,0.800,1.600,0,in the window,,,,,16,"), std::string::npos) << early;
 }

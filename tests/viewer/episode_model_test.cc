@@ -18,7 +18,7 @@ EpisodeModel Played(int n) {
   return model;
 }
 
-InferenceEvent Decides(int index, std::vector<ChunkChange> changes) {
+InferenceEvent Decides(int index, std::vector<ChunkDecision> changes) {
   InferenceEvent event = SyntheticInference(index);
   event.changes = std::move(changes);
   return event;
@@ -53,20 +53,20 @@ TEST(EpisodeModel, ACueMarksTheChunksWhoseFramesShowIt) {
 
 TEST(EpisodeModel, DecisionsHoldFromTheirInferenceOnAndMayChange) {
   EpisodeModel model = Played(12);
-  model.Apply(Decides(12, {{0, ChunkState::kWhole, 0.75f, 7}}));
+  model.Apply(Decides(12, {{0, ChunkAction::kWhole, 0.75f, ReasonCode::kAboveThreshold}}));
   model.Apply(SyntheticInference(13));
-  model.Apply(
-      Decides(14, {{0, ChunkState::kDropped, 0.75f, 9}, {1, ChunkState::kCompressed, 0.5f, 7}}));
+  model.Apply(Decides(14, {{0, ChunkAction::kDropped, 0.75f, ReasonCode::kOverBudget},
+                           {1, ChunkAction::kCompressed, 0.5f, ReasonCode::kAboveThreshold}}));
   const ChunkTrack& first = model.chunks()[0];
   EXPECT_EQ(first.DecisionAt(11), nullptr);
-  EXPECT_EQ(first.StateAt(11), ChunkState::kWindow);
-  EXPECT_EQ(first.StateAt(13), ChunkState::kWhole);
-  EXPECT_EQ(first.StateAt(14), ChunkState::kDropped);
-  EXPECT_EQ(first.DecisionAt(20)->reason, 9);
-  EXPECT_EQ(model.CountAt(13, ChunkState::kWhole), 1);
-  EXPECT_EQ(model.CountAt(14, ChunkState::kWhole), 0);
-  EXPECT_EQ(model.CountAt(14, ChunkState::kDropped), 1);
-  EXPECT_EQ(model.CountAt(14, ChunkState::kWindow), 2);
+  EXPECT_EQ(first.StateAt(11), ChunkAction::kWindow);
+  EXPECT_EQ(first.StateAt(13), ChunkAction::kWhole);
+  EXPECT_EQ(first.StateAt(14), ChunkAction::kDropped);
+  EXPECT_EQ(first.DecisionAt(20)->decision.reason, ReasonCode::kOverBudget);
+  EXPECT_EQ(model.CountAt(13, ChunkAction::kWhole), 1);
+  EXPECT_EQ(model.CountAt(14, ChunkAction::kWhole), 0);
+  EXPECT_EQ(model.CountAt(14, ChunkAction::kDropped), 1);
+  EXPECT_EQ(model.CountAt(14, ChunkAction::kWindow), 2);
 }
 
 TEST(EpisodeModel, WholeHistoryBytesFollowFromTheBytesOfAToken) {
@@ -77,9 +77,9 @@ TEST(EpisodeModel, WholeHistoryBytesFollowFromTheBytesOfAToken) {
 
 TEST(EpisodeModel, GapsRepeatsAndNonsenseAreHarmless) {
   EpisodeModel model = Played(2);
-  model.Apply(Decides(9, {{0, ChunkState::kDropped, 0.1f, 8},
-                          {99, ChunkState::kWhole, 1, 0},
-                          {-1, ChunkState::kWhole, 1, 0}}));
+  model.Apply(Decides(9, {{0, ChunkAction::kDropped, 0.1f, ReasonCode::kBelowThreshold},
+                          {99, ChunkAction::kWhole, 1, ReasonCode::kNone},
+                          {-1, ChunkAction::kWhole, 1, ReasonCode::kNone}}));
   EXPECT_EQ(model.chunks().size(), 3u);
   EXPECT_EQ(model.chunks()[1].last_block, 7);
   EXPECT_EQ(model.last_inference(), 9);

@@ -93,8 +93,6 @@ class InterfaceTest : public testing::Test {
     ViewerHooks hooks;
     hooks.asset_root = KVLA_ASSET_ROOT;
     hooks.export_folder = scratch_.path();
-    hooks.threshold = [](const EpisodeBegin&) { return std::optional<double>(0.5); };
-    hooks.reason = [](uint8_t code) { return code == 7 ? "above" : "below"; };
     hooks.cameras = {"front", "wrist"};
     hooks.image_size = 64;
     auto viewer = Viewer::Create(feed, hooks, options);

@@ -19,6 +19,7 @@ inline EpisodeBegin SyntheticBegin() {
   begin.instruction = "press the button of the color the lamp showed";
   begin.scene = "tasks/recall_color/scene.xml";
   begin.cache_policy = "gated";
+  begin.method = {.scores = true, .unit_scores = true, .threshold = 0.5};
   begin.horizon_steps = 400;
   begin.tokens_per_block = 8;
   begin.chunk_blocks = 4;
@@ -35,11 +36,11 @@ inline InferenceEvent SyntheticInference(int index) {
   event.index = index;
   event.control_step = 4 * index;
   event.time_s = 0.2 * index;
-  event.latency = {1.5, 2.5, 1.0, 0.5, 0.25, 0.25, 0.5};
-  event.cached_tokens = 100;
-  event.kv_live_bytes = 100 * 1024;
-  event.kv_committed_bytes = 128 * 1024;
-  event.flops = 1e6;
+  event.cost.latency = {1.5, 2.5, 1.0, 0.5, 0.25, 0.25, 0.5};
+  event.cost.cached_tokens = 100;
+  event.cost.kv_live_bytes = 100 * 1024;
+  event.cost.kv_committed_bytes = 128 * 1024;
+  event.cost.flops = 1e6;
   return event;
 }
 
@@ -67,17 +68,18 @@ inline EpisodeRecord SyntheticRecord(const std::string& arm, int64_t seed,
   record.begin.id.arm = arm;
   record.begin.id.seed = seed;
   record.begin.cache_policy = arm == "gated" ? "gated" : "window";
+  if (arm != "gated") record.begin.method = MethodTraits();
   for (int i = 0; i < kInferences; ++i) {
     InferenceEvent event = SyntheticInference(i);
     event.action_chunk.assign(28, 0.01f);
     const int chunk = (i - 11) / 4;
     if (i >= 11 && (i - 11) % 4 == 0) {
       const bool kept = arm == "gated" && chunk == 5;
-      event.changes = {{chunk, kept ? ChunkState::kWhole : ChunkState::kDropped,
+      event.changes = {{chunk, kept ? ChunkAction::kWhole : ChunkAction::kDropped,
                         arm != "gated" ? 0.0f
                         : kept         ? 0.9f
                                        : 0.2f,
-                        static_cast<uint8_t>(kept ? 7 : 8)}};
+                        kept ? ReasonCode::kAboveThreshold : ReasonCode::kBelowThreshold}};
     }
     record.inferences.push_back(event);
     for (int s = 0; s < 4; ++s) {

@@ -59,8 +59,6 @@ class ViewerTest : public testing::Test {
   void Open(const WindowOptions& options = {.width = kWidth, .height = kHeight, .vsync = false}) {
     ViewerHooks hooks;
     hooks.asset_root = KVLA_ASSET_ROOT;
-    hooks.threshold = [](const EpisodeBegin&) { return std::optional<double>(0.5); };
-    hooks.reason = [](uint8_t code) { return code == 7 ? "above" : "below"; };
     feed_ = std::make_unique<SingleFeed>(&source_, &commands_);
     auto viewer = Viewer::Create(feed_.get(), hooks, options);
     if (!viewer.ok()) throw std::runtime_error(viewer.status().message());  // fails the test
@@ -78,10 +76,10 @@ class ViewerTest : public testing::Test {
       event.images = {FlatImage("front", 250, 10, 20), FlatImage("wrist", 30, 240, 40)};
       const int chunk = (i - 11) / 4;
       if (i >= 11 && (i - 11) % 4 == 0) {
-        const ChunkState state = chunk == 5       ? ChunkState::kWhole
-                                 : chunk % 2 == 0 ? ChunkState::kDropped
-                                                  : ChunkState::kCompressed;
-        const float score = state == ChunkState::kDropped ? 0.2f : 0.8f;
+        const ChunkAction state = chunk == 5       ? ChunkAction::kWhole
+                                  : chunk % 2 == 0 ? ChunkAction::kDropped
+                                                   : ChunkAction::kCompressed;
+        const float score = state == ChunkAction::kDropped ? 0.2f : 0.8f;
         event.changes = {{chunk, state, score, 7}};
       }
       source_.Push(event);
@@ -156,15 +154,15 @@ TEST_F(ViewerTest, EveryPanelDraws) {
     ASSERT_TRUE(rects.count(name)) << name;
   }
   const ImVec4 strip = rects.at("strip");
-  EXPECT_GT(Count(pixels, strip, StateColour(ChunkState::kWindow)), 500);
-  EXPECT_GT(Count(pixels, strip, StateColour(ChunkState::kWhole)), 300);
-  EXPECT_GT(Count(pixels, strip, StateColour(ChunkState::kCompressed)), 300);
+  EXPECT_GT(Count(pixels, strip, StateColour(ChunkAction::kWindow)), 500);
+  EXPECT_GT(Count(pixels, strip, StateColour(ChunkAction::kWhole)), 300);
+  EXPECT_GT(Count(pixels, strip, StateColour(ChunkAction::kCompressed)), 300);
   EXPECT_GT(Count(pixels, strip, kInstructionColour), 300);
   EXPECT_GT(Count(pixels, strip, kCueColour), 100);
   const ImVec4 cue = rects.at("cue cell");
-  EXPECT_GT(Count(pixels, cue, StateColour(ChunkState::kWhole)), 300);
+  EXPECT_GT(Count(pixels, cue, StateColour(ChunkAction::kWhole)), 300);
 
-  EXPECT_GT(Count(pixels, rects.at("scores"), StateColour(ChunkState::kWhole)), 20);
+  EXPECT_GT(Count(pixels, rects.at("scores"), StateColour(ChunkAction::kWhole)), 20);
   EXPECT_GT(Count(pixels, rects.at("scores"), colour::kOrange), 200);  // the threshold
   EXPECT_GT(Colours(pixels, rects.at("memory")), 10);
   EXPECT_GT(Colours(pixels, rects.at("scene")), 100);
@@ -223,8 +221,8 @@ TEST_F(ViewerTest, ThePlayheadLooksBackAndReturns) {
   viewer_->state().playhead_s = 1.0;
   Settle();
   const Pixels pixels = viewer_->Grab();
-  EXPECT_EQ(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkState::kWhole)), 0);
-  EXPECT_GT(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkState::kWindow)), 100);
+  EXPECT_EQ(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkAction::kWhole)), 0);
+  EXPECT_GT(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkAction::kWindow)), 100);
   Press(ImGuiKey_End);
   EXPECT_TRUE(viewer_->state().follow);
 }
@@ -285,7 +283,7 @@ TEST_F(ViewerTest, AMissingSceneIsSaidAndTheRestIsDrawn) {
   Settle();
   const Pixels pixels = viewer_->Grab();
   EXPECT_GT(Count(pixels, viewer_->rects().at("scene"), colour::kVermilion), 20);
-  EXPECT_GT(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkState::kWindow)), 50);
+  EXPECT_GT(Count(pixels, viewer_->rects().at("strip"), StateColour(ChunkAction::kWindow)), 50);
 }
 
 TEST_F(ViewerTest, DrawsWithoutAnEpisodeAndInTheLightTheme) {

@@ -4,6 +4,7 @@
 #include <implot.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,8 @@
 namespace kvla {
 namespace {
 
-constexpr ChunkState kStates[] = {ChunkState::kWindow, ChunkState::kWhole, ChunkState::kCompressed,
-                                  ChunkState::kDropped};
+constexpr ChunkAction kStates[] = {ChunkAction::kWindow, ChunkAction::kWhole,
+                                   ChunkAction::kCompressed, ChunkAction::kDropped};
 constexpr ImPlotMarker kMarkers[] = {ImPlotMarker_Diamond, ImPlotMarker_Circle, ImPlotMarker_Square,
                                      ImPlotMarker_Cross};
 constexpr ImPlotFlags kPlotFlags = kTimePlotFlags | ImPlotFlags_NoLegend;
@@ -24,21 +25,21 @@ constexpr double kCellTop = 0.72, kCellBottom = 0.16;
 
 // A chunk's cell. Shape says what colour says: a dropped chunk is an empty box with a stroke, a
 // compressed one stands half as high as a whole one. `alpha` below 255: not so yet.
-void DrawCell(ImDrawList* draw, ImVec2 low, ImVec2 high, ChunkState state, int alpha = 255) {
+void DrawCell(ImDrawList* draw, ImVec2 low, ImVec2 high, ChunkAction state, int alpha = 255) {
   const ImU32 full = StateColour(state);
   const auto shade = [&](int a) { return WithAlpha(full, a * alpha / 255); };
   switch (state) {
-    case ChunkState::kDropped:
+    case ChunkAction::kDropped:
       draw->AddRectFilled(low, high, shade(40));
       draw->AddLine(ImVec2(low.x, high.y), ImVec2(high.x, low.y), shade(200));
       draw->AddRect(low, high, shade(200));
       break;
-    case ChunkState::kCompressed:
+    case ChunkAction::kCompressed:
       draw->AddRect(low, high, shade(90));
       draw->AddRectFilled(ImVec2(low.x, (low.y + high.y) / 2), high, shade(255));
       break;
-    case ChunkState::kWhole:
-    case ChunkState::kWindow:
+    case ChunkAction::kWhole:
+    case ChunkAction::kWindow:
       draw->AddRectFilled(low, high, shade(255));
       break;
   }
@@ -68,7 +69,7 @@ void DrawLegend(PanelContext& context) {
   LegendEntry("instruction", [](ImDrawList* draw, ImVec2 low, ImVec2 high) {
     draw->AddRectFilled(low, high, kInstructionColour);
   });
-  for (ChunkState state : kStates) {
+  for (ChunkAction state : kStates) {
     LegendEntry(
         fmt::format("{} {}", model.CountAt(now, state), StateName(state)),
         [state](ImDrawList* draw, ImVec2 low, ImVec2 high) { DrawCell(draw, low, high, state); });
@@ -80,7 +81,7 @@ void DrawLegend(PanelContext& context) {
   }
   const InferencePoint* point = model.InferenceAt(context.playhead_s());
   const int all = model.begin().instruction_tokens + (now + 1) * model.begin().tokens_per_block;
-  const int cached = point != nullptr ? point->cached_tokens : 0;
+  const int cached = point != nullptr ? point->cost.cached_tokens : 0;
   const std::string text = fmt::format("{}: {} of {} tokens cached ({:.0f}%)", model.begin().id.arm,
                                        cached, all, all > 0 ? 100.0 * cached / all : 0.0);
   const float width = ImGui::CalcTextSize(text.c_str()).x;
@@ -123,20 +124,20 @@ class Fates {
 
   void Draw(const Side& side, const ChunkTrack& chunk, ImVec2 cell_low, ImVec2 cell_high) {
     const EpisodeModel& model = side.model;
-    const ChunkEvent* decision = chunk.DecisionAt(context_.inference(model));
-    if (decision == nullptr) return;
+    const ChunkEvent* event = chunk.DecisionAt(context_.inference(model));
+    if (event == nullptr) return;
     ImDrawList* draw = ImPlot::GetPlotDrawList();
-    const float x = ImPlot::PlotToPixels(decision->inference * model.replan_period_s(), 0).x;
+    const float x = ImPlot::PlotToPixels(event->inference * model.replan_period_s(), 0).x;
     const float y = ImPlot::PlotToPixels(0, 0.06).y;
     const float from = (cell_low.x + cell_high.x) / 2;
     draw->AddLine(ImVec2(from, cell_high.y + 3), ImVec2(from, y), kCueColour, 2);
     draw->AddLine(ImVec2(from, y), ImVec2(x, y), kCueColour, 2);
     draw->AddTriangleFilled(ImVec2(x, y), ImVec2(x - 6, y - 4), ImVec2(x - 6, y + 4), kCueColour);
-    // Methods without a threshold give scores that only mean yes or no.
-    const bool scored = context_.threshold(side).has_value() && decision->score != 0;
+    const bool scored = side.method.scores;
     const std::string text =
-        scored ? fmt::format("{}, score {:.2f}", StateName(decision->state), decision->score)
-               : StateName(decision->state);
+        scored ? fmt::format("{}, score {:.2f}", StateName(event->decision.action),
+                             event->decision.score)
+               : StateName(event->decision.action);
     // Labels that would lie over each other become one.
     if (!labels_.empty() && x < labels_.back().x + ImGui::CalcTextSize(text.c_str()).x + 12) {
       Label& last = labels_.back();
@@ -174,25 +175,25 @@ class Fates {
 void CachePanel::DrawTooltip(PanelContext& context, const Side& side, const ChunkTrack& chunk) {
   const EpisodeModel& model = side.model;
   const int now = context.inference(model);
-  const ChunkEvent* decision = chunk.DecisionAt(now);
+  const ChunkEvent* event = chunk.DecisionAt(now);
   if (!ImGui::BeginTooltip()) return;
   const auto line = [](const std::string& text) { ImGui::TextUnformatted(text.c_str()); };
-  const ChunkState state = decision == nullptr ? ChunkState::kWindow : decision->state;
+  const ChunkAction state = event == nullptr ? ChunkAction::kWindow : event->decision.action;
   line(fmt::format("{}, chunk {}: {}{}", model.begin().id.arm, chunk.index,
                    chunk.first_block > now ? "not seen yet" : StateName(state),
                    chunk.cue ? ", saw the cue" : ""));
   line(fmt::format("frames {} to {}, {:.1f} s to {:.1f} s; {} tokens, {:.1f} KiB now",
                    chunk.first_block, chunk.last_block, chunk.begin_s, chunk.end_s,
                    model.TokensOf(chunk, now), model.BytesOf(chunk, now) / 1024));
-  if (decision != nullptr) {
-    const std::optional<double> threshold = context.threshold(side);
-    if (decision->score != 0) {
-      line(fmt::format("score {:.3f}{}, one for all layers", decision->score,
+  if (event != nullptr) {
+    const std::optional<double> threshold = context.method(side).threshold;
+    if (side.method.scores) {
+      line(fmt::format("score {:.3f}{}, one for all layers", event->decision.score,
                        threshold.has_value() ? fmt::format(", threshold {:.3f}", *threshold) : ""));
     }
-    line(fmt::format("decided at inference {}, {:.1f} s", decision->inference,
-                     decision->inference * model.replan_period_s()));
-    if (context.hooks.reason) line("reason: " + context.hooks.reason(decision->reason));
+    line(fmt::format("decided at inference {}, {:.1f} s", event->inference,
+                     event->inference * model.replan_period_s()));
+    line(fmt::format("reason: {}", ReasonText(event->decision.reason)));
   }
   if (const InferencePoint* point = model.InferenceAt(context.playhead_s())) {
     const double share = model.AttentionOf(*point, chunk.index);
@@ -285,16 +286,21 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
 
 namespace {
 
-bool IsGated(const Side& side) { return side.model.begin().cache_policy == "gated"; }
-
-// The method scores chunks, or has yet to.
-bool HasScores(const Side& side) {
-  const auto scored = [](const ChunkTrack& chunk) {
-    return std::any_of(chunk.events.begin(), chunk.events.end(),
-                       [](const ChunkEvent& event) { return event.score != 0; });
+// The range of the scores' axis: [0, 1], or what there is and the threshold.
+std::pair<double, double> ScoreAxis(const Side& side, std::optional<double> threshold) {
+  if (side.method.unit_scores) return {0, 1};
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  const auto take = [&](double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
   };
-  const auto& chunks = side.model.chunks();
-  return IsGated(side) || std::any_of(chunks.begin(), chunks.end(), scored);
+  for (const ChunkTrack& chunk : side.model.chunks()) {
+    for (const ChunkEvent& event : chunk.events) take(event.decision.score);
+  }
+  if (threshold.has_value()) take(*threshold);
+  if (low > high) return {0, 1};
+  if (low == high) return {low - 0.5, high + 0.5};
+  return {low, high};
 }
 
 void DrawScores(PanelContext& context) {
@@ -302,13 +308,15 @@ void DrawScores(PanelContext& context) {
   const Side& side = context.side();
   const EpisodeModel& model = side.model;
   SetupTimeAxis(context, "episode time of the chunk's frames [s]", 0, LeadSeconds(context));
-  ImPlot::SetupAxis(ImAxis_Y1, IsGated(side) ? "gate score" : "score");
-  ImPlot::SetupAxisLimits(ImAxis_Y1, -0.05, 1.05, ImPlotCond_Always);
-  const double ticks[] = {0, 0.5, 1};
+  const std::optional<double> threshold = context.method(side).threshold;
+  const auto [low, high] = ScoreAxis(side, threshold);
+  ImPlot::SetupAxis(ImAxis_Y1, "score");
+  ImPlot::SetupAxisLimits(ImAxis_Y1, low - 0.05 * (high - low), high + 0.05 * (high - low),
+                          ImPlotCond_Always);
+  const double ticks[] = {low, (low + high) / 2, high};
   ImPlot::SetupAxisTicks(ImAxis_Y1, ticks, 3);
   ImPlot::SetupFinish();
   DrawMoments(context, model);
-  const std::optional<double> threshold = context.threshold(side);
   if (threshold.has_value()) {
     ImPlotSpec spec = LineSpec(colour::kOrange, 1.5f);
     spec.Flags = ImPlotInfLinesFlags_Horizontal;
@@ -320,10 +328,10 @@ void DrawScores(PanelContext& context) {
   for (size_t s = 0; s < std::size(kStates); ++s) {
     std::vector<double> xs, ys;
     for (const ChunkTrack& chunk : model.chunks()) {
-      const ChunkEvent* decision = chunk.DecisionAt(now);
-      if (decision == nullptr || decision->state != kStates[s] || decision->score == 0) continue;
+      const ChunkEvent* event = chunk.DecisionAt(now);
+      if (event == nullptr || event->decision.action != kStates[s]) continue;
       xs.push_back((chunk.begin_s + chunk.end_s) / 2);
-      ys.push_back(decision->score);
+      ys.push_back(event->decision.score);
       if (chunk.cue) {
         const ImVec2 at = ImPlot::PlotToPixels(xs.back(), ys.back());
         ImPlot::GetPlotDrawList()->AddCircle(at, 9, kCueColour, 0, 2.5f);
@@ -343,7 +351,7 @@ void DrawScores(PanelContext& context) {
   if (!any) {
     ImPlot::PlotText(
         (model.begin().id.arm + ": no scores yet: no chunk has left the window").c_str(),
-        context.axis_end_s() / 2, 0.75);
+        context.axis_end_s() / 2, low + 0.75 * (high - low));
   }
   SeekByClick(context);
   ImPlot::EndPlot();
@@ -359,7 +367,7 @@ void CachePanel::Draw(PanelContext& context) {
     } else {
       DrawLegend(context);
       const float line = ImGui::GetTextLineHeight();
-      const bool scores = HasScores(context.side());
+      const bool scores = context.side().method.scores;
       const auto sides = static_cast<float>(context.sides.size());
       const float height =
           scores ? (sides > 1 ? 4.2f : 4.9f) * line

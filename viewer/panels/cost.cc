@@ -28,7 +28,7 @@ void PlayheadLine(PanelContext& context) {
 
 // The plot's legend, with the numbers of the inference under the playhead.
 void DrawParts(const InferencePoint& point) {
-  const auto parts = PartsOf(point.latency);
+  const auto parts = PartsOf(point.cost.latency);
   const float size = ImGui::GetTextLineHeight();
   const float column = ImGui::CalcTextSize("compact 00.0 ").x + size + 4;
   const int columns = std::max(1, static_cast<int>(ImGui::GetContentRegionAvail().x / column));
@@ -59,8 +59,8 @@ void Level(const char* name, double value, ImU32 colour, bool named_left = false
 using Series = std::vector<double>;
 
 std::optional<double> CommittedBytes(const InferencePoint& point) {
-  if (!point.kv_committed_bytes.has_value()) return std::nullopt;
-  return static_cast<double>(*point.kv_committed_bytes);
+  if (!point.cost.kv_committed_bytes.has_value()) return std::nullopt;
+  return static_cast<double>(*point.cost.kv_committed_bytes);
 }
 
 // One number an inference, of every side, beside what `full` would take.
@@ -134,7 +134,7 @@ void DrawLatency(PanelContext& context) {
   for (auto& curve : upto) curve.assign(n, 0);
   for (size_t i = 0; i < n; ++i) {
     time[i] = points[i].time_s;
-    const auto parts = PartsOf(points[i].latency);
+    const auto parts = PartsOf(points[i].cost.latency);
     for (int p = 0; p < kLatencyParts; ++p) upto[p + 1][i] = upto[p][i] + parts[p];
   }
   const double p50 = model.LatencyPercentile(50), p95 = model.LatencyPercentile(95),
@@ -188,7 +188,7 @@ void DrawMemory(PanelContext& context) {
     const InferencePoint* now = side.model.InferenceAt(context.playhead_s());
     if (now == nullptr) continue;
     const double all = side.model.FullBytesAt(*now);
-    const auto live = static_cast<double>(now->kv_live_bytes);
+    const auto live = static_cast<double>(now->cost.kv_live_bytes);
     std::string text =
         fmt::format("{}: {:.0f} KiB live ({:.0f}% of all)", side.model.begin().id.arm, kKib * live,
                     all > 0 ? 100 * live / all : 100);
@@ -197,10 +197,12 @@ void DrawMemory(PanelContext& context) {
     }
     ImGui::TextWrapped("%s", text.c_str());
   }
-  const CostCurve curve = {
-      "##memory",     "KV cache [KiB]",
-      kKib,           [](const InferencePoint& p) { return static_cast<double>(p.kv_live_bytes); },
-      CommittedBytes, "pages"};
+  const CostCurve curve = {"##memory",
+                           "KV cache [KiB]",
+                           kKib,
+                           [](const InferencePoint& p) { return static_cast<double>(p.cost.kv_live_bytes); },
+                           CommittedBytes,
+                           "pages"};
   DrawCost(context, curve, [](const EpisodeModel& model, const InferencePoint& point) {
     return model.FullBytesAt(point);
   });
@@ -223,13 +225,13 @@ void DrawFlops(PanelContext& context) {
       return context.hooks.attention_flops(
           begin, begin.instruction_tokens + 1.0 * blocks * begin.tokens_per_block);
     };
-    return first.flops - attend(1) + attend(point.index + 1);
+    return first.cost.flops - attend(1) + attend(point.index + 1);
   };
   for (const Side& side : context.sides) {
     double spent = 0, all = 0;
     for (const InferencePoint& point : side.model.inferences()) {
       if (point.time_s > context.playhead_s() + 1e-9) break;
-      spent += point.flops;
+      spent += point.cost.flops;
       all += full_of(side.model, point);
     }
     ImGui::TextWrapped(
@@ -238,7 +240,7 @@ void DrawFlops(PanelContext& context) {
                   .c_str());
   }
   const CostCurve curve = {"##flops", "an inference [MFLOP]",
-                           1e-6,      [](const InferencePoint& p) { return p.flops; },
+                           1e-6,      [](const InferencePoint& p) { return p.cost.flops; },
                            nullptr,   ""};
   DrawCost(context, curve, full_of);
   context.Mark("flops");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "viewer/panels/panels.h"
@@ -13,11 +14,15 @@
 namespace kvla {
 namespace {
 
-// Rows from the top: layers; columns: chunks. Negative: nothing to show there.
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+// Rows from the top: layers; columns: chunks. NaN: nothing to show there.
 struct LayerMap {
   int layers = 0, chunks = 0;
   std::vector<double> values;
-  double top = 1;
+  double low = 0, top = 1;  // of the colours
+
+  double Share(double value) const { return (value - low) / (top - low); }
 };
 
 LayerMap AttentionMap(const EpisodeModel& model, const InferencePoint& point) {
@@ -27,31 +32,42 @@ LayerMap AttentionMap(const EpisodeModel& model, const InferencePoint& point) {
   map.top = 1e-3;
   for (int l = 0; l < map.layers; ++l) {
     for (int c = 0; c < map.chunks; ++c) {
-      const bool there = model.chunks()[c].StateAt(point.index) != ChunkState::kDropped;
-      map.values.push_back(there ? model.AttentionOf(point, c, l) : -1);
-      map.top = std::max(map.top, map.values.back());
+      const bool there = model.chunks()[c].StateAt(point.index) != ChunkAction::kDropped;
+      const double share = there ? model.AttentionOf(point, c, l) : -1;
+      map.values.push_back(share < 0 ? kNothing : share);
+      map.top = std::max(map.top, share);
     }
   }
   return map;
 }
 
 // The methods there are decide for all layers at once, so that every row says the same.
-LayerMap ScoreMap(const EpisodeModel& model, const InferencePoint& point, int layers) {
+LayerMap ScoreMap(const Side& side, const InferencePoint& point, int layers) {
+  const EpisodeModel& model = side.model;
   LayerMap map;
   map.layers = std::max({1, layers, model.AttentionLayers(point)});
   map.chunks = point.index / model.begin().chunk_blocks + 1;
   for (int l = 0; l < map.layers; ++l) {
     for (int c = 0; c < map.chunks; ++c) {
-      const ChunkEvent* decision = model.chunks()[c].DecisionAt(point.index);
-      const bool scored = decision != nullptr && decision->score != 0;
-      map.values.push_back(scored ? decision->score : -1);
+      const ChunkEvent* event = model.chunks()[c].DecisionAt(point.index);
+      const bool scored = event != nullptr && side.method.scores;
+      map.values.push_back(scored ? event->decision.score : kNothing);
     }
   }
+  if (side.method.unit_scores) return map;
+  double low = std::numeric_limits<double>::infinity(), top = -low;
+  for (const double value : map.values) {
+    if (std::isnan(value)) continue;
+    low = std::min(low, value);
+    top = std::max(top, value);
+  }
+  if (low < top) map.low = low, map.top = top;
+  if (low == top) map.low = low - 0.5, map.top = top + 0.5;
   return map;
 }
 
-ImU32 ShadeOf(double value, double top) {
-  const ImVec4 c = ImPlot::SampleColormap(static_cast<float>(std::clamp(value / top, 0.0, 1.0)),
+ImU32 ShadeOf(double share) {
+  const ImVec4 c = ImPlot::SampleColormap(static_cast<float>(std::clamp(share, 0.0, 1.0)),
                                           ImPlotColormap_Viridis);
   return ImGui::ColorConvertFloat4ToU32(c);
 }
@@ -67,7 +83,7 @@ void DrawScale(const LayerMap& map, bool scores, std::optional<double> threshold
     const float y0 = at.y + 10 + height * static_cast<float>(i) / kBands;
     const double value = 1 - (i + 0.5) / kBands;
     draw->AddRectFilled(ImVec2(at.x, y0), ImVec2(at.x + kWidth, y0 + height / kBands + 1),
-                        ShadeOf(value, 1));
+                        ShadeOf(value));
   }
   const float line = ImGui::GetTextLineHeight();
   const auto label = [&](double share, const std::string& text, ImU32 colour) {
@@ -76,10 +92,11 @@ void DrawScale(const LayerMap& map, bool scores, std::optional<double> threshold
     return y;
   };
   const ImU32 plain = ImGui::GetColorU32(ImGuiCol_Text);
-  label(0, "0", plain);
-  label(1, scores ? "1" : fmt::format("{:.1f}%", 100 * map.top), plain);
+  label(0, scores ? fmt::format("{:.3g}", map.low) : "0", plain);
+  label(1, scores ? fmt::format("{:.3g}", map.top) : fmt::format("{:.1f}%", 100 * map.top), plain);
   if (scores && threshold.has_value()) {
-    const float y = label(*threshold, fmt::format("{:.2f}", *threshold), colour::kOrange);
+    const float y =
+        label(map.Share(*threshold), fmt::format("{:.2f}", *threshold), colour::kOrange);
     draw->AddLine(ImVec2(at.x - 2, y), ImVec2(at.x + kWidth + 2, y), colour::kOrange, 2.5f);
   }
 }
@@ -98,7 +115,7 @@ void DrawMap(PanelContext& context, const Side& side, const LayerMap& map, bool 
   ImPlot::SetupFinish();
   DrawMoments(context, model);  // under the cells
   ImDrawList* draw = ImPlot::GetPlotDrawList();
-  const std::optional<double> threshold = context.threshold(side);
+  const std::optional<double> threshold = context.method(side).threshold;
   const ImPlotPoint mouse = ImPlot::GetPlotMousePos();
   std::string tip;
   ImPlot::PushPlotClipRect();
@@ -110,7 +127,7 @@ void DrawMap(PanelContext& context, const Side& side, const LayerMap& map, bool 
       const ImVec2 high = ImPlot::PlotToPixels(chunk.end_s, l + 0.46);
       const ImVec2 from(low.x + 1, std::min(low.y, high.y)),
           to(high.x - 1, std::max(low.y, high.y));
-      if (value >= 0) draw->AddRectFilled(from, to, ShadeOf(value, map.top));
+      if (!std::isnan(value)) draw->AddRectFilled(from, to, ShadeOf(map.Share(value)));
       if (scores && threshold.has_value() && value >= *threshold) {
         draw->AddRect(from, to, ImGui::GetColorU32(ImGuiCol_Text), 0, 2);
       }
@@ -119,7 +136,7 @@ void DrawMap(PanelContext& context, const Side& side, const LayerMap& map, bool 
       }
       const bool under = ImPlot::IsPlotHovered() && mouse.x >= chunk.begin_s &&
                          mouse.x < chunk.end_s && std::abs(mouse.y - l) < 0.5;
-      if (under && value >= 0) {
+      if (under && !std::isnan(value)) {
         tip = fmt::format("chunk {}{}, layer {}: {}", c, chunk.cue ? " (saw the cue)" : "", l,
                           scores ? fmt::format("score {:.3f}", value)
                                  : fmt::format("{:.2f}% of the attention", 100 * value));
@@ -140,19 +157,19 @@ void DrawMap(PanelContext& context, const Side& side, const LayerMap& map, bool 
 }
 
 void DrawScoreMap(PanelContext& context, const Side& side, const InferencePoint& point) {
-  const LayerMap map = ScoreMap(side.model, point, context.hooks.layers);
+  const LayerMap map = ScoreMap(side, point, context.hooks.layers);
   const std::string& arm = side.model.begin().id.arm;
   const bool any =
-      std::any_of(map.values.begin(), map.values.end(), [](double v) { return v >= 0; });
+      std::any_of(map.values.begin(), map.values.end(), [](double v) { return !std::isnan(v); });
   if (!any) {
-    const bool gated = side.model.begin().cache_policy == "gated";
     ImGui::TextDisabled(
         "%s: %s", arm.c_str(),
-        gated ? "no chunk has been scored yet" : "this method decides without scores");
+        side.method.scores ? "no chunk has been scored yet" : "this method decides without scores");
     return;
   }
   ImGui::TextUnformatted(
-      fmt::format("{}: gate scores, one for all layers; framed: at the threshold or above", arm)
+      fmt::format("{}: scores, one for all layers{}", arm,
+                  side.method.threshold ? "; framed: at the threshold or above" : "")
           .c_str());
   DrawMap(context, side, map, true);
 }

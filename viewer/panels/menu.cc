@@ -16,7 +16,7 @@ void WriteChunkTables(PanelContext& context) {
     const std::filesystem::path file =
         context.hooks.export_folder / (FileStem(std::span(&side, 1)) + "_chunks.csv");
     const Status status = WriteFileAtomic(
-        file, ChunkTableCsv(side.model, context.inference(side.model), context.hooks.reason));
+        file, ChunkTableCsv(side.model, context.inference(side.model), context.method(side)));
     if (!status.ok()) return context.Say(status.message());
     written += (written.empty() ? "" : " and ") + file.string();
   }

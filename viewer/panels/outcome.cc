@@ -124,7 +124,7 @@ void DrawFacts(PanelContext& context, const EpisodeModel& model) {
   Row("horizon", fmt::format("{} control steps", begin.horizon_steps));
   if (const InferencePoint* point = model.InferenceAt(context.playhead_s())) {
     Row("inference", fmt::format("{}: {:.1f} ms, {:.1f} MFLOP", point->index,
-                                 point->latency.total_ms(), point->flops / 1e6));
+                                 point->cost.latency.total_ms(), point->cost.flops / 1e6));
   }
   ImGui::EndTable();
 }

@@ -127,7 +127,7 @@ class CachePanel {
   Image image_;
 };
 
-// Layer x chunk: gate scores, and beside them the attention that each chunk receives.
+// Layer x chunk: scores, and beside them the attention that each chunk receives.
 void DrawLayers(PanelContext& context);
 
 }  // namespace kvla

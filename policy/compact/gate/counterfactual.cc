@@ -6,7 +6,7 @@
 
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/chunk_gate.h"
-#include "kv_efficient/methods/fixed_policies.h"
+#include "kv_efficient/methods/method_table.h"
 #include "policy/compact/gate/encode_episode.h"
 #include "policy/compact/gate/needed_chunks.h"
 #include "policy/compact/net/cached_forward.h"
@@ -18,12 +18,6 @@ namespace kvla {
 namespace {
 
 constexpr size_t kCounterfactualsAtOnce = 12;
-
-ChunkAction KeptAs(const GateTrainConfig& config) {
-  CacheConfig cache;
-  cache.keep = config.keep;
-  return KeepAction(cache);
-}
 
 // Losses of one demonstration's histories, over the last blocks of each.
 class DecisionLosses {
@@ -171,7 +165,8 @@ std::vector<double> CounterfactualDrops(VlaNet& net, const torch::Tensor& instru
       for (size_t first = 0; first < kept.size(); first += kCounterfactualsAtOnce) {
         std::vector<SubHistory> histories;
         for (size_t i = first; i < std::min(kept.size(), first + kCounterfactualsAtOnce); ++i) {
-          histories.push_back(HistoryWith(kept[i], scene, sizes.chunk_blocks, KeptAs(config)));
+          histories.push_back(
+              HistoryWith(kept[i], scene, sizes.chunk_blocks, KeepAction(config.keep)));
         }
         const std::vector<double> some = decision_losses.Of(std::move(histories));
         all.insert(all.end(), some.begin(), some.end());
@@ -205,7 +200,7 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
   cache_config.chunk_blocks = sizes.chunk_blocks;
   Result<std::unique_ptr<KvCache>> cache = KvCache::Create(
       GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
-      std::make_unique<FeatureRecorder>(useful, KeptAs(config), &features), torch::kCPU);
+      std::make_unique<FeatureRecorder>(useful, KeepAction(config.keep), &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
   if (Status status = RunThroughCache(net, instruction, encoded, **cache); !status.ok())
     return status;

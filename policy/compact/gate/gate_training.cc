@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/writer_lock.h"
+#include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/checkpoint_hash.h"

@@ -16,8 +16,8 @@ Result<torch::Tensor> RecomputedWindow::Feed(VlaNet& net, const torch::Tensor& b
     if (Status status = cache.EndBlock(); !status.ok()) return status;
     const CacheStats& stats = cache.stats();
     ++work_.blocks;
-    work_.attended_tokens += static_cast<double>(stats.attended_tokens);
-    work_.attend_ms += stats.attend_ms;
+    work_.attended_tokens += stats.cost.attended_tokens;
+    work_.attend_ms += stats.cost.latency.attend_ms;
     work_.report_ms += stats.report_ms;
   }
   blocks_.push_back(block);

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kv_efficient/cache_config.h"
+#include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/net/decoder.h"
 #include "policy/compact/net/image_encoder.h"
 #include "policy/compact/policy_config.h"

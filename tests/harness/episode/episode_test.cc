@@ -81,7 +81,7 @@ PolicyPort Wanderer() {
     inference.targets.assign(static_cast<size_t>(steps),
                              {0.03f * std::cos(angle), 0.03f * std::sin(angle), 0.01f * pixel, 0, 0,
                               0, std::sin(angle) > 0 ? 1.0f : -1.0f});
-    inference.kv_live_bytes = 100 + *calls;
+    inference.cost.kv_live_bytes = 100 + *calls;
     return Result<Inference>(inference);
   };
   port.instruction_tokens = [] { return 11; };
@@ -134,8 +134,8 @@ TEST(EpisodeTest, EventsComeInOrder) {
       EXPECT_EQ(inference->index, inferences);
       EXPECT_EQ(inference->control_step, steps);
       EXPECT_NEAR(inference->time_s, 0.05 * steps, 1e-9);
-      EXPECT_GT(inference->latency.render_ms, 0);
-      EXPECT_EQ(inference->kv_live_bytes, 101 + inferences);
+      EXPECT_GT(inference->cost.latency.render_ms, 0);
+      EXPECT_EQ(inference->cost.kv_live_bytes, 101 + inferences);
       EXPECT_EQ(inference->action_chunk.size(), size_t{4 * 7});
       ASSERT_EQ(inference->images.size(), 2u);
       EXPECT_EQ(inference->images[1].camera, "wrist");

@@ -169,8 +169,8 @@ TEST_F(RunConfigTest, ARecordedLatencyIsTheMedianOfThatArm) {
     for (const double value : ms) {
       InferenceEvent inference;
       inference.index = static_cast<int>(episode.inferences.size());
-      inference.latency.render_ms = 1000;  // left out
-      inference.latency.attend_ms = value;
+      inference.cost.latency.render_ms = 1000;  // left out
+      inference.cost.latency.attend_ms = value;
       episode.inferences.push_back(inference);
     }
     return episode;

@@ -1,6 +1,9 @@
 // Schedules, settings and decisions of the methods.
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "base/config_io.h"
 #include "tests/kv_efficient/episodes.h"
 
 namespace kvla {
@@ -137,12 +140,44 @@ TEST(Policies, BudgetKeepsTheTopScores) {
   }
   for (const int kept : {1, 4, 6}) {
     EXPECT_EQ(chunks[kept].decision.action, ChunkAction::kCompressed);
-    EXPECT_EQ(chunks[kept].decision.reason, ReasonCode::kGateAbove);
+    EXPECT_EQ(chunks[kept].decision.reason, ReasonCode::kAboveThreshold);
   }
-  EXPECT_EQ(chunks[2].decision.reason, ReasonCode::kGateBelow);
+  EXPECT_EQ(chunks[2].decision.reason, ReasonCode::kBelowThreshold);
   for (const int over : {0, 3, 5}) {
     EXPECT_EQ(chunks[over].decision.reason, ReasonCode::kOverBudget);
     EXPECT_FLOAT_EQ(chunks[over].decision.score, scores[over]);  // the score stays
+  }
+}
+
+// A score that is no number would be below every threshold, and above every budget.
+TEST(Policies, AScoreThatIsNotFiniteIsAnError) {
+  const CacheGeometry g = SmallGeometry();
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    auto cache = MakeCache(g, SmallConfig("full"),
+                           std::make_unique<Scores>(std::vector<float>(9, bad), RetentionRule{}));
+    Status status;
+    for (int block = 0; block < 10 && status.ok(); ++block) {
+      EXPECT_TRUE(cache->BeginBlock().ok());
+      status = cache->EndBlock();
+    }
+    EXPECT_NE(status.message().find("finite"), std::string::npos) << bad;
+  }
+}
+
+// What a person sets while an episode runs reaches the methods that have it, and no other.
+TEST(Policies, SetRetentionLeavesAloneWhatAMethodDoesNotHave) {
+  const ScratchDir folder;
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, 78, 17);
+  const EpisodeFacts facts{.stream_key = 99, .cue_blocks = {{30, 33}}};
+  for (const CacheConfig& c : EveryMethod(folder, g)) {
+    const CacheMethod& method = *FindCacheMethod(c.policy);
+    if (c.budget_chunks > 0) continue;
+    auto untouched = MakeCache(g, c), set = MakeCache(g, c);
+    set->policy().SetRetention(2, 0);  // above every score of a gate
+    RunEpisode(*untouched, e, facts);
+    RunEpisode(*set, e, facts);
+    EXPECT_EQ(untouched->Save() == set->Save(), !method.has_threshold()) << c.policy;
   }
 }
 
@@ -157,17 +192,36 @@ TEST(Policies, EveryMethodIsDeterministicOverALongEpisode) {
     EXPECT_TRUE(torch::isfinite(out).all().item<bool>());
     EXPECT_TRUE(torch::equal(out, RunEpisode(*b, e, facts)));
     EXPECT_EQ(a->Save(), b->Save());
-    EXPECT_EQ(a->needs().cue_hint, c.policy == "oracle");
-    if (c.policy == "gated" && c.budget_chunks == 0) {  // the random gate does choose
-      const ChunkAction keep = c.keep == "whole" ? ChunkAction::kWhole : ChunkAction::kCompressed;
-      EXPECT_GT(Count(a->chunks(), keep), 0);
-      EXPECT_GT(Count(a->chunks(), ChunkAction::kDropped), 1);
-      EXPECT_GT(a->stats().gate_flops, 0);
+    const CacheMethod& method = *FindCacheMethod(c.policy);
+    EXPECT_EQ(a->needs().cue_hint, method.cue_hint) << c.policy;
+    EXPECT_EQ(a->needs().window_again, method.window_again) << c.policy;
+    const int kept =
+        Count(a->chunks(), ChunkAction::kWhole) + Count(a->chunks(), ChunkAction::kCompressed);
+    const int dropped = Count(a->chunks(), ChunkAction::kDropped);
+    EXPECT_EQ(kept + dropped, 18);
+    if (method.keeps_all) {
+      EXPECT_EQ(kept, 18) << c.policy;
+    }
+    if (method.scores) {  // chooses: neither everything nor nothing, and says what that costs
+      EXPECT_GT(kept, 0) << PrintConfig(c);
+      EXPECT_GT(dropped, 1) << PrintConfig(c);
+      const MethodCost cost = a->policy().cost();
+      EXPECT_GT(static_cast<double>(cost.held_bytes) + cost.plan_flops, 0) << c.policy;
+      if (a->needs().keys_values) {
+        EXPECT_GT(cost.plan_flops, 0) << c.policy;
+      }
+      if (a->needs().keys_values) {
+        EXPECT_GT(cost.transient_bytes, 0) << c.policy;
+      }
     }
     if (c.budget_chunks > 0) {
-      EXPECT_LE(
-          Count(a->chunks(), ChunkAction::kWhole) + Count(a->chunks(), ChunkAction::kCompressed),
-          c.budget_chunks);
+      EXPECT_EQ(kept, c.budget_chunks) << PrintConfig(c);
+    }
+    if (!method.scores) continue;
+    for (const DecisionEvent& event : a->decision_log()) {
+      const float score = event.decision.score;
+      EXPECT_TRUE(std::isfinite(score)) << c.policy;
+      EXPECT_TRUE(!method.unit_scores || (score >= 0 && score <= 1)) << c.policy << score;
     }
   }
 }
@@ -178,9 +232,10 @@ TEST(Config, ContradictionsAreErrors) {
     EXPECT_EQ(s.code(), s.ok() ? StatusCode::kOk : StatusCode::kBadInput);
     return s.message();
   };
-  for (const CachePolicyInfo& p : CachePolicies()) {
+  for (const CacheMethod& p : CacheMethods()) {
     CacheConfig c = SmallConfig(p.name);
-    if (p.name == "gated") c.gate = "gate.safetensors";
+    if (p.reads("gate")) c.gate = "gate.safetensors";
+    c.budget_chunks = p.usual_budget;
     EXPECT_EQ(message(c), "") << p.name;
   }
   CacheConfig c = SmallConfig("window");
@@ -197,6 +252,7 @@ TEST(Config, ContradictionsAreErrors) {
   c.keep_rate = 0.25;
   c.budget_chunks = 2;
   EXPECT_NE(message(c).find("contradict"), std::string::npos);
+  EXPECT_NE(message(SmallConfig("knorm")).find("needs 'budget_chunks'"), std::string::npos);
   EXPECT_NE(message(SmallConfig("gated")).find("needs 'gate'"), std::string::npos);
   EXPECT_NE(message(SmallConfig("h3o")).find("unknown policy 'h3o'"), std::string::npos);
   CacheGeometry g = SmallGeometry();

@@ -49,7 +49,7 @@ TEST(Store, KeepEverythingEqualsFullBitForBit) {
                     },
                     Needs{.keys_values = true}));
   EXPECT_TRUE(torch::equal(RunEpisode(*asked, e), want));
-  EXPECT_EQ(asked->stats().live_bytes, full->stats().live_bytes);
+  EXPECT_EQ(asked->stats().cost.kv_live_bytes, full->stats().cost.kv_live_bytes);
 }
 
 TEST(Store, LeavingChunkIsSeenUnrotated) {
@@ -261,7 +261,7 @@ TEST(Store, MemoryReallyGoesBack) {
       ASSERT_TRUE(cache->EndBlock().ok());
     }
     peak[index] = ResidentSetBytes() - before;
-    live[index] = cache->stats().live_bytes;
+    live[index] = cache->stats().cost.kv_live_bytes;
     reserved[index] = cache->store().committed_bytes();
     EXPECT_EQ(cache->store().pool().committed_bytes(), reserved[index]);
     EXPECT_GE(reserved[index], live[index]);
@@ -297,7 +297,7 @@ TEST(Store, AReopenedWindowTakesTheSameBlocksAgain) {
     for (int block = 0; block < e.blocks; ++block) {
       RunBlocks(*once, e, block, block + 1, &once_out);
       ASSERT_TRUE(again->ReopenWindow().ok());
-      EXPECT_EQ(again->blocks(), BlockSchedule(c).NearBegin(block));
+      EXPECT_EQ(again->blocks(), c.schedule().NearBegin(block));
       RunBlocks(*again, e, again->blocks(), block, &dropped);
       RunBlocks(*again, e, block, block + 1, &again_out);
     }
@@ -359,7 +359,7 @@ TEST(Store, CloneAndSaveGoOnAlike) {
     Status s = copy->Restore(saved);
     ASSERT_TRUE(s.ok()) << s.message();
     EXPECT_EQ(copy->Save(), saved);
-    EXPECT_EQ(copy->stats().live_bytes, cache->stats().live_bytes);
+    EXPECT_EQ(copy->stats().cost.kv_live_bytes, cache->stats().cost.kv_live_bytes);
     EXPECT_EQ(copy->store().committed_bytes(), cache->store().committed_bytes());
     EXPECT_EQ(copy->chunks().size(), cache->chunks().size());
     RunBlocks(*cache, e, 37, 64, &rest);

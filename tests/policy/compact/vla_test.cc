@@ -91,7 +91,7 @@ TEST_F(VlaTest, FlopsAreTheProductsThatAnInferenceMakes) {
     for (int block = 0; block < 12; ++block) {
       const FlopCounter counter;
       const Inference inference = Infer(*vla);
-      EXPECT_NEAR(inference.flops / counter.total(), 1, 1e-12)
+      EXPECT_NEAR(inference.cost.flops / counter.total(), 1, 1e-12)
           << policy << " " << keep << ", block " << block;
       decisions += inference.changes.empty() ? 0 : 1;
     }
@@ -122,13 +122,13 @@ TEST_F(VlaTest, MemoryIsThatOfTheCache) {
   // 4 tokens of instruction and 4 a block; of 6 blocks two leave and become 4 summaries. A token
   // has keys and values of 2 layers, 2 heads, 8 wide, in 4 bytes.
   const int64_t token = 2 * 2 * 2 * 8 * 4;
-  EXPECT_EQ(inference.attended_tokens, 28);
-  EXPECT_EQ(inference.kv_attending_bytes, 28 * token);
-  EXPECT_EQ(inference.cached_tokens, 24);
-  EXPECT_EQ(inference.kv_live_bytes, 24 * token);
-  EXPECT_EQ(inference.kv_committed_bytes, 8 * 4096);  // a page a lane of keys and of values
-  EXPECT_GT(inference.kv_transient_bytes, 0);
-  EXPECT_GT(inference.method_bytes, 4 * 64 * 64);
+  EXPECT_EQ(inference.cost.attended_tokens, 28);
+  EXPECT_EQ(inference.cost.kv_attending_bytes, 28 * token);
+  EXPECT_EQ(inference.cost.cached_tokens, 24);
+  EXPECT_EQ(inference.cost.kv_live_bytes, 24 * token);
+  EXPECT_EQ(inference.cost.kv_committed_bytes, 8 * 4096);  // a page a lane of keys and of values
+  EXPECT_GT(inference.cost.kv_transient_bytes, 0);
+  EXPECT_GT(inference.cost.method_bytes, 4 * 64 * 64);
 }
 
 // -1 opens, +1 closes: the head gives the logit of "close".

@@ -29,9 +29,9 @@ class CompareTest : public testing::Test {
     EpisodeRecord r = MakeRecord({"", id.task, id.delay, id.seed}, 20, success);
     r.begin.id = r.end.id = id;
     for (InferenceEvent& e : r.inferences) {
-      e.latency = {4, 3, 0.5 * scale, 0.5 * scale, 0.5 * scale, 0.5 * scale, 1};
-      e.kv_live_bytes = static_cast<int64_t>(100 * scale);
-      e.flops = 1000 * scale;
+      e.cost.latency = {4, 3, 0.5 * scale, 0.5 * scale, 0.5 * scale, 0.5 * scale, 1};
+      e.cost.kv_live_bytes = static_cast<int64_t>(100 * scale);
+      e.cost.flops = 1000 * scale;
     }
     return r;
   }
@@ -108,7 +108,7 @@ TEST_F(CompareTest, FindsWhereEpisodesPart) {
   const EpisodeRecord b = Make({"full", "recall_color", "long", 0}, true);
   EXPECT_EQ(DivergenceOf(a, b).cache_step, -1);
   EXPECT_EQ(DivergenceOf(a, b).action_step, -1);
-  a.inferences[7].changes.push_back({2, ChunkState::kDropped, 0.1f, 2});
+  a.inferences[7].changes.push_back({2, ChunkAction::kDropped, 0.1f, ReasonCode::kWindowOnly});
   a.steps[45].action[3] += 0.5f;
   EXPECT_EQ(DivergenceOf(a, b).cache_step, 28);
   EXPECT_EQ(DivergenceOf(a, b).action_step, 45);

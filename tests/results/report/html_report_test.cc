@@ -23,7 +23,7 @@ class HtmlReportTest : public testing::Test {
             {{"arms", R"(["full","gated"])"},
              {"config", "name: a \"study\"\n"},
              {"protocol", R"([{"title": "Tasks", "items": [["rule", "final"]]}])"}}))) {
-    options_.page = KVLA_ASSET_ROOT "/results/html";
+    options_.page = KVLA_ASSET_ROOT "/results/report/html";
     options_.plotly = scratch_.path() / "plotly.min.js";
     options_.reasons = {"a", "b", "c", "</script>"};
     EXPECT_TRUE(WriteFileAtomic(options_.plotly, "window.Plotly = {};").ok());

@@ -38,10 +38,10 @@ class ReportTest : public testing::Test {
     EpisodeRecord r = MakeRecord(id, 20, success);
     for (InferenceEvent& e : r.inferences) {
       const bool last = e.index == 19;
-      e.latency = {4, 3, 0.5, 0.5, 0.5, 0.5, 1};
-      if (last) e.latency.attend_ms = 30.5;
-      e.kv_live_bytes = static_cast<int64_t>((last ? 200 : 100) * scale);
-      e.flops = (last ? 200 : 100) * scale;
+      e.cost.latency = {4, 3, 0.5, 0.5, 0.5, 0.5, 1};
+      if (last) e.cost.latency.attend_ms = 30.5;
+      e.cost.kv_live_bytes = static_cast<int64_t>((last ? 200 : 100) * scale);
+      e.cost.flops = (last ? 200 : 100) * scale;
     }
     if (!outcome.empty()) r.end.outcome = outcome;
     if (outcome == "error") r.begin.warnings = {"the window covers the cue"};
@@ -209,11 +209,12 @@ TEST_F(ReportTest, TheTableFitsAndAligns) {
     for (int i = 0; i < 12; ++i) {
       EpisodeRecord r = MakeRecord({arm, "recall_color", "long", i}, 20, i % 3 != 0);
       for (InferenceEvent& e : r.inferences) {
-        e.kv_live_bytes = e.kv_transient_bytes = 123'456'789;
-        e.kv_attending_bytes = e.kv_committed_bytes = e.method_bytes = 123'456'789;
-        e.flops = 9.87e12;
-        e.latency.render_ms = e.latency.gate_ms = e.latency.encode_ms = 1234.5;
-        e.latency.linear_ms = e.latency.attend_ms = e.latency.act_ms = e.latency.compact_ms = 12345;
+        e.cost.kv_live_bytes = e.cost.kv_transient_bytes = 123'456'789;
+        e.cost.kv_attending_bytes = e.cost.kv_committed_bytes = e.cost.method_bytes = 123'456'789;
+        e.cost.flops = 9.87e12;
+        e.cost.latency.render_ms = e.cost.latency.gate_ms = e.cost.latency.encode_ms = 1234.5;
+        e.cost.latency.linear_ms = e.cost.latency.attend_ms = e.cost.latency.act_ms =
+            e.cost.latency.compact_ms = 12345;
       }
       ASSERT_TRUE(store_.WriteEpisode(r).ok());
     }
@@ -265,7 +266,7 @@ TEST_F(ReportTest, ACellOfErrorsAloneStaysAMemoryCell) {
 TEST_F(ReportTest, TheLastTenthIsAMean) {
   EpisodeRecord r = MakeRecord({"gated", "recall_color", "long", 0}, 40, true);
   for (InferenceEvent& e : r.inferences) {
-    e.latency = {0, 0, 0, 1, e.index % 4 == 3 ? 4.0 : 0.0, 0, 0};
+    e.cost.latency = {0, 0, 0, 1, e.index % 4 == 3 ? 4.0 : 0.0, 0, 0};
   }
   ASSERT_TRUE(store_.WriteEpisode(r).ok());
   const json row = Json()["rows"][0];

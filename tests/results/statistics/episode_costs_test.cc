@@ -14,9 +14,9 @@ std::vector<InferenceEvent> Events(int n) {
   for (int i = 0; i < n; ++i) {
     InferenceEvent& e = events[static_cast<size_t>(i)];
     e.index = i;
-    e.latency.attend_ms = i + 1;
-    e.kv_live_bytes = i == 1 ? 900 : 100;
-    e.flops = 10;
+    e.cost.latency.attend_ms = i + 1;
+    e.cost.kv_live_bytes = i == 1 ? 900 : 100;
+    e.cost.flops = 10;
   }
   return events;
 }
@@ -37,8 +37,8 @@ TEST(EpisodeCosts, TheLastTenthIsRoundedUp) {
 TEST(EpisodeCosts, MeansHoldWhatRunsSeldom) {
   std::vector<InferenceEvent> events(40);
   for (size_t i = 0; i < events.size(); ++i) {
-    events[i].latency.attend_ms = 1;
-    if (i % 4 == 3) events[i].latency.gate_ms = 4;
+    events[i].cost.latency.attend_ms = 1;
+    if (i % 4 == 3) events[i].cost.latency.gate_ms = 4;
   }
   const Costs c = CostsOf(events);
   EXPECT_DOUBLE_EQ(c.decoder_last10_ms, 2);
@@ -72,10 +72,10 @@ TEST(EpisodeCosts, BytesThatWereNotRecordedAreNoZeros) {
   EXPECT_TRUE(std::isnan(c.committed_peak));
   EXPECT_TRUE(std::isnan(c.method_bytes));
   for (InferenceEvent& e : events) {
-    e.kv_attending_bytes = e.kv_live_bytes + 50;
-    e.kv_committed_bytes = 4096;
-    e.kv_transient_bytes = e.index == 2 ? 64 : 0;
-    e.method_bytes = 7;
+    e.cost.kv_attending_bytes = e.cost.kv_live_bytes + 50;
+    e.cost.kv_committed_bytes = 4096;
+    e.cost.kv_transient_bytes = e.index == 2 ? 64 : 0;
+    e.cost.method_bytes = 7;
   }
   c = MeanCosts(std::vector<Costs>{CostsOf(events)});
   EXPECT_EQ(c.attending_bytes, 350);

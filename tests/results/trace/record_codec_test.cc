@@ -20,20 +20,20 @@ void ExpectSameInferences(const std::vector<InferenceEvent>& a,
     EXPECT_EQ(a[i].index, b[i].index);
     EXPECT_EQ(a[i].control_step, b[i].control_step);
     EXPECT_EQ(a[i].time_s, b[i].time_s);
-    EXPECT_EQ(a[i].latency.render_ms, b[i].latency.render_ms);
-    EXPECT_EQ(a[i].latency.encode_ms, b[i].latency.encode_ms);
-    EXPECT_EQ(a[i].latency.linear_ms, b[i].latency.linear_ms);
-    EXPECT_EQ(a[i].latency.attend_ms, b[i].latency.attend_ms);
-    EXPECT_EQ(a[i].latency.gate_ms, b[i].latency.gate_ms);
-    EXPECT_EQ(a[i].latency.compact_ms, b[i].latency.compact_ms);
-    EXPECT_EQ(a[i].latency.act_ms, b[i].latency.act_ms);
-    EXPECT_EQ(a[i].kv_live_bytes, b[i].kv_live_bytes);
-    EXPECT_EQ(a[i].kv_attending_bytes, b[i].kv_attending_bytes);
-    EXPECT_EQ(a[i].kv_committed_bytes, b[i].kv_committed_bytes);
-    EXPECT_EQ(a[i].method_bytes, b[i].method_bytes);
-    EXPECT_EQ(a[i].kv_transient_bytes, b[i].kv_transient_bytes);
-    EXPECT_EQ(a[i].cached_tokens, b[i].cached_tokens);
-    EXPECT_EQ(a[i].flops, b[i].flops);
+    EXPECT_EQ(a[i].cost.latency.render_ms, b[i].cost.latency.render_ms);
+    EXPECT_EQ(a[i].cost.latency.encode_ms, b[i].cost.latency.encode_ms);
+    EXPECT_EQ(a[i].cost.latency.linear_ms, b[i].cost.latency.linear_ms);
+    EXPECT_EQ(a[i].cost.latency.attend_ms, b[i].cost.latency.attend_ms);
+    EXPECT_EQ(a[i].cost.latency.gate_ms, b[i].cost.latency.gate_ms);
+    EXPECT_EQ(a[i].cost.latency.compact_ms, b[i].cost.latency.compact_ms);
+    EXPECT_EQ(a[i].cost.latency.act_ms, b[i].cost.latency.act_ms);
+    EXPECT_EQ(a[i].cost.kv_live_bytes, b[i].cost.kv_live_bytes);
+    EXPECT_EQ(a[i].cost.kv_attending_bytes, b[i].cost.kv_attending_bytes);
+    EXPECT_EQ(a[i].cost.kv_committed_bytes, b[i].cost.kv_committed_bytes);
+    EXPECT_EQ(a[i].cost.method_bytes, b[i].cost.method_bytes);
+    EXPECT_EQ(a[i].cost.kv_transient_bytes, b[i].cost.kv_transient_bytes);
+    EXPECT_EQ(a[i].cost.cached_tokens, b[i].cost.cached_tokens);
+    EXPECT_EQ(a[i].cost.flops, b[i].cost.flops);
     EXPECT_EQ(a[i].changes, b[i].changes);
     EXPECT_EQ(a[i].action_chunk, b[i].action_chunk);
   }
@@ -45,9 +45,9 @@ TEST(RecordCodec, CborCarriesTheWholeRecord) {
   record.end.error = "\xff not UTF-8";
   record.commands = {{7, "pull", "", {3, 0.1, 0.2, 0.3}}, {9, "threshold", "0.6", {}}};
   record.video = "videos/a.mp4";
-  record.inferences[2].kv_live_bytes = std::numeric_limits<int64_t>::max();
-  record.inferences[3].kv_live_bytes = std::numeric_limits<int64_t>::min();
-  record.inferences[3].flops = std::numeric_limits<double>::infinity();
+  record.inferences[2].cost.kv_live_bytes = std::numeric_limits<int64_t>::max();
+  record.inferences[3].cost.kv_live_bytes = std::numeric_limits<int64_t>::min();
+  record.inferences[3].cost.flops = std::numeric_limits<double>::infinity();
   const Result<EpisodeRecord> back = RecordFromCbor(RecordToCbor(record));
   ASSERT_TRUE(back.ok()) << back.status().message();
   ExpectSameInferences(back->inferences, record.inferences);
@@ -78,7 +78,7 @@ TEST(RecordCodec, LevelsLeaveOut) {
   EXPECT_LT(summary.size(), full.size());
   EXPECT_LT(summary.size() / 6, 70u);  // bytes an inference
   EXPECT_TRUE(UnpackInferences(off)->at(1).changes.empty());
-  EXPECT_EQ(UnpackInferences(off)->at(1).kv_live_bytes, 8192);
+  EXPECT_EQ(UnpackInferences(off)->at(1).cost.kv_live_bytes, 8192);
   EXPECT_EQ(UnpackInferences(summary)->at(1).changes.size(), 1u);
   EXPECT_TRUE(UnpackInferences(summary)->at(1).action_chunk.empty());
   EXPECT_EQ(UnpackInferences(full)->at(1).action_chunk.size(), 28u);
@@ -165,14 +165,14 @@ TEST(RecordCodec, ReadsInferencesOfOlderVersionsWithoutTheirUnknownCosts) {
     const auto again = UnpackInferences(PackInferences(*old, TraceLevel::kFull));
     ASSERT_TRUE(again.ok());
     for (const InferenceEvent& e : {old->at(1), again->at(1)}) {
-      EXPECT_EQ(e.kv_live_bytes, 8192);
-      EXPECT_EQ(e.kv_transient_bytes, 1024);
-      EXPECT_EQ(e.cached_tokens, 6);
-      EXPECT_EQ(e.flops, 1e6 + 1);
+      EXPECT_EQ(e.cost.kv_live_bytes, 8192);
+      EXPECT_EQ(e.cost.kv_transient_bytes, 1024);
+      EXPECT_EQ(e.cost.cached_tokens, 6);
+      EXPECT_EQ(e.cost.flops, 1e6 + 1);
       EXPECT_EQ(e.late, version == 2);
-      EXPECT_FALSE(e.kv_attending_bytes.has_value());
-      EXPECT_FALSE(e.kv_committed_bytes.has_value());
-      EXPECT_FALSE(e.method_bytes.has_value());
+      EXPECT_FALSE(e.cost.kv_attending_bytes.has_value());
+      EXPECT_FALSE(e.cost.kv_committed_bytes.has_value());
+      EXPECT_FALSE(e.cost.method_bytes.has_value());
     }
   }
 }

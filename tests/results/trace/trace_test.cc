@@ -17,9 +17,10 @@ InferenceEvent Inference(int index, bool image = false) {
   InferenceEvent e;
   e.index = index;
   e.control_step = 4 * index;
-  e.kv_live_bytes = index;
-  e.changes = {{index, ChunkState::kWindow, 0, 0}};
-  if (index > 0) e.changes.push_back({index - 1, ChunkState::kDropped, 0.1f, 2});
+  e.cost.kv_live_bytes = index;
+  e.changes = {{index, ChunkAction::kWindow, 0, ReasonCode::kNone}};
+  if (index > 0)
+    e.changes.push_back({index - 1, ChunkAction::kDropped, 0.1f, ReasonCode::kWindowOnly});
   if (image) e.images.push_back({"front", 1, 1, {1, 2, 3}});
   return e;
 }
@@ -52,12 +53,12 @@ void SendEpisode(TraceSink* sink, int64_t seed, int inferences) {
 }
 
 // The state of every chunk after all queued changes.
-std::map<int, ChunkState> Drain(BoundedTraceRing* ring, std::vector<TraceEvent>* events) {
-  std::map<int, ChunkState> chunks;
+std::map<int, ChunkAction> Drain(BoundedTraceRing* ring, std::vector<TraceEvent>* events) {
+  std::map<int, ChunkAction> chunks;
   TraceEvent event;
   while (ring->Poll(&event)) {
     if (const auto* e = std::get_if<InferenceEvent>(&event)) {
-      for (const ChunkChange& c : e->changes) chunks[c.chunk] = c.action;
+      for (const ChunkDecision& c : e->changes) chunks[c.chunk] = c.action;
     }
     events->push_back(event);
   }
@@ -87,14 +88,14 @@ TEST(Ring, FullItDropsFramesButNoDecision) {
   EXPECT_TRUE(std::holds_alternative<EpisodeEnd>(events.back()));
   ASSERT_EQ(chunks.size(), 200u);
   for (const auto& [chunk, state] : chunks) {
-    EXPECT_EQ(state, chunk == 199 ? ChunkState::kWindow : ChunkState::kDropped) << chunk;
+    EXPECT_EQ(state, chunk == 199 ? ChunkAction::kWindow : ChunkAction::kDropped) << chunk;
   }
   int images = 0;
   int64_t newest = -1;
   for (const TraceEvent& event : events) {
     if (const auto* e = std::get_if<InferenceEvent>(&event)) {
       images += e->images.empty() ? 0 : 1;
-      newest = e->kv_live_bytes;
+      newest = e->cost.kv_live_bytes;
     }
   }
   EXPECT_EQ(newest, 199);  // the numbers are those of the newest
@@ -135,7 +136,7 @@ TEST(Ring, TwoThreadsLoseNoDecision) {
     done = true;
   });
   std::vector<TraceEvent> events;
-  std::map<int, ChunkState> chunks;
+  std::map<int, ChunkAction> chunks;
   bool finished = false;
   while (!finished) {
     finished = done;
@@ -144,7 +145,7 @@ TEST(Ring, TwoThreadsLoseNoDecision) {
   producer.join();
   ASSERT_EQ(chunks.size(), 5000u);
   for (const auto& [chunk, state] : chunks) {
-    ASSERT_EQ(state, chunk == 4999 ? ChunkState::kWindow : ChunkState::kDropped) << chunk;
+    ASSERT_EQ(state, chunk == 4999 ? ChunkAction::kWindow : ChunkAction::kDropped) << chunk;
   }
   int last = -1;
   for (const TraceEvent& event : events) {

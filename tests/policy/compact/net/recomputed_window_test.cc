@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kv_efficient/cost_model.h"
-#include "kv_efficient/methods/cache_policy_list.h"
+#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/net/cached_forward.h"
@@ -253,7 +253,7 @@ TEST_F(RecomputeArm, PaysForEveryBlockThatItRunsAgain) {
   const int64_t t = sizes_.tokens_per_block(), instruction = anew->instruction_tokens();
   const FlopParts first = DecoderFlops(g, {sizes_.hidden_size, sizes_.intermediate_size},
                                        static_cast<int>(t), static_cast<double>(instruction + t));
-  EXPECT_DOUBLE_EQ(paid[0].flops, cached[0].flops);
+  EXPECT_DOUBLE_EQ(paid[0].cost.flops, cached[0].cost.flops);
   for (int p = 0; p < episode.blocks; ++p) {
     const int near = p + 1 - schedule.NearBegin(p);
     // Block i of the window meets the instruction and i + 1 blocks.
@@ -263,12 +263,12 @@ TEST_F(RecomputeArm, PaysForEveryBlockThatItRunsAgain) {
     const double extra_attention = first.attention *
                                    (met - static_cast<double>(instruction + near * t)) /
                                    static_cast<double>(instruction + t);
-    EXPECT_NEAR(paid[p].flops, cached[p].flops + extra_linear + extra_attention,
-                1e-9 * paid[p].flops)
+    EXPECT_NEAR(paid[p].cost.flops, cached[p].cost.flops + extra_linear + extra_attention,
+                1e-9 * paid[p].cost.flops)
         << "inference " << p;
-    EXPECT_EQ(paid[p].kv_live_bytes, cached[p].kv_live_bytes);
-    EXPECT_EQ(paid[p].method_bytes, cached[p].method_bytes + near * input_bytes);
-    EXPECT_EQ(paid[p].cached_tokens, cached[p].cached_tokens);
+    EXPECT_EQ(paid[p].cost.kv_live_bytes, cached[p].cost.kv_live_bytes);
+    EXPECT_EQ(paid[p].cost.method_bytes, cached[p].cost.method_bytes + near * input_bytes);
+    EXPECT_EQ(paid[p].cost.cached_tokens, cached[p].cost.cached_tokens);
     EXPECT_EQ(paid[p].changes.size(), cached[p].changes.size());
     EXPECT_GE(paid[p].linear_ms, 0);
     EXPECT_GT(paid[p].attend_ms, 0);
@@ -282,7 +282,7 @@ TEST_F(RecomputeArm, ForgetsTheLastEpisode) {
   const std::vector<Inference> a = Run(*used, second), b = Run(*fresh, second);
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].targets, b[i].targets) << "inference " << i;
-    EXPECT_EQ(a[i].kv_live_bytes, b[i].kv_live_bytes) << "inference " << i;
+    EXPECT_EQ(a[i].cost.kv_live_bytes, b[i].cost.kv_live_bytes) << "inference " << i;
   }
 }
 

@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/cache_policy_list.h"
 #include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/net/cached_forward.h"
@@ -58,7 +58,9 @@ class TrainInference : public testing::TestWithParam<Case> {
     cache.window_blocks = config_.window_blocks;
     cache.chunk_blocks = config_.chunk_blocks;
     cache.keep = GetParam().keep;
-    if (cache.policy == "gated") {
+    const CacheMethod& method = *FindCacheMethod(cache.policy);
+    if (method.usual_budget > 0) cache.budget_chunks = 2;
+    if (method.reads("gate")) {
       const CacheGeometry geometry = GeometryOf(config_, 4, kBlocks);
       ChunkGate gate(
           GateShape{geometry.gate_features(), config_.chunk_blocks * config_.tokens_per_block()});
@@ -128,28 +130,24 @@ TEST_P(TrainInference, Agree) {
       KvCache::Create(geometry, config, *std::move(policy), torch::kCPU);
   ASSERT_TRUE(cache.ok()) << cache.status().message();
   const torch::Tensor cached = Cached(**cache);
-  std::vector<DecisionEvent> log = (*cache)->decision_log();
-  if (config.policy == "full") {  // keeps everything without saying so
-    const BlockSchedule schedule(config_.window_blocks, config_.chunk_blocks);
-    log.clear();
-    for (int c = 0; c < kBlocks / config_.chunk_blocks; ++c) {
-      log.push_back({schedule.LeavesAfter(c), {c, ChunkAction::kWhole, 1.0F, ReasonCode::kAll}});
-    }
-  }
+  const std::vector<DecisionEvent> log = (*cache)->decision_log();
   EXPECT_LT((cached - Parallel(log)).abs().max().item<double>(), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryMethod, TrainInference,
-                         testing::Values(Case{"full", "whole"}, Case{"window", "whole"},
-                                         Case{"sink_window", "whole"},
-                                         Case{"sink_window", "compressed"}, Case{"random", "whole"},
-                                         Case{"random", "compressed"}, Case{"mean_pool", "whole"},
-                                         Case{"oracle", "whole"}, Case{"oracle", "compressed"},
-                                         Case{"gated", "whole"}, Case{"gated", "compressed"},
-                                         Case{"full", "whole", "minilm"},
-                                         Case{"sink_window", "compressed", "minilm"},
-                                         Case{"gated", "compressed", "minilm"}),
-                         CaseName);
+// Every method, every way to keep, and a sentence as instruction. `recompute` has no training pass
+// of its own: recomputed_window_test.cc.
+std::vector<Case> EveryCase() {
+  std::vector<Case> cases;
+  for (const CacheMethod& method : CacheMethods()) {
+    if (method.window_again) continue;
+    cases.push_back({method.name, "whole"});
+    if (method.reads("keep")) cases.push_back({method.name, "compressed"});
+    cases.push_back({method.name, cases.back().keep, "minilm"});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryMethod, TrainInference, testing::ValuesIn(EveryCase()), CaseName);
 
 // Samples of one step may read different instructions; each sees what its own episode would.
 TEST(TrainInferenceMixed, EachSampleReadsItsOwnInstruction) {

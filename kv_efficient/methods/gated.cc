@@ -1,11 +1,19 @@
-#include "kv_efficient/methods/gated_policy.h"
+// The paper's method (KV-Efficient VLA): a learned gate scores each chunk that leaves.
+#include <fmt/format.h>
 
+#include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/cache_policy.h"
+#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
+#include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
 namespace kvla {
 namespace {
 
+// The gate is shared, read only; the LSTM's state is the method's own.
 class Gated : public CachePolicy {
  public:
   Gated(ChunkGate gate, RetentionRule rule) : CachePolicy(rule), gate_(std::move(gate)) {}
@@ -63,10 +71,50 @@ class Gated : public CachePolicy {
   ChunkGateImpl::State state_;  // tensors are replaced, never written: copies may share them
 };
 
+Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,
+                                               const CacheGeometry& geometry) {
+  Result<LoadedGate> gate = LoadGate(c.gate);
+  if (!gate.ok()) return gate.status();
+  const GateShape& shape = gate->gate->shape();
+  const int chunk_tokens = c.chunk_blocks * geometry.tokens_per_block;
+  if (shape.features != geometry.gate_features() || shape.chunk_tokens != chunk_tokens) {
+    return BadInput(fmt::format(
+        "gate '{}' was trained for chunks of {} tokens with {} features; this decoder and cache "
+        "have {} tokens and {} features",
+        c.gate, shape.chunk_tokens, shape.features, chunk_tokens, geometry.gate_features()));
+  }
+  const RetentionRule rule{.keep = KeepAction(c.keep),
+                           .threshold = static_cast<float>(c.threshold),
+                           .budget_chunks = c.budget_chunks};
+  return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Gated>(gate->gate, rule));
+}
+
 }  // namespace
 
-std::unique_ptr<CachePolicy> MakeGated(ChunkGate gate, RetentionRule rule) {
-  return std::make_unique<Gated>(std::move(gate), rule);
+CacheMethod GatedMethod() {
+  CacheMethod method{"gated",
+                     "keeps the chunks that a learned gate scores high",
+                     {"gate", "threshold", "budget_chunks", "keep"}};
+  method.scores = method.unit_scores = true;
+  method.check = [](const CacheConfig& config) {
+    return config.gate.empty()
+               ? BadInput("cache: policy 'gated' needs 'gate', the file of a trained gate")
+               : Status();
+  };
+  method.make = LoadGated;
+  return method;
+}
+
+std::string GateKeepWarning(const CacheConfig& c) {
+  if (c.gate.empty()) return {};
+  const Result<TensorFile> file = ReadSafetensors(c.gate);
+  if (!file.ok()) return {};
+  const auto trained = file->metadata.find("keep");
+  if (trained == file->metadata.end() || trained->second == c.keep) return {};
+  return fmt::format(
+      "gate '{}' was trained for chunks that are kept {}, this arm keeps them {}: what it calls "
+      "useful need not be (set keep: {}, or train it with that)",
+      c.gate, trained->second, c.keep, trained->second);
 }
 
 }  // namespace kvla

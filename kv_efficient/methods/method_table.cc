@@ -1,0 +1,74 @@
+#include "kv_efficient/methods/method_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/cache_policy.h"
+
+namespace kvla {
+
+// Each in the file of its name.
+CacheMethod FullMethod();
+CacheMethod WindowMethod();
+CacheMethod RecomputeMethod();
+CacheMethod SinkWindowMethod();
+CacheMethod RandomMethod();
+CacheMethod MeanPoolMethod();
+CacheMethod OracleMethod();
+CacheMethod KnormMethod();
+CacheMethod GatedMethod();
+
+const std::vector<CacheMethod>& CacheMethods() {
+  static const std::vector<CacheMethod> table = {
+      FullMethod(),     WindowMethod(), RecomputeMethod(), SinkWindowMethod(), RandomMethod(),
+      MeanPoolMethod(), OracleMethod(), KnormMethod(),     GatedMethod(),
+  };
+  return table;
+}
+
+bool CacheMethod::reads(const std::string& setting) const {
+  return std::find(settings.begin(), settings.end(), setting) != settings.end();
+}
+
+std::vector<std::string> CacheMethodNames() {
+  std::vector<std::string> names;
+  for (const CacheMethod& method : CacheMethods()) names.push_back(method.name);
+  return names;
+}
+
+const CacheMethod* FindCacheMethod(const std::string& name) {
+  const std::vector<CacheMethod>& table = CacheMethods();
+  const auto found = std::ranges::find(table, name, &CacheMethod::name);
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::string ReadersOf(const std::string& setting) {
+  std::vector<std::string> readers;
+  for (const CacheMethod& method : CacheMethods()) {
+    if (method.reads(setting)) readers.push_back(method.name);
+  }
+  return Join(readers, ", ");
+}
+
+Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& config,
+                                                     const CacheGeometry& geometry) {
+  if (Status s = ValidateCacheConfig(config); !s.ok()) return s;
+  if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
+  return FindCacheMethod(config.policy)->make(config, geometry);
+}
+
+MethodTraits TraitsOf(const CacheConfig& config) {
+  MethodTraits traits;
+  const CacheMethod* method = FindCacheMethod(config.policy);
+  if (method == nullptr) return traits;
+  traits.scores = method->scores;
+  traits.unit_scores = method->unit_scores;
+  if (method->has_threshold()) traits.threshold = config.threshold;
+  return traits;
+}
+
+}  // namespace kvla
