@@ -9,11 +9,6 @@
 
 namespace kvla {
 
-void PagePool::Count(int64_t pages) {
-  pages_ += pages;
-  peak_ = std::max(peak_, pages_);
-}
-
 PageSlab::~PageSlab() {
   if (data_ == nullptr) return;
   pool_->Count(-committed_);

@@ -16,12 +16,10 @@ inline constexpr int64_t kPageBytes = 4096;
 class PagePool {
  public:
   int64_t committed_bytes() const { return pages_ * kPageBytes; }
-  int64_t peak_bytes() const { return peak_ * kPageBytes; }
-  void Count(int64_t pages);  // negative: given back
+  void Count(int64_t pages) { pages_ += pages; }  // negative: given back
 
  private:
   int64_t pages_ = 0;
-  int64_t peak_ = 0;
 };
 
 // `lanes` runs of address space of `lane_bytes` each; a page gets memory when first written. The

@@ -66,6 +66,11 @@ Result<Message> Obey(const Message& job, const SendProgress& progress) {
 Result<DoJob> Prepare(const std::string& mode, const std::filesystem::path& log,
                       const Message& setup) {
   if (mode == "die in set-up") raise(SIGKILL);
+  if (mode == "die twice in set-up" &&
+      (!std::filesystem::exists(log) || std::filesystem::file_size(log) < 2)) {
+    std::ofstream(log, std::ios::app) << "x";
+    raise(SIGKILL);
+  }
   if (mode == "hang in set-up") Hang();
   if (mode == "refuse") return BadInput("the set-up is bad");
   DoJob real;

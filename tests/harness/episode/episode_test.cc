@@ -330,6 +330,65 @@ TEST(EpisodeTest, TheWorldGoesOnOnTheLastTargetWhileThePolicyThinks) {
   EXPECT_EQ(again.end().state_hash, log.end().state_hash);
 }
 
+TEST(EpisodeTest, NoThoughtIsStaleForLongerThanTheEpisodeLasts) {
+  Stage stage("pick_place");
+  const EventLog log = stage.Run(WithLatency(stage.Settings(2), 1000), Wanderer());
+  const auto inferences = log.All<InferenceEvent>();
+  ASSERT_EQ(inferences.size(), 1u);
+  EXPECT_EQ(inferences[0].stale_steps, log.begin().horizon_steps);
+  EXPECT_EQ(log.end().steps, log.begin().horizon_steps);
+}
+
+// Another task whose stages of one kind are reached for the second second only.
+class Passing : public Task {
+ public:
+  Passing(std::unique_ptr<Task> task, StageKind kind) : task_(std::move(task)), kind_(kind) {}
+  const TaskInfo& info() const override { return task_->info(); }
+  std::filesystem::path scene() const override { return task_->scene(); }
+  Result<Scenario> Draw(const EpisodeKey& key) const override { return task_->Draw(key); }
+  Result<Scenario> Place(World& world, const EpisodeKey& key) const override {
+    return task_->Place(world, key);
+  }
+  void Update(World& world, const Scenario& scenario) const override {
+    task_->Update(world, scenario);
+  }
+  Progress Evaluate(const World& world, const Scenario&) const override {
+    Progress progress;
+    const bool now = world.time_s() > 1 && world.time_s() < 2;
+    for (const StageInfo& stage : info().stages) {
+      progress.reached.push_back(now && stage.kind == kind_);
+    }
+    return progress;
+  }
+  std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override {
+    return task_->MakeExpert(scenario, blind, rng);
+  }
+
+ private:
+  std::unique_ptr<Task> task_;
+  StageKind kind_;
+};
+
+TEST(EpisodeTest, AStageOnceReachedStaysSoAndOnlyMotorStagesSayHowItMoved) {
+  for (const StageKind kind : {StageKind::kMotor, StageKind::kDecisive}) {
+    Stage stage("recall_color");
+    const std::vector<StageInfo> stages = stage.task->info().stages;
+    stage.task = std::make_unique<Passing>(std::move(stage.task), kind);
+    const EpisodeEnd end = stage.Run(stage.Settings(0), Wanderer()).end();
+    EXPECT_EQ(end.outcome, "failure");
+    EXPECT_EQ(end.motor_ok, kind == StageKind::kMotor);
+    ASSERT_EQ(end.stages.size(), stages.size());
+    int reached = 0;
+    for (size_t i = 0; i < stages.size(); ++i) {
+      EXPECT_EQ(end.stages[i], stages[i].kind == kind) << stages[i].name;
+      reached += end.stages[i] ? 1 : 0;
+    }
+    EXPECT_DOUBLE_EQ(end.progress, static_cast<double>(reached) / stages.size());
+    EXPECT_GT(reached, 0);
+    EXPECT_LT(end.progress, 1);
+  }
+}
+
 TEST(EpisodeTest, LatencyCostsSuccess) {
   Stage stage("pick_place");
   const EpisodeSettings settings = stage.Settings(0);

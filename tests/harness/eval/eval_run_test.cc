@@ -134,6 +134,7 @@ TEST_F(BatchTest, TheMemoryOfTheWorkersIsKept) {
 TEST_F(BatchTest, ARunStopsWhenItsRuleHolds) {
   // Every episode is an error here, so that nothing can ever be said: no stop.
   config_.episodes = 12;
+  config_.first_episode = 20;
   config_.arms.resize(1);
   config_.stop_when.rule = "rate_within";
   config_.stop_when.points = 49;
@@ -163,7 +164,9 @@ TEST_F(BatchTest, ARunStopsWhenItsRuleHolds) {
     EXPECT_NE(table.find("Stopped early"), std::string::npos) << table;
     EXPECT_NE(table.find(summary->stopped[0]), std::string::npos) << table;
     // Neither order nor number of workers shows.
-    for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].id.seed, static_cast<int64_t>(i));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(rows[i].id.seed, 20 + static_cast<int64_t>(i));
+    }
     if (workers == 1) kept = rows.size();
     EXPECT_EQ(rows.size(), kept);
     // It stays stopped.
@@ -176,6 +179,17 @@ TEST_F(BatchTest, ARunStopsWhenItsRuleHolds) {
   config_.stop_when.rule = "difference";
   config_.stop_when.against = "ful";
   ExpectRefused({"stop_when", "ful"});
+}
+
+TEST_F(BatchTest, LooksAtTheEvaluationSplitAloneAreWrittenDown) {
+  config_.episodes = 1;
+  for (const std::string split : {"validation", "evaluation"}) {
+    config_.split = split;
+    BatchOptions options = Batch(split, TestWorker("die"));
+    options.ledger = scratch_ / (split + ".jsonl");
+    ASSERT_TRUE(RunBatch(Plan(), options).ok());
+    EXPECT_EQ(fs::exists(options.ledger), split == "evaluation");
+  }
 }
 
 TEST_F(BatchTest, ARunThatGoesOnOtherwiseSaysSo) {

@@ -116,5 +116,20 @@ TEST_F(MergeTest, OneEpisodeWithTwoOutcomesIsRefused) {
   EXPECT_NE(Merge({"c"}).status().message().find("checkpoint_hash"), std::string::npos);
 }
 
+TEST_F(MergeTest, InRealTimeAnEpisodeMayEndInTwoWays) {
+  RunConfig config;
+  config.arms.resize(1);
+  config.arms[0].name = "full";
+  config.arms[0].clock.kind = "wall";
+  const RunMeta meta = {{"config", PrintConfig(config)}};
+  Part("a", 0, true, meta);
+  Part("b", 1, false, meta);  // seed 1 again
+  const Result<MergeSummary> merged = Merge({"a", "b"});
+  ASSERT_TRUE(merged.ok()) << merged.status().message();
+  EXPECT_EQ(merged->episodes, 3);
+  const Result<RunStore> out = RunStore::Open(scratch_.path() / "out", RunStore::Mode::kReadOnly);
+  EXPECT_TRUE(out->Episodes()->at(1).success);  // the part that was named first
+}
+
 }  // namespace
 }  // namespace kvla

@@ -210,6 +210,16 @@ TEST(WorkerPoolTest, NonsenseFromAWorkerIsAnError) {
   EXPECT_EQ(RunPool(TestWorker("obey"), Options(1), &jobs).code(), StatusCode::kInternal);
 }
 
+TEST(WorkerPoolTest, TwoWorkersMayDieWhileTheyAreSetUp) {
+  const ScratchDir scratch;
+  Jobs jobs(std::vector<Message>{Job("echo", 0)});
+  const Status status =
+      RunPool(TestWorker("die twice in set-up", scratch / "log"), Options(1), &jobs);
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(jobs.done.size(), 1u);
+  EXPECT_TRUE(jobs.lost.empty());
+}
+
 TEST(WorkerPoolTest, WorkersThatNeverGetReadyEndThePool) {
   for (const WorkerCommand& command :
        {TestWorker("die in set-up"), WorkerCommand{{"/bin/false"}, {}}}) {

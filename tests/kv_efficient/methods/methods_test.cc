@@ -43,7 +43,8 @@ int Count(const std::vector<ChunkRecord>& chunks, ChunkAction action) {
 }
 
 TEST(Policies, DecideAsTheySay) {
-  const EpisodeFacts facts{.stream_key = 3, .cue_blocks = {{11, 13}, {20, 21}}};
+  // The second cue ends where chunk 6 begins: that is not in it.
+  const EpisodeFacts facts{.stream_key = 3, .cue_blocks = {{11, 13}, {20, 24}}};
   const auto full = Decisions(SmallConfig("full"), 50, facts);
   ASSERT_EQ(full.size(), 13u);  // the last one partial; blocks 44.. are near: 11 chunks left
   EXPECT_EQ(Count(full, ChunkAction::kWhole), 11);

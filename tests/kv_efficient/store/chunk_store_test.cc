@@ -225,6 +225,46 @@ TEST(Store, BadPlansChangeNothing) {
   }
 }
 
+// Every lane cuts each leaving chunk as `cut` says.
+std::unique_ptr<KvCache> WithCuts(const CacheGeometry& g, std::function<ChunkCut(int lane)> cut) {
+  return MakeCache(
+      g, SmallConfig("full"),
+      std::make_unique<Scripted>([lanes = g.lanes(), cut](const ChunkView& v, const FarState&) {
+        Plan plan = Decide(v.chunk, ChunkAction::kWhole);
+        for (int lane = 0; lane < lanes; ++lane) {
+          ChunkCut of_lane = cut(lane);
+          of_lane.chunk = v.chunk;
+          plan.lanes.push_back({{of_lane}});
+        }
+        return plan;
+      }));
+}
+
+TEST(Store, LanesOfOneLengthWhoseTokensCountDifferentlyAreAttendedApart) {
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, 30, 6);
+  const ChunkCut summary{0, {}, true}, block{0, {{0, 3}}, false};
+  const auto mixed = WithCuts(g, [&](int lane) { return lane % 2 == 0 ? summary : block; });
+  const at::Tensor out = RunEpisode(*mixed, e);
+  EXPECT_EQ(mixed->store().far(0, 0).size(), mixed->store().far(0, 1).size());
+  EXPECT_FALSE(mixed->store().uniform(0));
+  const at::Tensor summaries = RunEpisode(*WithCuts(g, [&](int) { return summary; }), e);
+  const at::Tensor blocks = RunEpisode(*WithCuts(g, [&](int) { return block; }), e);
+  // Heads 0 and 1 read KV head 0.
+  EXPECT_LT(MaxDifference(out.narrow(1, 0, 2), summaries.narrow(1, 0, 2)), 1e-5);
+  EXPECT_LT(MaxDifference(out.narrow(1, 2, 2), blocks.narrow(1, 2, 2)), 1e-5);
+  EXPECT_GT(MaxDifference(summaries, blocks), 1e-2);
+}
+
+TEST(Store, TheTemporaryIsThatOfTheLaneThatNeedsMost) {
+  const CacheGeometry g = SmallGeometry();
+  const auto cache = WithCuts(g, [](int lane) {
+    return ChunkCut{0, {{0, lane == 0 ? 0 : 12}}, lane == 0};
+  });
+  RunEpisode(*cache, MakeEpisode(g, 10, 3));
+  EXPECT_EQ(cache->stats().transient_bytes, 3 * 16 * 4);  // a summary a slot, one lane's keys
+}
+
 CacheGeometry BigGeometry() {
   CacheGeometry g;
   g.layers = 4;
@@ -352,7 +392,9 @@ TEST(Store, CloneAndSaveGoOnAlike) {
     auto cache = MakeCache(g, c);
     std::vector<std::vector<at::Tensor>> outputs, rest, cloned, restored;
     BeginEpisode(*cache, e, facts);
-    RunBlocks(*cache, e, 0, 37, &outputs);
+    RunBlocks(*cache, e, 0, 30, &outputs);
+    cache->TakeChangedDecisions();
+    RunBlocks(*cache, e, 30, 37, &outputs);
     auto clone = cache->Clone();
     auto copy = MakeCache(g, c);
     const std::vector<uint8_t> saved = cache->Save();
@@ -362,6 +404,11 @@ TEST(Store, CloneAndSaveGoOnAlike) {
     EXPECT_EQ(copy->stats().cost.kv_live_bytes, cache->stats().cost.kv_live_bytes);
     EXPECT_EQ(copy->store().committed_bytes(), cache->store().committed_bytes());
     EXPECT_EQ(copy->chunks().size(), cache->chunks().size());
+    // What was told of the decisions is not told again.
+    const size_t news = cache->TakeChangedDecisions().size();
+    EXPECT_LT(news, cache->decision_log().size());
+    EXPECT_EQ(clone->TakeChangedDecisions().size(), news);
+    EXPECT_EQ(copy->TakeChangedDecisions().size(), news);
     RunBlocks(*cache, e, 37, 64, &rest);
     RunBlocks(*clone, e, 37, 64, &cloned);
     RunBlocks(*copy, e, 37, 64, &restored);

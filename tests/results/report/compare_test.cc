@@ -103,6 +103,14 @@ TEST_F(CompareTest, CountsWinsAndCosts) {
   EXPECT_LT(pooled.detectable, cell.detectable);
 }
 
+TEST_F(CompareTest, TailsAreThoseOfTheSlowestTwentieth) {
+  for (int i = 0; i < 30; ++i) {
+    Write(&runs_[0], Make({"full", "recall_color", "long", i}, true));
+    Write(&runs_[0], Make({"gated", "recall_color", "long", i}, true, i < 10 ? 8 : 0.5));
+  }
+  EXPECT_NEAR(Compare().arms[0].cells[0].decoder_p95_ratio, 8, 1e-6);
+}
+
 TEST_F(CompareTest, FindsWhereEpisodesPart) {
   EpisodeRecord a = Make({"gated", "recall_color", "long", 0}, true);
   const EpisodeRecord b = Make({"full", "recall_color", "long", 0}, true);

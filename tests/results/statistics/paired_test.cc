@@ -28,6 +28,10 @@ TEST(NonInferiority, Verdicts) {
   EXPECT_EQ(TestNonInferiority({400, 4, 80}, 0.05).verdict, Inferiority::kInferior);
   EXPECT_EQ(TestNonInferiority({40, 1, 2}, 0.03).verdict, Inferiority::kUndecided);
   EXPECT_EQ(TestNonInferiority({}, 0.03).verdict, Inferiority::kUndecided);
+  // Worse for certain, by more than the margin or less.
+  const NonInferiority worse = TestNonInferiority({200, 10, 30}, 0.1);
+  EXPECT_LT(worse.difference.high, 0);
+  EXPECT_EQ(worse.verdict, Inferiority::kUndecided);
   // The verdict and the p-value are one test.
   for (int b = 0; b < 40; ++b) {
     const NonInferiority t = TestNonInferiority({150, 3, b}, 0.06);

@@ -125,6 +125,33 @@ TEST(StopWhen, TheStatementsShareAlpha) {
   EXPECT_EQ(DecideStop(rule, plan, rows).episodes, decided(rule.alpha / 8));
 }
 
+TEST(StopWhen, TheRunEndsWhereTheLastOfItsStatementsIsMade) {
+  StopRule rule;
+  rule.rule = "difference";
+  rule.min_episodes = 1;
+  const StopPlan plan = Plan(200);
+  std::vector<EpisodeRow> rows;
+  for (int i = 0; i < 200; ++i) {
+    // In the first cell 'gated' loses every second episode, in the others every one.
+    for (const auto& cell : plan.cells) {
+      rows.push_back(Row("full", cell, plan.first_episode + i, true));
+      rows.push_back(
+          Row("gated", cell, plan.first_episode + i, cell == plan.cells[0] && i % 2 == 0));
+    }
+  }
+  const auto decided = [&](int every) {
+    const double alpha = rule.alpha / static_cast<double>(plan.cells.size());
+    int n = 1;
+    while (DifferenceSequence({n, 0, n / every}, alpha).high >= 0) ++n;
+    return n;
+  };
+  ASSERT_LT(decided(1), decided(2));
+  EXPECT_EQ(DecideStop(rule, plan, rows).episodes, decided(2));
+  // And not before its fewest episodes.
+  rule.min_episodes = decided(2) + 10;
+  EXPECT_EQ(DecideStop(rule, plan, rows).episodes, rule.min_episodes);
+}
+
 TEST(StopWhen, DoesNotDependOnTheOrderOrOnEpisodesBeyondAGap) {
   StopRule rule;
   rule.rule = "rate_within";
