@@ -14,6 +14,7 @@ namespace kvla {
 inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
 
 // Where the buttons of a row of four are, the row of several tasks: tops of the caps at rest.
+inline constexpr int kRowOfFour = 4;
 Vec3 RowOfFour(int button);
 
 // "button3".

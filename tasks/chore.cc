@@ -22,6 +22,12 @@ const std::array<double, 2>& PlaceOf(double place) { return place > 0 ? kPad : k
 
 int StepOf(double seconds) { return static_cast<int>(std::lround(seconds * kControlRateHz)); }
 
+bool CueShown(const Scenario& scenario, int step) {
+  return std::any_of(scenario.cues.begin(), scenario.cues.end(), [step](const CueInterval& cue) {
+    return step >= StepOf(cue.begin_s) && step < StepOf(cue.end_s);
+  });
+}
+
 double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
                    std::pair<double, double> medium, std::pair<double, double> lasting) {
   const auto& [low, high] = delay == "short" ? brief : delay == "medium" ? medium : lasting;

@@ -25,6 +25,9 @@ enum ChoreMemory : size_t {
 // A control step for a time in seconds.
 int StepOf(double seconds);
 
+// A cue of the scenario is to be seen at that control step.
+bool CueShown(const Scenario& scenario, int step);
+
 // One draw from the range that belongs to the delay: "short", "medium", else long. Seconds.
 double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
                    std::pair<double, double> medium, std::pair<double, double> lasting);

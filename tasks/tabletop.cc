@@ -21,6 +21,7 @@ constexpr float kRgba[kNumColors][4] = {{0.90f, 0.06f, 0.06f, 1},
                                         {0.95f, 0.85f, 0.05f, 1}};
 constexpr float kOffRgba[4] = {0.16f, 0.16f, 0.17f, 1};
 constexpr float kWhiteRgba[4] = {1, 1, 1, 1};
+constexpr float kHiddenRgba[4] = {0, 0, 0, 0};
 
 double Width(const World& world) { return world.arm().GripperWidth(world.data()); }
 
@@ -98,9 +99,10 @@ void ShowFlashes(World& world, const std::vector<double>& params, size_t first, 
 
 void SetColor(World& world, const std::string& geom, Lamp lamp, int color) {
   const int id = mj_name2id(world.model(), mjOBJ_GEOM, geom.c_str());
-  const float* rgba = lamp == Lamp::kOff     ? kOffRgba
-                      : lamp == Lamp::kWhite ? kWhiteRgba
-                                             : kRgba[color];
+  const float* rgba = lamp == Lamp::kOff      ? kOffRgba
+                      : lamp == Lamp::kWhite  ? kWhiteRgba
+                      : lamp == Lamp::kHidden ? kHiddenRgba
+                                              : kRgba[color];
   std::copy_n(rgba, 4, world.model()->geom_rgba + 4 * id);
 }
 

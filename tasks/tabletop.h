@@ -43,8 +43,8 @@ void AppendFlashes(const std::vector<Flash>& flashes, std::vector<double>* param
 // Colours the distractor lights for control step `step` from params[first..].
 void ShowFlashes(World& world, const std::vector<double>& params, size_t first, int step);
 
-// Colours of geoms: of a class, of an unlit lamp, of the white lamp.
-enum class Lamp { kOff, kWhite, kColor };
+// Colours of geoms: of a class, of an unlit lamp, of the white lamp; kHidden: not to be seen.
+enum class Lamp { kOff, kWhite, kColor, kHidden };
 void SetColor(World& world, const std::string& geom, Lamp lamp, int color = 0);
 
 // Fields that every scenario starts with.
