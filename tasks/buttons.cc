@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 namespace kvla {
 namespace {
 
@@ -21,6 +23,24 @@ double Depth(const World& world, int button) {
 }  // namespace
 
 Vec3 RowOfFour(int button) { return {0.60, -0.165 + 0.11 * button, kButtonTop}; }
+
+void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario) {
+  std::array<int, kRowOfFour> colors = {0, 1, 2, 3};
+  rng.Shuffle(colors);
+  scenario->target_places.resize(kNumColors);
+  for (int slot = 0; slot < kRowOfFour; ++slot) {
+    const auto color = static_cast<size_t>(colors[static_cast<size_t>(slot)]);
+    scenario->params[first + static_cast<size_t>(slot)] = static_cast<double>(color);
+    scenario->target_places[color] = RowOfFour(slot);
+  }
+}
+
+void ShowColoredRow(World& world, const Scenario& scenario, size_t first) {
+  for (int slot = 0; slot < kRowOfFour; ++slot) {
+    SetColor(world, ButtonName(slot), Lamp::kColor,
+             static_cast<int>(scenario.params[first + static_cast<size_t>(slot)]));
+  }
+}
 
 std::string ButtonName(int button) { return fmt::format("button{}", button); }
 

@@ -6,8 +6,10 @@
 
 #include <string>
 
+#include "base/rng.h"
 #include "sim/world.h"
 #include "tasks/tabletop.h"
+#include "tasks/task.h"
 
 namespace kvla {
 
@@ -16,6 +18,11 @@ inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
 // Where the buttons of a row of four are, the row of several tasks: tops of the caps at rest.
 inline constexpr int kRowOfFour = 4;
 Vec3 RowOfFour(int button);
+
+// Draws which of the row of four has which colour into params[first...], and with it where each
+// colour's target has its place.
+void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario);
+void ShowColoredRow(World& world, const Scenario& scenario, size_t first);
 
 // "button3".
 std::string ButtonName(int button);

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "tasks/buttons.h"
-
 namespace kvla {
 namespace {
 

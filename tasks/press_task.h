@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "tasks/buttons.h"
 #include "tasks/chore_task.h"
 #include "tasks/skills.h"
 

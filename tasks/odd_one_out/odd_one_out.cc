@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "tasks/buttons.h"
-
 namespace kvla {
 namespace {
 

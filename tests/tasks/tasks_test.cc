@@ -5,6 +5,7 @@
 #include <set>
 
 #include "sim/renderer.h"
+#include "tasks/buttons.h"
 #include "tasks/certify.h"
 #include "tasks/recall_color/recall_color.h"
 #include "tasks/tabletop.h"
@@ -167,7 +168,7 @@ TEST(RecallColor, ScheduleKeepsItsPromises) {
       }
       ++targets[s->target];
       std::set<double> colors(&s->params[RecallColor::kSlotColor],
-                              &s->params[RecallColor::kSlotColor] + RecallColor::kSlots);
+                              &s->params[RecallColor::kSlotColor] + kRowOfFour);
       EXPECT_EQ(colors.size(), 4u);
       bool before = false, after = false;
       const size_t n = static_cast<size_t>(s->params[RecallColor::kFlashes]);
