@@ -15,9 +15,7 @@ constexpr double kClearHeight = 0.075;
 constexpr float kClosed = 1;
 
 double Depth(const World& world, int button) {
-  const mjModel* model = world.model();
-  const int joint = mj_name2id(model, mjOBJ_JOINT, ButtonName(button).c_str());
-  return -world.data()->qpos[model->jnt_qposadr[joint]];
+  return -world.data()->qpos[world.Ids<ButtonIds>().positions[static_cast<size_t>(button)]];
 }
 
 }  // namespace
@@ -37,12 +35,20 @@ void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario) {
 
 void ShowColoredRow(World& world, const Scenario& scenario, size_t first) {
   for (int slot = 0; slot < kRowOfFour; ++slot) {
-    SetColor(world, ButtonName(slot), Lamp::kColor,
-             static_cast<int>(scenario.params[first + static_cast<size_t>(slot)]));
+    SetCap(world, slot, Lamp::kColor,
+           static_cast<int>(scenario.params[first + static_cast<size_t>(slot)]));
   }
 }
 
-std::string ButtonName(int button) { return fmt::format("button{}", button); }
+ButtonIds::ButtonIds(NameLookup& names) : caps(names.AllNumbered(mjOBJ_GEOM, "button")) {
+  for (size_t b = 0; b < caps.size(); ++b) {
+    positions.push_back(names.Position(fmt::format("button{}", b)));
+  }
+}
+
+void SetCap(World& world, int button, Lamp lamp, int color) {
+  SetColor(world, world.Ids<ButtonIds>().caps[static_cast<size_t>(button)], lamp, color);
+}
 
 int NewlyPressed(const World& world, int count, mjtNum* down) {
   unsigned bits = static_cast<unsigned>(*down);

@@ -4,7 +4,7 @@
 
 #include <mujoco/mujoco.h>
 
-#include <string>
+#include <vector>
 
 #include "base/rng.h"
 #include "sim/world.h"
@@ -24,8 +24,22 @@ Vec3 RowOfFour(int button);
 void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario);
 void ShowColoredRow(World& world, const Scenario& scenario, size_t first);
 
-// "button3".
-std::string ButtonName(int button);
+// What a scene with buttons has; a task with `count` of them binds Buttons<count>.
+struct ButtonIds {
+  explicit ButtonIds(NameLookup& names);
+
+  std::vector<int> caps;       // geoms
+  std::vector<int> positions;  // in mjData.qpos
+};
+template <int count>
+struct Buttons {
+  explicit Buttons(NameLookup& names) {
+    for (const mjtObj type : {mjOBJ_GEOM, mjOBJ_JOINT}) names.Numbered(type, "button", count);
+  }
+};
+
+// Colours a cap.
+void SetCap(World& world, int button, Lamp lamp, int color = 0);
 
 // A button of `count` that has gone down since the last call, -1 if there is none; the lowest
 // first, so that calling until -1 finds all. `down` is a number of userdata: which are down now, as

@@ -38,11 +38,9 @@ class PressExpert : public ChoreExpert {
   Vec3 button_{};  // to press
 };
 
-SceneNeeds WithButtons(SceneNeeds needs) {
-  for (auto* names : {&needs.geoms, &needs.joints}) {
-    for (int b = 0; b < kRowOfFour; ++b) names->push_back(ButtonName(b));
-  }
-  return needs;
+std::vector<BindFn> WithButtons(std::vector<BindFn> binds) {
+  binds.push_back(BindIds<Buttons<kRowOfFour>>);
+  return binds;
 }
 
 }  // namespace
@@ -55,8 +53,8 @@ TaskInfo PressTaskInfo(const std::string& name, const std::string& family, const
 }
 
 PressTask::PressTask(const std::filesystem::path& asset_root, TaskInfo info,
-                     const PressLayout& layout, SceneNeeds needs)
-    : ChoreTask(asset_root, std::move(info), layout.chore, WithButtons(std::move(needs))),
+                     const PressLayout& layout, std::vector<BindFn> binds)
+    : ChoreTask(asset_root, std::move(info), layout.chore, WithButtons(std::move(binds))),
       layout_(layout) {}
 
 void PressTask::Play(World& world, const Scenario& scenario, bool go) const {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tasks/buttons.h"
 #include "tasks/chore_task.h"
@@ -34,9 +35,9 @@ class PressTask : public ChoreTask {
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const final;
 
  protected:
-  // `needs`: what the scene must have besides buttons and the chore's.
+  // `binds`: what the scene must have besides buttons and the chore's.
   PressTask(const std::filesystem::path& asset_root, TaskInfo info, const PressLayout& layout,
-            SceneNeeds needs = {});
+            std::vector<BindFn> binds = {});
 
   // Lamps, caps and objects as the control step has them, after the lamp (white after go, else
   // off).

@@ -62,10 +62,17 @@ TaskInfo Info() {
   return info;
 }
 
+struct ShapeIds {
+  explicit ShapeIds(NameLookup& names) {
+    for (size_t i = 0; i < shapes.size(); ++i) shapes[i] = names.Mocap(fmt::format("shape{}", i));
+  }
+  std::array<int, MatchSample::kShapes> shapes{};  // in mjData.mocap_pos
+};
+
 }  // namespace
 
 MatchSample::MatchSample(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout, {.mocap_bodies = Numbered("shape", kShapes)}) {}
+    : PressTask(asset_root, Info(), kLayout, {BindIds<ShapeIds>}) {}
 
 int MatchSample::CueClass(const Scenario& scenario) const {
   return ShapeClass(static_cast<int>(scenario.params[kShown]));
@@ -91,11 +98,10 @@ void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
 }
 
 void MatchSample::Show(World& world, const Scenario& scenario, bool) const {
-  const mjModel* model = world.model();
   bool moved = false;
   for (int shape = 0; shape < kShapes; ++shape) {
-    const int body = mj_name2id(model, mjOBJ_BODY, fmt::format("shape{}", shape).c_str());
-    mjtNum* at = world.data()->mocap_pos + 3 * model->body_mocapid[body];
+    const int mocap = world.Ids<ShapeIds>().shapes[static_cast<size_t>(shape)];
+    mjtNum* at = world.data()->mocap_pos + 3 * mocap;
     const Vec3 place = PlaceAt(scenario, shape, world.control_steps());
     moved |= !std::equal(place.begin(), place.end(), at);
     std::copy(place.begin(), place.end(), at);

@@ -1,7 +1,5 @@
 #include "tasks/odd_one_out/odd_one_out.h"
 
-#include <fmt/format.h>
-
 namespace kvla {
 namespace {
 
@@ -36,10 +34,15 @@ TaskInfo Info() {
   return info;
 }
 
+struct BallIds {
+  explicit BallIds(NameLookup& names) : balls(names.Numbered(mjOBJ_GEOM, "ball", kRowOfFour)) {}
+  std::vector<int> balls;  // geoms
+};
+
 }  // namespace
 
 OddOneOut::OddOneOut(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout, {.geoms = Numbered("ball", kRowOfFour)}) {}
+    : PressTask(asset_root, Info(), kLayout, {BindIds<BallIds>}) {}
 
 void OddOneOut::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
@@ -58,7 +61,8 @@ void OddOneOut::Show(World& world, const Scenario& scenario, bool) const {
   const bool shown = CueShown(scenario, world.control_steps());
   for (int slot = 0; slot < kRowOfFour; ++slot) {
     const Param color = slot == scenario.target ? kOddColor : kCommonColor;
-    SetColor(world, fmt::format("ball{}", slot), shown ? Lamp::kColor : Lamp::kHidden,
+    const int ball = world.Ids<BallIds>().balls[static_cast<size_t>(slot)];
+    SetColor(world, ball, shown ? Lamp::kColor : Lamp::kHidden,
              static_cast<int>(scenario.params[color]));
   }
 }

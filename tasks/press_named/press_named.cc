@@ -58,7 +58,7 @@ void PressNamed::Show(World& world, const Scenario& scenario, bool go) const {
   mjtNum* memory = world.data()->userdata;
   NewlyPressed(world, kRowOfFour, &memory[kDown]);
   if (!go && step >= params[kLampBegin] && step < params[kLampBegin] + kFlashSteps) {
-    SetColor(world, "cue_lamp", Lamp::kColor, static_cast<int>(params[kLampColor]));
+    SetCueLamp(world, Lamp::kColor, static_cast<int>(params[kLampColor]));
   }
   ShowColoredRow(world, scenario, kSlotColor);
 }

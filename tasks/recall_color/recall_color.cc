@@ -72,7 +72,7 @@ void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) co
 
 void RecallColor::Show(World& world, const Scenario& scenario, bool) const {
   if (CueShown(scenario, world.control_steps())) {
-    SetColor(world, "cue_lamp", Lamp::kColor, scenario.target);
+    SetCueLamp(world, Lamp::kColor, scenario.target);
   }
   ShowColoredRow(world, scenario, kSlotColor);
 }

@@ -52,6 +52,22 @@ TEST(EveryTask, PlacementDependsOnTheKeyAlone) {
   }
 }
 
+// The control step looks no name up: what is missing must be said before it.
+TEST(EveryTask, RefusesASceneThatLacksItsObjects) {
+  auto world = *World::Load(MakeForTest("pick_place")->scene());
+  for (const std::string& name : TaskNames()) {
+    auto task = MakeForTest(name);
+    const Status status = task->Place(*world, TestKey(*task, "short", 0)).status();
+    if (name == "pick_place") {
+      EXPECT_TRUE(status.ok()) << status.message();
+      continue;
+    }
+    EXPECT_EQ(status.code(), StatusCode::kBadInput) << name;
+    EXPECT_NE(status.message().find("pick_place/scene.xml: the scene has no "), std::string::npos)
+        << name << ": " << status.message();
+  }
+}
+
 TEST(Certify, CountsExpertAndBlindEpisodes) {
   auto task = MakeForTest("recall_color");
   const int n = 8;
@@ -282,14 +298,14 @@ TEST(RecallColor, LampsAreVisible) {
     task->Update(*world, s);
     if (i % 20 != 0) continue;
     for (int c = 0; c < kNumColors; ++c) {
-      SetColor(*world, "cue_lamp", Lamp::kOff);
+      SetCueLamp(*world, Lamp::kOff);
       ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
       const int off = lit_pixels(c);
-      SetColor(*world, "cue_lamp", Lamp::kColor, c);
+      SetCueLamp(*world, Lamp::kColor, c);
       ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
       EXPECT_GE(lit_pixels(c) - off, 20) << kColorNames[c] << " at step " << i;
     }
-    SetColor(*world, "cue_lamp", Lamp::kWhite);
+    SetCueLamp(*world, Lamp::kWhite);
     ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
     EXPECT_GE(lit_pixels(4), 20);
   }
