@@ -11,10 +11,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "sim/arm.h"
+#include "sim/name_lookup.h"
 #include "sim/specs.h"
 
 namespace kvla {
@@ -83,11 +86,40 @@ class World {
   Result<int> JointId(const std::string& name) const { return Id(mjOBJ_JOINT, name); }
   Result<int> CameraId(const std::string& name) const { return Id(mjOBJ_CAMERA, name); }
 
+  // A user's own set of ids, made by T(NameLookup&) from this world at the first call and kept with
+  // it, so that no control step looks a name up.
+  // REQUIRES: Bind<T>() would be ok; else some ids are 0.
+  template <class T>
+  const T& Ids() const {
+    return *static_cast<const T*>(Lookup<T>().ids.get());
+  }
+  // BadInput names the scene and what is missing of what T looks up.
+  template <class T>
+  Status Bind() const {
+    return Lookup<T>().status;
+  }
+
   // Pinhole model of a camera for an image of the given size, as the camera stands now.
   Result<CameraSpec> Camera(const std::string& name, int width, int height) const;
 
  private:
   World() = default;
+
+  struct KeptIds {
+    const std::type_info* type;
+    std::shared_ptr<const void> ids;
+    Status status;
+  };
+  template <class T>
+  const KeptIds& Lookup() const {
+    for (const KeptIds& kept : kept_ids_) {
+      if (*kept.type == typeid(T)) return kept;
+    }
+    NameLookup names(*this);
+    auto ids = std::make_shared<const T>(names);
+    kept_ids_.push_back({&typeid(T), std::move(ids), names.status()});
+    return kept_ids_.back();
+  }
 
   std::filesystem::path path_;
   mjModel* model_ = nullptr;
@@ -98,6 +130,7 @@ class World {
   std::optional<Hand> hand_;
   std::vector<float> initial_rgba_;  // model geom colours as loaded
   mutable std::vector<double> scratch_;
+  mutable std::vector<KeptIds> kept_ids_;
 };
 
 }  // namespace kvla

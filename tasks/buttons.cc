@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 namespace kvla {
 namespace {
 
@@ -13,16 +15,40 @@ constexpr double kClearHeight = 0.075;
 constexpr float kClosed = 1;
 
 double Depth(const World& world, int button) {
-  const mjModel* model = world.model();
-  const int joint = mj_name2id(model, mjOBJ_JOINT, ButtonName(button).c_str());
-  return -world.data()->qpos[model->jnt_qposadr[joint]];
+  return -world.data()->qpos[world.Ids<ButtonIds>().positions[static_cast<size_t>(button)]];
 }
 
 }  // namespace
 
 Vec3 RowOfFour(int button) { return {0.60, -0.165 + 0.11 * button, kButtonTop}; }
 
-std::string ButtonName(int button) { return fmt::format("button{}", button); }
+void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario) {
+  std::array<int, kRowOfFour> colors = {0, 1, 2, 3};
+  rng.Shuffle(colors);
+  scenario->target_places.resize(kNumColors);
+  for (int slot = 0; slot < kRowOfFour; ++slot) {
+    const auto color = static_cast<size_t>(colors[static_cast<size_t>(slot)]);
+    scenario->params[first + static_cast<size_t>(slot)] = static_cast<double>(color);
+    scenario->target_places[color] = RowOfFour(slot);
+  }
+}
+
+void ShowColoredRow(World& world, const Scenario& scenario, size_t first) {
+  for (int slot = 0; slot < kRowOfFour; ++slot) {
+    SetCap(world, slot, Lamp::kColor,
+           static_cast<int>(scenario.params[first + static_cast<size_t>(slot)]));
+  }
+}
+
+ButtonIds::ButtonIds(NameLookup& names) : caps(names.AllNumbered(mjOBJ_GEOM, "button")) {
+  for (size_t b = 0; b < caps.size(); ++b) {
+    positions.push_back(names.Position(fmt::format("button{}", b)));
+  }
+}
+
+void SetCap(World& world, int button, Lamp lamp, int color) {
+  SetColor(world, world.Ids<ButtonIds>().caps[static_cast<size_t>(button)], lamp, color);
+}
 
 int NewlyPressed(const World& world, int count, mjtNum* down) {
   unsigned bits = static_cast<unsigned>(*down);

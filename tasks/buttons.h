@@ -4,20 +4,42 @@
 
 #include <mujoco/mujoco.h>
 
-#include <string>
+#include <vector>
 
+#include "base/rng.h"
 #include "sim/world.h"
 #include "tasks/tabletop.h"
+#include "tasks/task.h"
 
 namespace kvla {
 
 inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
 
 // Where the buttons of a row of four are, the row of several tasks: tops of the caps at rest.
+inline constexpr int kRowOfFour = 4;
 Vec3 RowOfFour(int button);
 
-// "button3".
-std::string ButtonName(int button);
+// Draws which of the row of four has which colour into params[first...], and with it where each
+// colour's target has its place.
+void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario);
+void ShowColoredRow(World& world, const Scenario& scenario, size_t first);
+
+// What a scene with buttons has; a task with `count` of them binds Buttons<count>.
+struct ButtonIds {
+  explicit ButtonIds(NameLookup& names);
+
+  std::vector<int> caps;       // geoms
+  std::vector<int> positions;  // in mjData.qpos
+};
+template <int count>
+struct Buttons {
+  explicit Buttons(NameLookup& names) {
+    for (const mjtObj type : {mjOBJ_GEOM, mjOBJ_JOINT}) names.Numbered(type, "button", count);
+  }
+};
+
+// Colours a cap.
+void SetCap(World& world, int button, Lamp lamp, int color = 0);
 
 // A button of `count` that has gone down since the last call, -1 if there is none; the lowest
 // first, so that calling until -1 finds all. `down` is a number of userdata: which are down now, as

@@ -22,6 +22,12 @@ const std::array<double, 2>& PlaceOf(double place) { return place > 0 ? kPad : k
 
 int StepOf(double seconds) { return static_cast<int>(std::lround(seconds * kControlRateHz)); }
 
+bool CueShown(const Scenario& scenario, int step) {
+  return std::any_of(scenario.cues.begin(), scenario.cues.end(), [step](const CueInterval& cue) {
+    return step >= StepOf(cue.begin_s) && step < StepOf(cue.end_s);
+  });
+}
+
 double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
                    std::pair<double, double> medium, std::pair<double, double> lasting) {
   const auto& [low, high] = delay == "short" ? brief : delay == "medium" ? medium : lasting;
@@ -30,33 +36,10 @@ double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> b
 
 int ChoresOwed(double seconds) { return std::max(1, static_cast<int>(seconds / kSecondsPerChore)); }
 
-std::vector<std::string> Numbered(const std::string& name, int count) {
-  std::vector<std::string> names;
-  for (int i = 0; i < count; ++i) names.push_back(fmt::format("{}{}", name, i));
-  return names;
-}
-
-Status CheckScene(const World& world, const SceneNeeds& needs, size_t memory) {
-  const auto check = [&world](mjtObj type, const std::vector<std::string>& names) -> Status {
-    for (const std::string& name : names) {
-      if (auto id = world.Id(type, name); !id.ok()) return id.status();
-    }
-    return {};
-  };
-  const std::pair<mjtObj, std::vector<std::string>> lists[] = {
-      {mjOBJ_GEOM, needs.geoms},
-      {mjOBJ_GEOM, Numbered("light", kNumLights)},
-      {mjOBJ_JOINT, needs.joints},
-      {mjOBJ_ACTUATOR, needs.actuators},
-      {mjOBJ_BODY, needs.mocap_bodies}};
-  for (const auto& [type, names] : lists) {
-    if (Status s = check(type, names); !s.ok()) return s;
-  }
-  for (const std::string& name : needs.mocap_bodies) {
-    if (world.model()->body_mocapid[*world.BodyId(name)] < 0) {
-      return BadInput(
-          fmt::format("{}: body '{}' must be a mocap body", world.path().string(), name));
-    }
+Status CheckScene(const World& world, const std::vector<BindFn>& binds, size_t memory) {
+  if (Status s = world.Bind<TabletopIds>(); !s.ok()) return s;
+  for (const BindFn bind : binds) {
+    if (Status s = bind(world); !s.ok()) return s;
   }
   if (world.model()->nuserdata < static_cast<int>(memory)) {
     return BadInput(fmt::format("{}: nuserdata must be {} or more", world.path().string(), memory));

@@ -3,7 +3,6 @@
 #ifndef KVLA_TASKS_CHORE_H_
 #define KVLA_TASKS_CHORE_H_
 
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,6 +24,9 @@ enum ChoreMemory : size_t {
 // A control step for a time in seconds.
 int StepOf(double seconds);
 
+// A cue of the scenario is to be seen at that control step.
+bool CueShown(const Scenario& scenario, int step);
+
 // One draw from the range that belongs to the delay: "short", "medium", else long. Seconds.
 double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> brief,
                    std::pair<double, double> medium, std::pair<double, double> lasting);
@@ -32,16 +34,15 @@ double DrawSeconds(Rng& rng, std::string_view delay, std::pair<double, double> b
 // Transfers that an arm must manage in `seconds` of work; at least one.
 int ChoresOwed(double seconds);
 
-// Names that a task uses in its scene.
-struct SceneNeeds {
-  std::vector<std::string> geoms = {}, joints = {}, actuators = {};
-  std::vector<std::string> mocap_bodies = {};  // moved by the script
-};
-// "button0" to "button3" for ("button", 4).
-std::vector<std::string> Numbered(const std::string& name, int count);
-// BadInput names what the scene lacks: an object, a light, or room for `memory` numbers of
-// userdata.
-Status CheckScene(const World& world, const SceneNeeds& needs, size_t memory);
+// Looks up what a task's scene must have; BadInput names what it lacks.
+using BindFn = Status (*)(const World&);
+template <class T>
+Status BindIds(const World& world) {
+  return world.Bind<T>();
+}
+// BadInput names what the scene lacks: what every table top has, what `binds` look up, or room for
+// `memory` numbers of userdata.
+Status CheckScene(const World& world, const std::vector<BindFn>& binds, size_t memory);
 
 // Puts the block on the tray (0) or the pad (1), give or take, and starts the count. `memory`:
 // where ChoreMemory begins.

@@ -19,14 +19,11 @@ TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family,
 }
 
 ChoreTask::ChoreTask(const std::filesystem::path& asset_root, TaskInfo info,
-                     const ChoreLayout& layout, SceneNeeds needs)
+                     const ChoreLayout& layout, std::vector<BindFn> binds)
     : info_(std::move(info)),
       scene_(asset_root / "tasks" / info_.name / "scene.xml"),
       layout_(layout),
-      needs_(std::move(needs)) {
-  needs_.geoms.emplace_back("cue_lamp");
-  needs_.joints.emplace_back("block");
-}
+      binds_(std::move(binds)) {}
 
 Result<Scenario> ChoreTask::Draw(const EpisodeKey& key) const {
   auto started = StartScenario(info_, key);
@@ -59,7 +56,7 @@ Result<Scenario> ChoreTask::Place(World& world, const EpisodeKey& key) const {
   auto drawn = Draw(key);
   if (!drawn.ok()) return drawn;
   if (Status s = world.Reset(); !s.ok()) return s;
-  if (Status s = CheckScene(world, needs_, layout_.memory); !s.ok()) return s;
+  if (Status s = CheckScene(world, binds_, layout_.memory); !s.ok()) return s;
   Rng rng(key, "placement");
   PlaceWork(world, rng, *drawn);
   PlaceObjects(world, rng, *drawn);
@@ -76,7 +73,7 @@ void ChoreTask::Update(World& world, const Scenario& scenario) const {
   const bool go = step >= scenario.params[layout_.go];
   mjtNum& at_go = memory[layout_.transfers_at_go];
   if (go && at_go < 0) at_go = memory[layout_.chore + kChoreTransfers];
-  SetColor(world, "cue_lamp", go ? Lamp::kWhite : Lamp::kOff);
+  SetCueLamp(world, go ? Lamp::kWhite : Lamp::kOff);
   Play(world, scenario, go);
   ShowFlashes(world, scenario.params, layout_.flashes, step);
 }

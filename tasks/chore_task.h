@@ -50,9 +50,9 @@ class ChoreTask : public Task {
     std::vector<bool> stages;  // those after the stages of the work, in order
   };
 
-  // `needs`: what the scene must have besides the block, the lamp and the lights.
+  // `binds`: what the scene must have besides the block, the lamp and the lights.
   ChoreTask(const std::filesystem::path& asset_root, TaskInfo info, const ChoreLayout& layout,
-            SceneNeeds needs);
+            std::vector<BindFn> binds = {});
 
   // Draws cues, target and places and calls SetGo(). `scenario` has params up to the flashes, 0.
   // REQUIRES: random numbers are drawn in the same order for good.
@@ -85,7 +85,7 @@ class ChoreTask : public Task {
   TaskInfo info_;
   std::filesystem::path scene_;
   ChoreLayout layout_;
-  SceneNeeds needs_;
+  std::vector<BindFn> binds_;
 };
 
 // The demonstrator of such a task: works until go, lets go of the block, and does what is asked.

@@ -9,7 +9,6 @@ constexpr float kOpen = -1;
 constexpr float kClose = 1;
 
 constexpr double kPressHover = 0.085;  // height of the pinch point on the way to a button
-constexpr double kPressDepth = 0.009;  // below the cap's top
 constexpr double kWidthSlack = 0.006;  // of the gripper around a knob
 constexpr double kOpenWidth = 0.058;
 constexpr double kLow = 0.02;  // below the hover height: rise before moving sideways
@@ -19,7 +18,7 @@ constexpr double kLow = 0.02;  // below the hover height: rise before moving sid
 Action PressSkill::Act(const World& world, const Vec3& top) {
   const Pose ee = world.EndEffector();
   const Vec3& p = ee.position;
-  const Vec3 down = {top[0], top[1], top[2] - kPressDepth};
+  const Vec3 down = {top[0], top[1], top[2] - kDepth};
   const Vec3 above = {top[0], top[1], kPressHover};
   waypoint_ = down;
   // Rise first where a block or a neighbouring button could be in the way; go down only above the

@@ -11,6 +11,8 @@ namespace kvla {
 // Presses a button from above, fingers closed.
 class PressSkill {
  public:
+  static constexpr double kDepth = 0.009;  // of the pinch point below the cap's top
+
   // One control step of pressing the button whose cap's top is at `top`.
   Action Act(const World& world, const Vec3& top);
   const Vec3& waypoint() const { return waypoint_; }

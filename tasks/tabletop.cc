@@ -21,8 +21,13 @@ constexpr float kRgba[kNumColors][4] = {{0.90f, 0.06f, 0.06f, 1},
                                         {0.95f, 0.85f, 0.05f, 1}};
 constexpr float kOffRgba[4] = {0.16f, 0.16f, 0.17f, 1};
 constexpr float kWhiteRgba[4] = {1, 1, 1, 1};
+constexpr float kHiddenRgba[4] = {0, 0, 0, 0};
 
 double Width(const World& world) { return world.arm().GripperWidth(world.data()); }
+
+BlockIds Which(const World& world, const std::optional<BlockIds>& block) {
+  return block.has_value() ? *block : world.Ids<TabletopIds>().block;
+}
 
 // The block is between the pads and they press on it.
 bool Held(const World& world, const Vec3& ee, const Vec3& block) {
@@ -40,15 +45,23 @@ double HorizontalDistance(const Vec3& a, const Vec3& b) {
   return std::hypot(a[0] - b[0], a[1] - b[1]);
 }
 
-Vec3 BlockPosition(const World& world, const std::string& block) {
-  const int body = mj_name2id(world.model(), mjOBJ_BODY, block.c_str());
-  const mjtNum* p = world.data()->xpos + 3 * body;
+BlockIds FindBlock(NameLookup& names, const std::string& name) {
+  return {.body = names.Id(mjOBJ_BODY, name), .joint = names.Id(mjOBJ_JOINT, name)};
+}
+
+TabletopIds::TabletopIds(NameLookup& names)
+    : cue_lamp(names.Id(mjOBJ_GEOM, "cue_lamp")),
+      lights(names.Numbered(mjOBJ_GEOM, "light", kNumLights)),
+      block(FindBlock(names, "block")) {}
+
+Vec3 BlockPosition(const World& world, const std::optional<BlockIds>& block) {
+  const mjtNum* p = world.data()->xpos + 3 * Which(world, block).body;
   return {p[0], p[1], p[2]};
 }
 
-void PlaceBlock(World& world, double x, double y, double yaw, const std::string& block) {
-  const int joint = mj_name2id(world.model(), mjOBJ_JOINT, block.c_str());
-  mjtNum* q = world.data()->qpos + world.model()->jnt_qposadr[joint];
+void PlaceBlock(World& world, double x, double y, double yaw,
+                const std::optional<BlockIds>& block) {
+  mjtNum* q = world.data()->qpos + world.model()->jnt_qposadr[Which(world, block).joint];
   q[0] = x;
   q[1] = y;
   q[2] = kBlockHalf;
@@ -90,18 +103,23 @@ void ShowFlashes(World& world, const std::vector<double>& params, size_t first, 
       lit[static_cast<int>(f[0])] = static_cast<int>(f[2]);
     }
   }
-  for (int light = 0; light < kNumLights; ++light) {
-    SetColor(world, fmt::format("light{}", light), lit[light] < 0 ? Lamp::kOff : Lamp::kColor,
+  const std::vector<int>& lights = world.Ids<TabletopIds>().lights;
+  for (size_t light = 0; light < lights.size(); ++light) {
+    SetColor(world, lights[light], lit[light] < 0 ? Lamp::kOff : Lamp::kColor,
              std::max(lit[light], 0));
   }
 }
 
-void SetColor(World& world, const std::string& geom, Lamp lamp, int color) {
-  const int id = mj_name2id(world.model(), mjOBJ_GEOM, geom.c_str());
-  const float* rgba = lamp == Lamp::kOff     ? kOffRgba
-                      : lamp == Lamp::kWhite ? kWhiteRgba
-                                             : kRgba[color];
-  std::copy_n(rgba, 4, world.model()->geom_rgba + 4 * id);
+void SetColor(World& world, int geom, Lamp lamp, int color) {
+  const float* rgba = lamp == Lamp::kOff      ? kOffRgba
+                      : lamp == Lamp::kWhite  ? kWhiteRgba
+                      : lamp == Lamp::kHidden ? kHiddenRgba
+                                              : kRgba[color];
+  std::copy_n(rgba, 4, world.model()->geom_rgba + 4 * geom);
+}
+
+void SetCueLamp(World& world, Lamp lamp, int color) {
+  SetColor(world, world.Ids<TabletopIds>().cue_lamp, lamp, color);
 }
 
 Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key) {

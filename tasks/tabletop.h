@@ -3,8 +3,8 @@
 #define KVLA_TASKS_TABLETOP_H_
 
 #include <array>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -26,10 +26,26 @@ using Vec3 = std::array<double, 3>;
 double Distance(const Vec3& a, const Vec3& b);
 double HorizontalDistance(const Vec3& a, const Vec3& b);
 
-// `block`: name of its body and its joint.
-Vec3 BlockPosition(const World& world, const std::string& block = "block");
+// A block that lies loose: body and joint have its name.
+struct BlockIds {
+  int body = 0, joint = 0;
+};
+BlockIds FindBlock(NameLookup& names, const std::string& name);
+
+// What every table top has.
+struct TabletopIds {
+  explicit TabletopIds(NameLookup& names);
+
+  int cue_lamp;             // geom
+  std::vector<int> lights;  // kNumLights geoms
+  BlockIds block;
+};
+
+// `block`: that of every table top if none is given.
+Vec3 BlockPosition(const World& world, const std::optional<BlockIds>& block = {});
 // Puts the block at rest on the table, turned by `yaw` radians.
-void PlaceBlock(World& world, double x, double y, double yaw, const std::string& block = "block");
+void PlaceBlock(World& world, double x, double y, double yaw,
+                const std::optional<BlockIds>& block = {});
 
 // Distractor light `light` is lit in `color` during [begin, begin + kFlashSteps).
 struct Flash {
@@ -43,9 +59,10 @@ void AppendFlashes(const std::vector<Flash>& flashes, std::vector<double>* param
 // Colours the distractor lights for control step `step` from params[first..].
 void ShowFlashes(World& world, const std::vector<double>& params, size_t first, int step);
 
-// Colours of geoms: of a class, of an unlit lamp, of the white lamp.
-enum class Lamp { kOff, kWhite, kColor };
-void SetColor(World& world, const std::string& geom, Lamp lamp, int color = 0);
+// Colours of geoms: of a class, of an unlit lamp, of the white lamp; kHidden: not to be seen.
+enum class Lamp { kOff, kWhite, kColor, kHidden };
+void SetColor(World& world, int geom, Lamp lamp, int color = 0);
+void SetCueLamp(World& world, Lamp lamp, int color = 0);
 
 // Fields that every scenario starts with.
 Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key);
@@ -72,7 +89,7 @@ class CarrySkill {
     kRetreat
   };
 
-  explicit CarrySkill(std::string block = "block") : block_(std::move(block)) {}
+  explicit CarrySkill(const std::optional<BlockIds>& block = {}) : block_(block) {}
 
   // Where the way to a block begins to descend, [m, world].
   static Vec3 Approach(const Vec3& block);
@@ -88,7 +105,7 @@ class CarrySkill {
  private:
   Phase Advance(const World& world, const std::array<double, 2>& destination) const;
 
-  std::string block_;
+  std::optional<BlockIds> block_;
   Phase phase_ = Phase::kHome;
   Vec3 waypoint_ = kHome;
 };

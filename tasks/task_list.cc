@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "tasks/count_presses/count_presses.h"
 #include "tasks/match_sample/match_sample.h"
+#include "tasks/odd_one_out/odd_one_out.h"
 #include "tasks/pick_place/pick_place.h"
 #include "tasks/press_named/press_named.h"
 #include "tasks/put_back/put_back.h"
@@ -35,7 +36,8 @@ constexpr Entry kTasks[] = {
     {"recall_color", Make<RecallColor>},       {"match_sample", Make<MatchSample>},
     {"repeat_sequence", Make<RepeatSequence>}, {"count_presses", Make<CountPresses>},
     {"sort_by_cue", Make<SortByCue>},          {"search_drawers", Make<SearchDrawers>},
-    {"pick_place", Make<PickPlace>},           {"press_named", Make<PressNamed>},
+    {"odd_one_out", Make<OddOneOut>},          {"pick_place", Make<PickPlace>},
+    {"press_named", Make<PressNamed>},
 };
 
 }  // namespace

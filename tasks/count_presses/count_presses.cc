@@ -1,7 +1,5 @@
 #include "tasks/count_presses/count_presses.h"
 
-#include <fmt/format.h>
-
 #include "tasks/buttons.h"
 #include "tasks/count_presses/count_presses_expert.h"
 
@@ -12,10 +10,13 @@ constexpr double kPulledAngle = -0.55;  // radians that the lever must be turned
 constexpr double kSecondsToBegin = 8;   // after go, with the lever
 constexpr double kSecondsPerPress = 2;
 
-double LeverAngle(const World& world) {
-  const int joint = mj_name2id(world.model(), mjOBJ_JOINT, "lever");
-  return world.data()->qpos[world.model()->jnt_qposadr[joint]];
-}
+struct LeverIds {
+  explicit LeverIds(NameLookup& names)
+      : lever(names.Position("lever")),
+        tally(names.Numbered(mjOBJ_GEOM, "tally", CountPresses::kMostBlinks)) {}
+  int lever;               // its angle in mjData.qpos
+  std::vector<int> tally;  // geoms
+};
 
 // Chance: the number of blinks is drawn uniformly from 1 to 4 and the lever ends the episode, so
 // that one number of presses is right: 1/4. The tally shows what was pressed, not what is owed;
@@ -51,17 +52,10 @@ TaskInfo Info() {
   return info;
 }
 
-SceneNeeds Needs() {
-  SceneNeeds needs = {.geoms = Numbered("tally", CountPresses::kMostBlinks),
-                      .joints = Numbered("button", 1)};
-  needs.joints.emplace_back("lever");
-  return needs;
-}
-
 }  // namespace
 
 CountPresses::CountPresses(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, Needs()) {}
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<1>>, BindIds<LeverIds>}) {}
 
 Vec3 CountPresses::ButtonPlace() { return {0.58, -0.11, kButtonTop}; }
 Vec3 CountPresses::LeverPlace() { return {0.56, 0.13, 0.075}; }
@@ -93,17 +87,19 @@ void CountPresses::Play(World& world, const Scenario& scenario, bool go) const {
   const auto& params = scenario.params;
   const bool over = memory[kEarly] > 0 || memory[kPulled] > 0;
   if (NewlyPressed(world, 1, &memory[kDown]) >= 0 && !over) memory[go ? kPresses : kEarly] += 1;
-  if (LeverAngle(world) < kPulledAngle && !over) memory[go ? kPulled : kEarly] = 1;
+  const LeverIds& ids = world.Ids<LeverIds>();
+  if (world.data()->qpos[ids.lever] < kPulledAngle && !over) memory[go ? kPulled : kEarly] = 1;
 
   bool blink = false;
   for (size_t i = 0; i < static_cast<size_t>(params[kCount]); ++i) {
     blink |= step >= params[kBlinks + i] && step < params[kBlinks + i] + kFlashSteps;
   }
   if (blink && !go) {
-    SetColor(world, "cue_lamp", Lamp::kColor, static_cast<int>(params[kColor]));
+    SetCueLamp(world, Lamp::kColor, static_cast<int>(params[kColor]));
   }
-  for (int i = 0; i < kMostBlinks; ++i) {
-    SetColor(world, fmt::format("tally{}", i), i < memory[kPresses] ? Lamp::kWhite : Lamp::kOff);
+  for (size_t i = 0; i < ids.tally.size(); ++i) {
+    const bool made = static_cast<double>(i) < memory[kPresses];
+    SetColor(world, ids.tally[i], made ? Lamp::kWhite : Lamp::kOff);
   }
 }
 

@@ -5,24 +5,21 @@
 #include <algorithm>
 #include <array>
 
-#include "tasks/buttons.h"
-#include "tasks/skills.h"
-
 namespace kvla {
 namespace {
 
 constexpr int kCueSteps = 16;
-constexpr double kSecondsToPress = 9;  // after go
 constexpr double kLineUpX = 0.515;
 constexpr Vec3 kStand = {0.735, 0, 0.020};  // the lamp's top
 constexpr double kBelow = -0.5;             // where a shape waits
 
-constexpr ChoreLayout kLayout = {.go = MatchSample::kGo,
-                                 .chores = MatchSample::kChores,
-                                 .first_place = MatchSample::kFirstPlace,
-                                 .flashes = MatchSample::kFlashes,
-                                 .transfers_at_go = MatchSample::kTransfersAtGo,
-                                 .memory = MatchSample::kMemorySize};
+constexpr PressLayout kLayout = {.chore = {.go = MatchSample::kGo,
+                                           .chores = MatchSample::kChores,
+                                           .first_place = MatchSample::kFirstPlace,
+                                           .flashes = MatchSample::kFlashes,
+                                           .transfers_at_go = MatchSample::kTransfersAtGo,
+                                           .memory = MatchSample::kMemorySize},
+                                 .pressed = MatchSample::kPressed};
 
 // Where the script wants a shape.
 Vec3 PlaceAt(const Scenario& s, int shape, int step) {
@@ -38,11 +35,9 @@ Vec3 PlaceAt(const Scenario& s, int shape, int step) {
 // Chance: which shape is shown and where each stands later are drawn independently and uniformly;
 // one press decides between four slots: 1/4.
 TaskInfo Info() {
-  TaskInfo info = ChoreTaskInfo("match_sample", "reference",
+  TaskInfo info = PressTaskInfo("match_sample", "reference",
                                 "the first button pressed stands in front of the shape that was "
                                 "shown and was pressed after the lamp turned white");
-  info.stages.insert(info.stages.end(),
-                     {{"pressed", StageKind::kMotor}, {"right", StageKind::kDecisive}});
   info.SetInstructions(
       {"carry the block back and forth until the white light, then press the button in front "
        "of the shape that was shown",
@@ -67,42 +62,21 @@ TaskInfo Info() {
   return info;
 }
 
-class MatchSampleExpert : public ChoreExpert {
- public:
-  // `blind`: presses a button that it guesses from `rng`.
-  MatchSampleExpert(const Scenario& told, bool blind, Rng rng) : ChoreExpert(told, kLayout, rng) {
-    const int guess = rng.UniformInt(MatchSample::kShapes);
-    slot_ = blind ? guess : told.target;
-    WorkWith(rng);
+struct ShapeIds {
+  explicit ShapeIds(NameLookup& names) {
+    for (size_t i = 0; i < shapes.size(); ++i) shapes[i] = names.Mocap(fmt::format("shape{}", i));
   }
-
- private:
-  void LabelOf(const World& world, bool go, ExpertLabel* label) const override {
-    const auto& params = scenario().params;
-    const int step = world.control_steps();
-    const bool cue = step >= params[MatchSample::kCueBegin] && step < params[MatchSample::kCueEnd];
-    label->target = go    ? scenario().target
-                    : cue ? MatchSample::ShapeClass(static_cast<int>(params[MatchSample::kShown]))
-                          : -1;
-    label->decision = go && world.data()->userdata[MatchSample::kPressed] == 0;
-  }
-
-  Action AfterGo(const World& world, ExpertLabel* label) override {
-    const Action action = press_.Act(world, scenario().target_places[static_cast<size_t>(slot_)]);
-    label->waypoint = press_.waypoint();
-    return action;
-  }
-
-  PressSkill press_;
-  int slot_ = 0;  // whose button to press
+  std::array<int, MatchSample::kShapes> shapes{};  // in mjData.mocap_pos
 };
 
 }  // namespace
 
 MatchSample::MatchSample(const std::filesystem::path& asset_root)
-    : ChoreTask(
-          asset_root, Info(), kLayout,
-          {.joints = Numbered("button", kShapes), .mocap_bodies = Numbered("shape", kShapes)}) {}
+    : PressTask(asset_root, Info(), kLayout, {BindIds<ShapeIds>}) {}
+
+int MatchSample::CueClass(const Scenario& scenario) const {
+  return ShapeClass(static_cast<int>(scenario.params[kShown]));
+}
 
 void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
@@ -123,28 +97,17 @@ void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
   for (int slot = 0; slot < kShapes; ++slot) s.target_places.push_back(RowOfFour(slot));
 }
 
-void MatchSample::Play(World& world, const Scenario& scenario, bool) const {
-  KeepChoice(world, PressedNow(world, kShapes), kPressed);
-  const mjModel* model = world.model();
+void MatchSample::Show(World& world, const Scenario& scenario, bool) const {
   bool moved = false;
   for (int shape = 0; shape < kShapes; ++shape) {
-    const int body = mj_name2id(model, mjOBJ_BODY, fmt::format("shape{}", shape).c_str());
-    mjtNum* at = world.data()->mocap_pos + 3 * model->body_mocapid[body];
+    const int mocap = world.Ids<ShapeIds>().shapes[static_cast<size_t>(shape)];
+    mjtNum* at = world.data()->mocap_pos + 3 * mocap;
     const Vec3 place = PlaceAt(scenario, shape, world.control_steps());
     moved |= !std::equal(place.begin(), place.end(), at);
     std::copy(place.begin(), place.end(), at);
   }
   // What stands elsewhere now is drawn there now, not after the next step.
   if (moved) world.Forward();
-}
-
-ChoreTask::Verdict MatchSample::Judge(const World& world, const Scenario& scenario) const {
-  return FirstChoice(world, scenario, kPressed, scenario.target);
-}
-
-std::unique_ptr<Expert> MatchSample::MakeExpert(const Scenario& scenario, bool blind,
-                                                Rng rng) const {
-  return std::make_unique<MatchSampleExpert>(scenario, blind, rng);
 }
 
 }  // namespace kvla

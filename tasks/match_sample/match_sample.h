@@ -4,17 +4,14 @@
 #define KVLA_TASKS_MATCH_SAMPLE_MATCH_SAMPLE_H_
 
 #include <filesystem>
-#include <memory>
 
-#include "tasks/chore_task.h"
+#include "tasks/press_task.h"
 
 namespace kvla {
 
-class MatchSample : public ChoreTask {
+class MatchSample : public PressTask {
  public:
   explicit MatchSample(const std::filesystem::path& asset_root);
-
-  std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 
   static constexpr int kShapes = 4;  // ball, post, bar, cross; and as many slots
   static double SlotY(int slot) { return -0.165 + 0.11 * slot; }
@@ -44,8 +41,8 @@ class MatchSample : public ChoreTask {
 
  private:
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
-  void Play(World& world, const Scenario& scenario, bool go) const override;
-  Verdict Judge(const World& world, const Scenario& scenario) const override;
+  void Show(World& world, const Scenario& scenario, bool go) const override;
+  int CueClass(const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

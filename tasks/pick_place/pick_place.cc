@@ -72,8 +72,7 @@ Result<Scenario> PickPlace::Place(World& world, const EpisodeKey& key) const {
   auto drawn = Draw(key);
   if (!drawn.ok()) return drawn;
   if (Status s = world.Reset(); !s.ok()) return s;
-  const SceneNeeds needs = {.geoms = {"cue_lamp"}, .joints = {"block"}};
-  if (Status s = CheckScene(world, needs, kMemorySize); !s.ok()) return s;
+  if (Status s = CheckScene(world, {}, kMemorySize); !s.ok()) return s;
   Rng rng(key, "placement");
   const double x = rng.Uniform(0.37, 0.54);
   const double y = rng.Uniform(-0.02, 0.20);
@@ -87,7 +86,7 @@ void PickPlace::Update(World& world, const Scenario& scenario) const {
   mjtNum* memory = world.data()->userdata;
   if (BlockPosition(world)[2] > kBlockHalf + 0.03) memory[kLifted] = 1;
   if (memory[kLifted] > 0 && OnTray(world)) memory[kPlaced] = 1;
-  SetColor(world, "cue_lamp", Lamp::kOff);
+  SetCueLamp(world, Lamp::kOff);
   ShowFlashes(world, scenario.params, 0, world.control_steps());
 }
 

@@ -4,19 +4,14 @@
 #define KVLA_TASKS_PRESS_NAMED_PRESS_NAMED_H_
 
 #include <filesystem>
-#include <memory>
 
-#include "tasks/chore_task.h"
+#include "tasks/press_task.h"
 
 namespace kvla {
 
-class PressNamed : public ChoreTask {
+class PressNamed : public PressTask {
  public:
   explicit PressNamed(const std::filesystem::path& asset_root);
-
-  std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
-
-  static constexpr int kSlots = 4;
 
   // Layout of Scenario::params: control steps, colours of the slots, then the distractor flashes.
   enum Param : size_t {
@@ -25,8 +20,8 @@ class PressNamed : public ChoreTask {
     kGo,          // see ChoreLayout
     kChores,      // likewise
     kFirstPlace,  // likewise
-    kSlotColor,   // kSlots numbers
-    kFlashes = kSlotColor + kSlots,
+    kSlotColor,   // kRowOfFour numbers
+    kFlashes = kSlotColor + kRowOfFour,
   };
 
   // Layout of mjData.userdata after the chore's.
@@ -34,14 +29,13 @@ class PressNamed : public ChoreTask {
     kTransfersAtGo = kChoreMemorySize,
     kPressed,    // 1 + slot of the first button pressed, 0 none
     kPressStep,  // control step of that press
-    kDown,       // see NewlyPressed()
+    kDown,       // see NewlyPressed(); part of recorded states
     kMemorySize,
   };
 
  private:
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
-  void Play(World& world, const Scenario& scenario, bool go) const override;
-  Verdict Judge(const World& world, const Scenario& scenario) const override;
+  void Show(World& world, const Scenario& scenario, bool go) const override;
 };
 
 }  // namespace kvla

@@ -75,8 +75,7 @@ TaskInfo Info() {
 }  // namespace
 
 PutBack::PutBack(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout,
-                {.geoms = Numbered("button", kButtons), .joints = Numbered("button", kButtons)}) {}
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
 
 std::array<double, 2> PutBack::PadPlace(int pad) { return {0.58, -0.21 + 0.14 * pad}; }
 Vec3 PutBack::ButtonPlace(int button) { return {0.42, 0.03 + 0.15 * button, kButtonTop}; }
@@ -115,7 +114,7 @@ void PutBack::UpdateWork(World& world, const Scenario& scenario) const {
   if (step >= params[kArrive] && memory[kArrived] == 0) {
     const auto pad = PadPlace(scenario.target);
     PlaceBlock(world, pad[0] + params[kX], pad[1] + params[kY], params[kYaw]);
-    const int joint = mj_name2id(world.model(), mjOBJ_JOINT, "block");
+    const int joint = world.Ids<TabletopIds>().block.joint;
     mju_zero(world.data()->qvel + world.model()->jnt_dofadr[joint], 6);
     memory[kArrived] = 1;
     world.Forward();
@@ -138,7 +137,7 @@ std::vector<bool> PutBack::WorkStages(const World& world, bool worked) const {
 void PutBack::Play(World& world, const Scenario&, bool) const {
   for (int b = 0; b < kButtons; ++b) {
     const bool lit = b == static_cast<int>(world.data()->userdata[kLit]);
-    SetColor(world, ButtonName(b), lit ? Lamp::kColor : Lamp::kOff, kLitColor);
+    SetCap(world, b, lit ? Lamp::kColor : Lamp::kOff, kLitColor);
   }
 }
 

@@ -1,31 +1,23 @@
 #include "tasks/recall_color/recall_color.h"
 
-#include <algorithm>
-#include <array>
-
-#include "tasks/buttons.h"
-#include "tasks/skills.h"
-
 namespace kvla {
 namespace {
 
-constexpr double kSecondsToPress = 9;  // after go
-constexpr ChoreLayout kLayout = {.go = RecallColor::kGo,
-                                 .chores = RecallColor::kChores,
-                                 .first_place = RecallColor::kFirstPlace,
-                                 .flashes = RecallColor::kFlashes,
-                                 .chore = RecallColor::kChore,
-                                 .transfers_at_go = RecallColor::kTransfersAtGo,
-                                 .memory = RecallColor::kMemorySize};
+constexpr PressLayout kLayout = {.chore = {.go = RecallColor::kGo,
+                                           .chores = RecallColor::kChores,
+                                           .first_place = RecallColor::kFirstPlace,
+                                           .flashes = RecallColor::kFlashes,
+                                           .chore = RecallColor::kChore,
+                                           .transfers_at_go = RecallColor::kTransfersAtGo,
+                                           .memory = RecallColor::kMemorySize},
+                                 .pressed = RecallColor::kPressed};
 
 // Chance: the colour of the lamp and which button has which colour are drawn independently and
 // uniformly; one press decides between four: 1/4.
 TaskInfo Info() {
-  TaskInfo info = ChoreTaskInfo(
+  TaskInfo info = PressTaskInfo(
       "recall_color", "object",
       "the first button pressed has the cued colour and was pressed after the lamp turned white");
-  info.stages.insert(info.stages.end(),
-                     {{"pressed", StageKind::kMotor}, {"right", StageKind::kDecisive}});
   info.SetInstructions(
       {"carry the block back and forth until the white light, then press the button of the color "
        "the lamp showed",
@@ -49,39 +41,10 @@ TaskInfo Info() {
   return info;
 }
 
-class RecallColorExpert : public ChoreExpert {
- public:
-  // `blind`: presses a button that it guesses from `rng`.
-  RecallColorExpert(const Scenario& told, bool blind, Rng rng) : ChoreExpert(told, kLayout, rng) {
-    const int guess = rng.UniformInt(kNumColors);
-    button_ = told.target_places[static_cast<size_t>(blind ? guess : told.target)];
-    WorkWith(rng);
-  }
-
- private:
-  void LabelOf(const World& world, bool go, ExpertLabel* label) const override {
-    const auto& params = scenario().params;
-    const int step = world.control_steps();
-    const bool cue = step >= params[RecallColor::kCueBegin] && step < params[RecallColor::kCueEnd];
-    label->target = cue || go ? scenario().target : -1;
-    label->decision = go && world.data()->userdata[RecallColor::kPressed] == 0;
-  }
-
-  Action AfterGo(const World& world, ExpertLabel* label) override {
-    const Action action = press_.Act(world, button_);
-    label->waypoint = press_.waypoint();
-    return action;
-  }
-
-  PressSkill press_;
-  Vec3 button_{};  // to press
-};
-
 }  // namespace
 
 RecallColor::RecallColor(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout,
-                {.geoms = Numbered("button", kSlots), .joints = Numbered("button", kSlots)}) {}
+    : PressTask(asset_root, Info(), kLayout) {}
 
 void RecallColor::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
@@ -90,16 +53,10 @@ void RecallColor::DrawEpisode(Rng& rng, Scenario* scenario) const {
   const int go = cue + kFlashSteps + StepOf(delay);
   s.target = rng.UniformInt(kNumColors);
   s.cues = {{cue / kControlRateHz, (cue + kFlashSteps) / kControlRateHz}};
-  std::array<int, kSlots> colors = {0, 1, 2, 3};
-  rng.Shuffle(colors);
+  DrawColoredRow(rng, kSlotColor, scenario);
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kFlashSteps;
   SetGo(rng, go, kSecondsToPress, scenario);
-  std::copy(colors.begin(), colors.end(), s.params.begin() + kSlotColor);
-  s.target_places.resize(kNumColors);
-  for (int slot = 0; slot < kSlots; ++slot) {
-    s.target_places[static_cast<size_t>(colors[static_cast<size_t>(slot)])] = RowOfFour(slot);
-  }
 }
 
 // As PlaceChore(), but its numbers are drawn in the order in which the first compiler of this task
@@ -113,28 +70,11 @@ void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) co
   world.data()->userdata[kChore + size_t{kChorePlace}] = first;
 }
 
-void RecallColor::Play(World& world, const Scenario& scenario, bool) const {
-  const auto& params = scenario.params;
-  const int step = world.control_steps();
-  KeepChoice(world, PressedNow(world, kSlots), kPressed);
-  if (step >= params[kCueBegin] && step < params[kCueEnd]) {
-    SetColor(world, "cue_lamp", Lamp::kColor, scenario.target);
+void RecallColor::Show(World& world, const Scenario& scenario, bool) const {
+  if (CueShown(scenario, world.control_steps())) {
+    SetCueLamp(world, Lamp::kColor, scenario.target);
   }
-  for (int slot = 0; slot < kSlots; ++slot) {
-    SetColor(world, ButtonName(slot), Lamp::kColor,
-             static_cast<int>(params[kSlotColor + static_cast<size_t>(slot)]));
-  }
-}
-
-ChoreTask::Verdict RecallColor::Judge(const World& world, const Scenario& scenario) const {
-  const double* colors = &scenario.params[kSlotColor];
-  const auto slot = std::find(colors, colors + kSlots, scenario.target) - colors;
-  return FirstChoice(world, scenario, kPressed, static_cast<int>(slot));
-}
-
-std::unique_ptr<Expert> RecallColor::MakeExpert(const Scenario& scenario, bool blind,
-                                                Rng rng) const {
-  return std::make_unique<RecallColorExpert>(scenario, blind, rng);
+  ShowColoredRow(world, scenario, kSlotColor);
 }
 
 }  // namespace kvla

@@ -4,19 +4,14 @@
 #define KVLA_TASKS_RECALL_COLOR_RECALL_COLOR_H_
 
 #include <filesystem>
-#include <memory>
 
-#include "tasks/chore_task.h"
+#include "tasks/press_task.h"
 
 namespace kvla {
 
-class RecallColor : public ChoreTask {
+class RecallColor : public PressTask {
  public:
   explicit RecallColor(const std::filesystem::path& asset_root);
-
-  std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
-
-  static constexpr int kSlots = 4;
 
   // Layout of Scenario::params: control steps, colours of the slots, then the distractor flashes.
   enum Param : size_t {
@@ -25,8 +20,8 @@ class RecallColor : public ChoreTask {
     kGo,          // see ChoreLayout
     kChores,      // likewise
     kFirstPlace,  // likewise
-    kSlotColor,   // kSlots numbers
-    kFlashes = kSlotColor + kSlots,
+    kSlotColor,   // kRowOfFour numbers
+    kFlashes = kSlotColor + kRowOfFour,
   };
 
   // Layout of mjData.userdata: what the script remembers.
@@ -40,9 +35,8 @@ class RecallColor : public ChoreTask {
 
  private:
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
-  void Play(World& world, const Scenario& scenario, bool go) const override;
+  void Show(World& world, const Scenario& scenario, bool go) const override;
   void PlaceWork(World& world, Rng& rng, const Scenario& scenario) const override;
-  Verdict Judge(const World& world, const Scenario& scenario) const override;
 };
 
 }  // namespace kvla

@@ -107,8 +107,7 @@ class RepeatSequenceExpert : public ChoreExpert {
 }  // namespace
 
 RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout,
-                {.geoms = Numbered("button", kButtons), .joints = Numbered("button", kButtons)}) {}
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
 
 Vec3 RepeatSequence::ButtonPlace(int button) { return {0.60, -0.22 + 0.11 * button, kButtonTop}; }
 
@@ -157,11 +156,11 @@ void RepeatSequence::Play(World& world, const Scenario& scenario, bool go) const
     const bool done = static_cast<double>(i) < memory[kRight];
     const bool lit =
         i < length && step >= params[kLit + i] && step < params[kLit + i] + kFlashSteps;
-    SetColor(world, ButtonName(static_cast<int>(params[kOrder + i])),
-             done  ? Lamp::kWhite
-             : lit ? Lamp::kColor
-                   : Lamp::kOff,
-             kLitColor);
+    SetCap(world, static_cast<int>(params[kOrder + i]),
+           done  ? Lamp::kWhite
+           : lit ? Lamp::kColor
+                 : Lamp::kOff,
+           kLitColor);
   }
 }
 

@@ -73,19 +73,19 @@ TaskInfo Info() {
   return info;
 }
 
-SceneNeeds Needs() {
-  SceneNeeds needs = {.joints = Numbered("drawer", SearchDrawers::kDrawers)};
-  for (const char* part : {"drawer_lamp", "hidden", "handle"}) {
-    const auto names = Numbered(part, SearchDrawers::kDrawers);
-    needs.geoms.insert(needs.geoms.end(), names.begin(), names.end());
-  }
-  return needs;
-}
-
 }  // namespace
 
+DrawerIds::DrawerIds(NameLookup& names)
+    : lamps(names.Numbered(mjOBJ_GEOM, "drawer_lamp", SearchDrawers::kDrawers)),
+      hidden(names.Numbered(mjOBJ_GEOM, "hidden", SearchDrawers::kDrawers)),
+      handles(names.Numbered(mjOBJ_GEOM, "handle", SearchDrawers::kDrawers)) {
+  for (int i = 0; i < SearchDrawers::kDrawers; ++i) {
+    positions.push_back(names.Position(fmt::format("drawer{}", i)));
+  }
+}
+
 SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, Needs()) {}
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<DrawerIds>}) {}
 
 int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   const mjtNum* memory = world.data()->userdata;
@@ -127,11 +127,10 @@ std::vector<CueInterval> SearchDrawers::Undisturbed(const Scenario&) const { ret
 
 void SearchDrawers::Play(World& world, const Scenario& scenario, bool) const {
   mjtNum* memory = world.data()->userdata;
-  const mjModel* model = world.model();
+  const DrawerIds& ids = world.Ids<DrawerIds>();
   for (int i = 0; i < kDrawers; ++i) {
     const size_t drawer = static_cast<size_t>(i);
-    const int joint = mj_name2id(model, mjOBJ_JOINT, fmt::format("drawer{}", i).c_str());
-    const double out = world.data()->qpos[model->jnt_qposadr[joint]];
+    const double out = world.data()->qpos[ids.positions[drawer]];
     if (out < kClosedAt) memory[kOut + drawer] = 0;
     if (out < kOpenAt || memory[kOut + drawer] > 0) continue;
     memory[kOut + drawer] = 1;
@@ -153,11 +152,11 @@ void SearchDrawers::Play(World& world, const Scenario& scenario, bool) const {
   const int round = OpenRound(world, scenario);
   for (int i = 0; i < kDrawers; ++i) {
     const bool named = round >= 0 && round < kNamed && i == IntAt(scenario, kNames, round);
-    SetColor(world, fmt::format("drawer_lamp{}", i), named ? Lamp::kWhite : Lamp::kOff);
-    const int hidden = mj_name2id(model, mjOBJ_GEOM, fmt::format("hidden{}", i).c_str());
+    SetColor(world, ids.lamps[static_cast<size_t>(i)], named ? Lamp::kWhite : Lamp::kOff);
+    const int hidden = ids.hidden[static_cast<size_t>(i)];
     world.model()->geom_rgba[4 * hidden + 3] = i == IntAt(scenario, kBall, 0) ? 1 : 0;
   }
-  SetColor(world, "cue_lamp", round >= 0 ? Lamp::kWhite : Lamp::kOff);
+  SetCueLamp(world, round >= 0 ? Lamp::kWhite : Lamp::kOff);
 }
 
 std::vector<bool> SearchDrawers::WorkStages(const World& world, bool worked) const {

@@ -11,6 +11,12 @@
 
 namespace kvla {
 
+struct DrawerIds {
+  explicit DrawerIds(NameLookup& names);
+  std::vector<int> positions;               // of the drawers in mjData.qpos, metres out
+  std::vector<int> lamps, hidden, handles;  // geoms of each drawer
+};
+
 class SearchDrawers : public ChoreTask {
  public:
   explicit SearchDrawers(const std::filesystem::path& asset_root);

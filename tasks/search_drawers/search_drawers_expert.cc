@@ -1,7 +1,5 @@
 #include "tasks/search_drawers/search_drawers_expert.h"
 
-#include <fmt/format.h>
-
 namespace kvla {
 namespace {
 
@@ -50,8 +48,7 @@ Action SearchDrawersExpert::Act(const World& world) {
     label_.waypoint = chore_.waypoint();
     return action;
   }
-  const int handle =
-      mj_name2id(world.model(), mjOBJ_GEOM, fmt::format("handle{}", drawer_).c_str());
+  const int handle = world.Ids<DrawerIds>().handles[static_cast<size_t>(drawer_)];
   const mjtNum* at = world.data()->geom_xpos + 3 * handle;
   const Vec3 knob = {at[0], at[1], SearchDrawers::kGripHeight};
   const Action action = knob_.Act(

@@ -56,14 +56,30 @@ bool Revealing(const Scenario& s, int step, int after) {
   return step >= s.params[ShellGame::kReveal] && step < s.params[ShellGame::kRevealEnd] + after;
 }
 
-void Drive(World& world, const std::string& servo, double value) {
-  const int id = mj_name2id(world.model(), mjOBJ_ACTUATOR, servo.c_str());
-  world.data()->ctrl[id] = value;
-}
+// A joint and the servo that drives it.
+struct Slide {
+  int position;  // in mjData.qpos
+  int servo;
+};
+struct SlideIds {
+  explicit SlideIds(NameLookup& names) {
+    const auto find = [&names](const std::string& name) {
+      return Slide{names.Position(name), names.Id(mjOBJ_ACTUATOR, name)};
+    };
+    for (size_t axis = 0; axis < 3; ++axis) {
+      const char letter = "xyz"[axis];
+      if (axis < ball.size()) ball[axis] = find(fmt::format("ball_{}", letter));
+      for (size_t i = 0; i < cups.size(); ++i) {
+        cups[i][axis] = find(fmt::format("cup{}_{}", i, letter));
+      }
+    }
+  }
+  std::array<Slide, 2> ball;                                // x, y
+  std::array<std::array<Slide, 3>, ShellGame::kCups> cups;  // x, y, z
+};
 
-mjtNum* Slide(World& world, const std::string& joint) {
-  const int id = mj_name2id(world.model(), mjOBJ_JOINT, joint.c_str());
-  return world.data()->qpos + world.model()->jnt_qposadr[id];
+void Drive(World& world, const Slide& slide, double value) {
+  world.data()->ctrl[slide.servo] = value;
 }
 
 // Chance: the slot in which the ball starts is uniform over three and independent of the swaps,
@@ -97,19 +113,12 @@ TaskInfo Info() {
   return info;
 }
 
-// Each of them is a joint and the servo that drives it.
-std::vector<std::string> Driven() {
-  std::vector<std::string> names = {"ball_x", "ball_y"};
-  for (int cup = 0; cup < ShellGame::kCups; ++cup) {
-    for (const char* axis : {"x", "y", "z"}) names.push_back(fmt::format("cup{}_{}", cup, axis));
-  }
-  return names;
-}
-
 }  // namespace
 
+CupIds::CupIds(NameLookup& names) : cups(names.Numbered(mjOBJ_BODY, "cup", ShellGame::kCups)) {}
+
 ShellGame::ShellGame(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {.joints = Driven(), .actuators = Driven()}) {}
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<SlideIds>, BindIds<CupIds>}) {}
 
 int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {
   int slot = cup;
@@ -160,26 +169,30 @@ std::vector<CueInterval> ShellGame::Undisturbed(const Scenario& scenario) const 
 }
 
 void ShellGame::PlaceObjects(World& world, Rng&, const Scenario& scenario) const {
-  *Slide(world, "ball_y") = SlotY(static_cast<int>(scenario.params[kBall])) - SlotY(1);
+  world.data()->qpos[world.Ids<SlideIds>().ball[1].position] =
+      SlotY(static_cast<int>(scenario.params[kBall])) - SlotY(1);
 }
 
 void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
   const int step = world.control_steps();
   const int ball = static_cast<int>(scenario.params[kBall]);
+  const SlideIds& ids = world.Ids<SlideIds>();
   for (int cup = 0; cup < kCups; ++cup) {
     if (cup == ball && Revealing(scenario, step, kFallSteps)) continue;
-    if (*Slide(world, fmt::format("cup{}_z", cup)) > kLiftHeight) KeepChoice(world, cup, kLifted);
+    const Slide& height = ids.cups[static_cast<size_t>(cup)][2];
+    if (world.data()->qpos[height.position] > kLiftHeight) KeepChoice(world, cup, kLifted);
   }
 
   for (int cup = 0; cup < kCups; ++cup) {
     const auto place = PlaceAt(scenario, cup, step);
-    Drive(world, fmt::format("cup{}_x", cup), place[0] - kSlotX);
-    Drive(world, fmt::format("cup{}_y", cup), place[1] - SlotY(cup));
+    const auto& slides = ids.cups[static_cast<size_t>(cup)];
+    Drive(world, slides[0], place[0] - kSlotX);
+    Drive(world, slides[1], place[1] - SlotY(cup));
     const bool up = cup == ball && Revealing(scenario, step, 0);
-    Drive(world, fmt::format("cup{}_z", cup), up ? kRevealHeight : 0);
+    Drive(world, slides[2], up ? kRevealHeight : 0);
     if (cup == ball) {
-      Drive(world, "ball_x", place[0] - kSlotX);
-      Drive(world, "ball_y", place[1] - SlotY(1));
+      Drive(world, ids.ball[0], place[0] - kSlotX);
+      Drive(world, ids.ball[1], place[1] - SlotY(1));
     }
   }
 }

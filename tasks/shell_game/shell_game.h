@@ -10,6 +10,11 @@
 
 namespace kvla {
 
+struct CupIds {
+  explicit CupIds(NameLookup& names);
+  std::vector<int> cups;  // bodies
+};
+
 class ShellGame : public ChoreTask {
  public:
   explicit ShellGame(const std::filesystem::path& asset_root);

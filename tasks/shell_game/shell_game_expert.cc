@@ -1,7 +1,5 @@
 #include "tasks/shell_game/shell_game_expert.h"
 
-#include <fmt/format.h>
-
 #include "tasks/shell_game/shell_game.h"
 
 namespace kvla {
@@ -40,8 +38,7 @@ void ShellGameExpert::LabelOf(const World& world, bool go, ExpertLabel* label) c
 
 Action ShellGameExpert::AfterGo(const World& world, ExpertLabel* label) {
   const int cup = ShellGame::CupAt(scenario(), slot_, world.control_steps());
-  const int body = mj_name2id(world.model(), mjOBJ_BODY, fmt::format("cup{}", cup).c_str());
-  const mjtNum* at = world.data()->xpos + 3 * body;
+  const mjtNum* at = world.data()->xpos + 3 * world.Ids<CupIds>().cups[static_cast<size_t>(cup)];
   const Vec3 knob = {at[0], at[1], at[2] + ShellGame::kGripHeight};
   const Action action = knob_.Act(world, knob, {knob[0], knob[1], ShellGame::kGripHeight + kLift});
   label->waypoint = knob_.waypoint();

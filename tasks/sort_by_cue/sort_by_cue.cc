@@ -28,16 +28,15 @@ int IntAt(const Scenario& s, size_t first, int i) {
 }
 
 // Lights a geom in a block's colour, or not at all for -1.
-void Light(World& world, const std::string& geom, int color) {
+void Light(World& world, int geom, int color) {
   if (color < 0) return SetColor(world, geom, Lamp::kOff);
-  const int id = mj_name2id(world.model(), mjOBJ_GEOM, geom.c_str());
   const auto& rgba = kRgba[static_cast<size_t>(color)];
-  std::copy(rgba.begin(), rgba.end(), world.model()->geom_rgba + 4 * id);
+  std::copy(rgba.begin(), rgba.end(), world.model()->geom_rgba + 4 * geom);
 }
 
 // The bin in which the block of a colour rests, let go of; -1 none.
 int RestsIn(const World& world, int color) {
-  const Vec3 item = BlockPosition(world, SortByCue::ItemName(color));
+  const Vec3 item = BlockPosition(world, SortByCue::BlockOf(world, color));
   if (item[2] > kBlockHalf + 0.006 || world.arm().GripperWidth(world.data()) < 0.052) return -1;
   for (int bin = 0; bin < SortByCue::kBins; ++bin) {
     if (HorizontalDistance(item, {SortByCue::kBinX, SortByCue::SlotY(bin), 0}) < kBinRadius) {
@@ -84,19 +83,22 @@ TaskInfo Info() {
   return info;
 }
 
-SceneNeeds Needs() {
-  SceneNeeds needs = {.geoms = Numbered("bin", SortByCue::kBins),
-                      .joints = Numbered("item", SortByCue::kBins)};
-  needs.geoms.insert(needs.geoms.end(), needs.joints.begin(), needs.joints.end());
-  return needs;
-}
-
 }  // namespace
 
-SortByCue::SortByCue(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, Needs()) {}
+SortIds::SortIds(NameLookup& names)
+    : bins(names.Numbered(mjOBJ_GEOM, "bin", SortByCue::kBins)),
+      items(names.Numbered(mjOBJ_GEOM, "item", SortByCue::kBins)) {
+  for (int color = 0; color < SortByCue::kBins; ++color) {
+    blocks.push_back(FindBlock(names, fmt::format("item{}", color)));
+  }
+}
 
-std::string SortByCue::ItemName(int color) { return fmt::format("item{}", color); }
+SortByCue::SortByCue(const std::filesystem::path& asset_root)
+    : ChoreTask(asset_root, Info(), kLayout, {BindIds<SortIds>}) {}
+
+const BlockIds& SortByCue::BlockOf(const World& world, int color) {
+  return world.Ids<SortIds>().blocks[static_cast<size_t>(color)];
+}
 
 void SortByCue::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
@@ -141,9 +143,9 @@ void SortByCue::PlaceObjects(World& world, Rng& rng, const Scenario& scenario) c
     const double dx = rng.Uniform(-0.006, 0.006), dy = rng.Uniform(-0.006, 0.006);
     const double yaw = rng.Uniform(-0.1, 0.1);
     if (slot < 0) {
-      PlaceBlock(world, 0.30 + 0.1 * color, kParkY, 0, ItemName(color));
+      PlaceBlock(world, 0.30 + 0.1 * color, kParkY, 0, BlockOf(world, color));
     } else {
-      PlaceBlock(world, kWaitingX + dx, SlotY(slot) + dy, yaw, ItemName(color));
+      PlaceBlock(world, kWaitingX + dx, SlotY(slot) + dy, yaw, BlockOf(world, color));
     }
   }
 }
@@ -153,7 +155,7 @@ void SortByCue::Play(World& world, const Scenario& scenario, bool go) const {
   const int step = world.control_steps();
   if (go && memory[kWrong] == 0 && memory[kPut] < kAsks) {
     const int color = IntAt(scenario, kAsked, static_cast<int>(memory[kPut]));
-    if (BlockPosition(world, ItemName(color))[2] > kRaisedHeight) memory[kRaised] = 1;
+    if (BlockPosition(world, BlockOf(world, color))[2] > kRaisedHeight) memory[kRaised] = 1;
     const int bin = memory[kRaised] > 0 ? RestsIn(world, color) : -1;
     if (bin >= 0) {
       memory[bin == IntAt(scenario, kBinOf, color) ? kPut : kWrong] += 1;
@@ -170,14 +172,16 @@ void SortByCue::Play(World& world, const Scenario& scenario, bool go) const {
       lit[static_cast<size_t>(IntAt(scenario, kBinOf, color))] = color;
     }
   }
+  const SortIds& ids = world.Ids<SortIds>();
   for (int bin = 0; bin < kBins; ++bin) {
-    Light(world, fmt::format("bin{}", bin), lit[static_cast<size_t>(bin)]);
+    const auto b = static_cast<size_t>(bin);
+    Light(world, ids.bins[b], lit[b]);
     // A block that is not in play does not show.
-    const int item = mj_name2id(world.model(), mjOBJ_GEOM, ItemName(bin).c_str());
-    world.model()->geom_rgba[4 * item + 3] = IntAt(scenario, kBinOf, bin) < 0 ? 0 : 1;
+    world.model()->geom_rgba[4 * ids.items[b] + 3] = IntAt(scenario, kBinOf, bin) < 0 ? 0 : 1;
   }
   const int put = static_cast<int>(memory[kPut]);
-  Light(world, "cue_lamp", go && put < kAsks ? IntAt(scenario, kAsked, put) : -1);
+  Light(world, world.Ids<TabletopIds>().cue_lamp,
+        go && put < kAsks ? IntAt(scenario, kAsked, put) : -1);
 }
 
 ChoreTask::Verdict SortByCue::Judge(const World& world, const Scenario&) const {

@@ -12,6 +12,12 @@
 
 namespace kvla {
 
+struct SortIds {
+  explicit SortIds(NameLookup& names);
+  std::vector<int> bins, items;  // geoms; an item is the block of a colour
+  std::vector<BlockIds> blocks;  // of the items
+};
+
 class SortByCue : public ChoreTask {
  public:
   explicit SortByCue(const std::filesystem::path& asset_root);
@@ -25,8 +31,7 @@ class SortByCue : public ChoreTask {
   static double SlotY(int slot) { return -0.22 + 0.11 * slot; }
   // Target classes: first the bins, between which a held block decides, then the blocks.
   static int BlockClass(int color) { return kBins + color; }
-  // Body, joint and geom of the block of a colour.
-  static std::string ItemName(int color);
+  static const BlockIds& BlockOf(const World& world, int color);
 
   // Layout of Scenario::params: control steps, what belongs together, then the distractor flashes.
   enum Param : size_t {

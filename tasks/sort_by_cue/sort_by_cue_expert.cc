@@ -50,7 +50,7 @@ Action SortByCueExpert::AfterGo(const World& world, ExpertLabel* label) {
   const int bin = static_cast<int>(params[SortByCue::kBinOf + static_cast<size_t>(color)]);
   if (Open(world) && !carry_.busy() && ask_ != put) {
     ask_ = put;
-    carry_ = CarrySkill(SortByCue::ItemName(color));
+    carry_ = CarrySkill(SortByCue::BlockOf(world, color));
     const int to = blind_ ? guess_[static_cast<size_t>(put)] : bin;
     const double x = SortByCue::kBinX + rng_.Uniform(-kScatter, kScatter);
     destination_ = {x, SortByCue::SlotY(to) + rng_.Uniform(-kScatter, kScatter)};

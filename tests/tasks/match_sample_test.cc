@@ -16,8 +16,7 @@ constexpr double kStep = kControlPeriod + 1e-9;
 bool Orange(int r, int g, int b) { return r > 110 && g > 40 && g < r * 3 / 4 && b < g / 2; }
 
 Vec3 ShapeAt(const Play& play, int shape) {
-  const int body =
-      mj_name2id(play.world->model(), mjOBJ_BODY, ("shape" + std::to_string(shape)).c_str());
+  const int body = *play.world->BodyId("shape" + std::to_string(shape));
   const mjtNum* p = play.world->data()->xpos + 3 * body;
   return {p[0], p[1], p[2]};
 }

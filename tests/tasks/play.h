@@ -122,9 +122,10 @@ struct Play {
   }
 
   double& Joint(const std::string& name) {
-    const int id = mj_name2id(world->model(), mjOBJ_JOINT, name.c_str());
-    EXPECT_GE(id, 0) << name;
-    return world->data()->qpos[world->model()->jnt_qposadr[id]];
+    NameLookup names(*world);
+    const int position = names.Position(name);
+    EXPECT_TRUE(names.status().ok()) << names.status().message();
+    return world->data()->qpos[position];
   }
 
   double Memory(size_t slot) const { return world->data()->userdata[slot]; }
@@ -136,9 +137,7 @@ struct Play {
       EXPECT_TRUE(made.ok()) << made.status().message();
       renderer = *std::move(made);
     }
-    for (int i = 0; i < kNumLights; ++i) {
-      SetColor(*world, "light" + std::to_string(i), Lamp::kOff);
-    }
+    for (const int light : world->Ids<TabletopIds>().lights) SetColor(*world, light, Lamp::kOff);
     Image image;
     EXPECT_TRUE(renderer->Render(*world, "front", size, size, &image).ok());
     return image;

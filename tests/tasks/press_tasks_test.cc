@@ -28,7 +28,7 @@ TEST(Buttons, CountOnceUntilTheyComeUpAgain) {
   const auto world = *World::Load(task->scene());
   ASSERT_TRUE(task->Place(*world, TestKey(*task, "short", 0)).ok());
   const auto push = [&](int button, double depth) {
-    const int joint = *world->JointId(ButtonName(button));
+    const int joint = *world->JointId("button" + std::to_string(button));
     EXPECT_EQ(world->model()->jnt_type[joint], mjJNT_SLIDE);
     world->data()->qpos[world->model()->jnt_qposadr[joint]] = -depth;
   };
@@ -143,7 +143,7 @@ TEST(RepeatSequence, LabelsFollowTheCaps) {
       if (decided.empty() || decided.back() != label.target) decided.push_back(label.target);
     } else if (label.target >= 0) {
       ++lit[label.target];
-      const int geom = *w.GeomId(ButtonName(label.target));
+      const int geom = w.Ids<ButtonIds>().caps[static_cast<size_t>(label.target)];
       EXPECT_GT(w.model()->geom_rgba[4 * geom], 0.8f);  // lit indeed
     }
   };

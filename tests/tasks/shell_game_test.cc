@@ -15,9 +15,7 @@ constexpr double kStep = kControlPeriod + 1e-9;
 bool Red(int r, int g, int b) { return r > 200 && g < 90 && b < 90; }
 
 Vec3 BodyAt(const Play& play, const std::string& name) {
-  const int body = mj_name2id(play.world->model(), mjOBJ_BODY, name.c_str());
-  EXPECT_GE(body, 0) << name;
-  const mjtNum* p = play.world->data()->xpos + 3 * body;
+  const mjtNum* p = play.world->data()->xpos + 3 * *play.world->BodyId(name);
   return {p[0], p[1], p[2]};
 }
 

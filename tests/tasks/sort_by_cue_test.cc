@@ -83,7 +83,7 @@ TEST(SortByCue, CuesAndBlocksAreSeen) {
     std::array<int, SortByCue::kBins> before{};
     for (int c = 0; c < SortByCue::kBins; ++c) {
       before[static_cast<size_t>(c)] = CountPixels(play.Look(), is(c));
-      const int geom = mj_name2id(play.world->model(), mjOBJ_GEOM, SortByCue::ItemName(c).c_str());
+      const int geom = play.world->Ids<SortIds>().items[static_cast<size_t>(c)];
       EXPECT_EQ(play.world->model()->geom_rgba[4 * geom + 3] > 0, At(s, SortByCue::kBinOf, c) >= 0);
     }
     for (int i = 0; i < 3; ++i) {
@@ -137,7 +137,7 @@ TEST(SortByCue, OnlyTheBlockAskedForCounts) {
   const int bin = At(s, SortByCue::kBinOf, second);
   auto put = [&](int color, int where) {
     PlaceBlock(*play.world, SortByCue::kBinX, SortByCue::SlotY(where), 0,
-               SortByCue::ItemName(color));
+               SortByCue::BlockOf(*play.world, color));
     play.world->Forward();
     play.Idle(play.world->control_steps() + 2);
   };

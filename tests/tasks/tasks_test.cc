@@ -5,6 +5,7 @@
 #include <set>
 
 #include "sim/renderer.h"
+#include "tasks/buttons.h"
 #include "tasks/certify.h"
 #include "tasks/recall_color/recall_color.h"
 #include "tasks/tabletop.h"
@@ -48,6 +49,22 @@ TEST(EveryTask, PlacementDependsOnTheKeyAlone) {
     key.split = Split::kTrain;
     ASSERT_TRUE(task->Place(*b, key).ok());
     EXPECT_NE(a->StateHash(), b->StateHash());
+  }
+}
+
+// The control step looks no name up: what is missing must be said before it.
+TEST(EveryTask, RefusesASceneThatLacksItsObjects) {
+  auto world = *World::Load(MakeForTest("pick_place")->scene());
+  for (const std::string& name : TaskNames()) {
+    auto task = MakeForTest(name);
+    const Status status = task->Place(*world, TestKey(*task, "short", 0)).status();
+    if (name == "pick_place") {
+      EXPECT_TRUE(status.ok()) << status.message();
+      continue;
+    }
+    EXPECT_EQ(status.code(), StatusCode::kBadInput) << name;
+    EXPECT_NE(status.message().find("pick_place/scene.xml: the scene has no "), std::string::npos)
+        << name << ": " << status.message();
   }
 }
 
@@ -167,7 +184,7 @@ TEST(RecallColor, ScheduleKeepsItsPromises) {
       }
       ++targets[s->target];
       std::set<double> colors(&s->params[RecallColor::kSlotColor],
-                              &s->params[RecallColor::kSlotColor] + RecallColor::kSlots);
+                              &s->params[RecallColor::kSlotColor] + kRowOfFour);
       EXPECT_EQ(colors.size(), 4u);
       bool before = false, after = false;
       const size_t n = static_cast<size_t>(s->params[RecallColor::kFlashes]);
@@ -281,14 +298,14 @@ TEST(RecallColor, LampsAreVisible) {
     task->Update(*world, s);
     if (i % 20 != 0) continue;
     for (int c = 0; c < kNumColors; ++c) {
-      SetColor(*world, "cue_lamp", Lamp::kOff);
+      SetCueLamp(*world, Lamp::kOff);
       ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
       const int off = lit_pixels(c);
-      SetColor(*world, "cue_lamp", Lamp::kColor, c);
+      SetCueLamp(*world, Lamp::kColor, c);
       ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
       EXPECT_GE(lit_pixels(c) - off, 20) << kColorNames[c] << " at step " << i;
     }
-    SetColor(*world, "cue_lamp", Lamp::kWhite);
+    SetCueLamp(*world, Lamp::kWhite);
     ASSERT_TRUE(renderer->Render(*world, "front", 64, 64, &image).ok());
     EXPECT_GE(lit_pixels(4), 20);
   }

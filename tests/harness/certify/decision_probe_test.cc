@@ -24,7 +24,7 @@ class LeakyTask : public RecallColor {
   void Update(World& world, const Scenario& scenario) const override {
     RecallColor::Update(world, scenario);
     for (const char* lamp : {"cue_lamp", "light0", "light1", "light2"}) {
-      SetColor(world, lamp, Lamp::kColor, scenario.target);
+      SetColor(world, *world.GeomId(lamp), Lamp::kColor, scenario.target);
     }
   }
 };
