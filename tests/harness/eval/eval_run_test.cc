@@ -185,9 +185,9 @@ TEST_F(BatchTest, LooksAtTheEvaluationSplitAloneAreWrittenDown) {
   config_.episodes = 1;
   for (const std::string split : {"validation", "evaluation"}) {
     config_.split = split;
-    BatchOptions options = Batch(split, TestWorker("die"));
+    EvaluationOptions options = Batch(split, TestWorker("die"));
     options.ledger = scratch_ / (split + ".jsonl");
-    ASSERT_TRUE(RunBatch(Plan(), options).ok());
+    ASSERT_TRUE(RunEvaluation(Plan(), options).ok());
     EXPECT_EQ(fs::exists(options.ledger), split == "evaluation");
   }
 }
