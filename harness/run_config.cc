@@ -29,8 +29,8 @@ Status CheckClock(const RunArm& arm, RunPlan* plan) {
   if (Status status = ValidateClock(arm.clock); !status.ok()) return status;
   if (arm.clock.kind != "frozen" && arm.cache.policy == "oracle") {
     return BadInput(
-        "'oracle' is told beforehand which inferences see the cue, which only the frozen clock "
-        "knows");
+        "'oracle' is told beforehand which inferences see the cue, "
+        "which only the frozen clock knows");
   }
   if (arm.clock.latency == "cost_model" && arm.cache.policy == "recompute") {
     return BadInput(

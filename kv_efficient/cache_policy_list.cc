@@ -17,8 +17,8 @@ Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,
   const int chunk_tokens = c.chunk_blocks * geometry.tokens_per_block;
   if (shape.features != geometry.gate_features() || shape.chunk_tokens != chunk_tokens) {
     return BadInput(fmt::format(
-        "gate '{}' was trained for chunks of {} tokens with {} features; this decoder and cache "
-        "have "
+        "gate '{}' was trained for chunks of {} tokens "
+        "with {} features; this decoder and cache have "
         "{} tokens and {} features",
         c.gate, shape.chunk_tokens, shape.features, chunk_tokens, geometry.gate_features()));
   }

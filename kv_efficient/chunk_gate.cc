@@ -85,8 +85,9 @@ at::Tensor BudgetHinge(const at::Tensor& kept, double target, double weight) {
 Status SaveGate(const ChunkGate& gate, const std::filesystem::path& path,
                 std::map<std::string, std::string> metadata) {
   TensorFile file;
-  for (const auto& item : gate->named_parameters())
+  for (const auto& item : gate->named_parameters()) {
     file.tensors[item.key()] = item.value().detach();
+  }
   file.metadata = std::move(metadata);
   file.metadata["format"] = kFormat;
   file.metadata["features"] = std::to_string(gate->shape().features);

@@ -149,8 +149,9 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
     e.time_s = in.Raw<double>();
     e.latency = UnpackLatency(&in);
     e.kv_live_bytes = in.Delta(&last.live);
-    if (version > kInferencesMemoryAfter)
+    if (version > kInferencesMemoryAfter) {
       e.kv_attending_bytes = KnownBytes(in.Delta(&last.attending));
+    }
     // The pages of older versions are those that were left after the inference: another figure.
     const int64_t committed = in.Delta(&last.committed);
     if (version > kInferencesMemoryAfter) e.kv_committed_bytes = KnownBytes(committed);
@@ -243,8 +244,9 @@ Result<std::vector<StepEvent>> UnpackSteps(std::span<const uint8_t> bytes) {
 
 json BeginToJson(const EpisodeBegin& b) {
   json stages = json::array(), cues = json::array();
-  for (const TraceStage& s : b.stages)
+  for (const TraceStage& s : b.stages) {
     stages.push_back({{"name", s.name}, {"decisive", s.decisive}});
+  }
   for (const TraceCue& c : b.cues) cues.push_back({c.begin_s, c.end_s});
   return {{"arm", b.id.arm},
           {"task", b.id.task},

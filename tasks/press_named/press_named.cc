@@ -27,8 +27,8 @@ TaskInfo Info() {
                      {{"pressed", StageKind::kMotor}, {"right", StageKind::kMotor}});
   info.SetInstructions(
       {"carry the block back and forth until the white light, then press the {target} button",
-       "keep moving the block between the two places; when the light turns white, push the "
-       "{target} button",
+       "keep moving the block between the two places; "
+       "when the light turns white, push the {target} button",
        "move the block from side to side and, once the lamp is white, press {target}",
        "the {target} button is the one to press when the lamp goes white; until then carry the "
        "block to and fro",

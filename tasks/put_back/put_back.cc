@@ -55,8 +55,8 @@ TaskInfo Info() {
        "when the light turns white return it to the pad it came from",
        "push the lit buttons, move the block that appears onto the tray, and once the lamp is "
        "white put the block back where it stood",
-       "remember on which pad the block appears: bring it to the tray, go on pressing the lit "
-       "button, "
+       "remember on which pad the block appears: "
+       "bring it to the tray, go on pressing the lit button, "
        "and put it back there when the lamp goes white",
        "work the lit buttons, fetch the block to the tray, and after the white light set it down "
        "on its old pad"},

@@ -35,12 +35,12 @@ TaskInfo Info() {
        "it had earlier",
        "remember the color of the lamp while you carry the block to and fro, and press that "
        "color's button when the lamp goes white",
-       "shuttle the block until the lamp shines white; then hit the button that has the lamp's "
-       "earlier color"},
+       "shuttle the block until the lamp shines white; "
+       "then hit the button that has the lamp's earlier color"},
       {"transport the block here and there, and at the white signal push whichever button matches "
        "the color you saw on the lamp",
-       "work with the block until white light appears, then choose the button colored like the "
-       "lamp was",
+       "work with the block until white light appears, "
+       "then choose the button colored like the lamp was",
        "the lamp will show a color: keep it in mind, go on carrying the block, and press the "
        "matching button after the lamp becomes white"});
   info.chance = 1.0 / kNumColors;

@@ -432,7 +432,7 @@ TEST_F(DemosTest, AnEpisodeIsRecordedOnce) {
   config.episodes_per_shard = 2;
   const Status status = GenerateDemos(config, Options()).status();
   EXPECT_EQ(status.code(), StatusCode::kBadInput);
-  for (const std::string part :
+  for (const std::string& part :
        {path.string(), std::string("episodes 0 to 3"), std::string("pick_place_short_00002.hdf5"),
         std::string("2 to 3"), std::string("episodes_per_shard")}) {
     EXPECT_NE(status.message().find(part), std::string::npos) << status.message();

@@ -90,8 +90,8 @@ TEST(ChunkTable, HasALineAChunkAsOfAnInference) {
   const EpisodeModel model = ModelOf(SyntheticRecord("gated", 3, {}));
   const std::string csv = ChunkTableCsv(model, 39, Reason);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 11);  // a header and ten chunks
-  EXPECT_NE(csv.find("gated,recall_color,short,3,5,20,23,4.000,4.800,1,kept whole,0.900000,31,"
-                     "6.200,above,32,32768\n"),
+  EXPECT_NE(csv.find("gated,recall_color,short,3,5,20,23,4.000,4.800,1,kept "
+                     "whole,0.900000,31,6.200,above,32,32768\n"),
             std::string::npos)
       << csv;
   const std::string early = ChunkTableCsv(model, 5, Reason);

@@ -80,8 +80,8 @@ void DrawActions(PanelContext& context) {
                                   : "no action yet");
   } else {
     ImGui::TextWrapped(
-        "%s", fmt::format("{}: lines: executed; dots: the action chunk's plan. Gripper "
-                          "{}.",
+        "%s", fmt::format("{}: lines: executed; dots: "
+                          "the action chunk's plan. Gripper {}.",
                           lane.model.begin().id.arm, step->action[6] > 0 ? "closes" : "opens")
                   .c_str());
     DrawMotion(context, lane, kMaxDeltaPosition);

@@ -166,8 +166,8 @@ void DrawAttentionMap(PanelContext& context, const Lane& lane, const InferencePo
         "measuring it takes time that a run's latencies must not hold.");
     return;
   }
-  ImGui::TextUnformatted(fmt::format("{}: attention received at inference {}; {:.1f}% goes to the "
-                                     "instruction",
+  ImGui::TextUnformatted(fmt::format("{}: attention received at inference {}; "
+                                     "{:.1f}% goes to the instruction",
                                      arm, point.index, 100 * lane.model.AttentionOf(point, -1))
                              .c_str());
   DrawMap(context, lane, map, false);
