@@ -9,7 +9,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md", "policy/weights/README.md"
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"(?:^|[\s(;|&])(?:build/\w+/|\$)?kvla((?:\s+[^#`|;)]*)?)")
-FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
+FLAG = re.compile(r"(?<![\w-])--([a-z][a-z_-]*)")
 FILTER = re.compile(r"--gtest_filter=['\"]?([\w.*:/?-]+)")
 PATH = re.compile(r"^[\w.<>*{},/-]+$")
 FILE_NAME = re.compile(r"^[\w-]+\.(yaml|txt|py|h|cc|sh|md|json|jsonl|csv|xml|safetensors)$")
