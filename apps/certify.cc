@@ -124,8 +124,8 @@ CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code
                    "Loose objects are knocked about: none, mild or strong")
       ->capture_default_str();
   command->add_flag("--probe", flags->probe,
-                    "Also train a classifier on what is seen when the decision opens: it must stay "
-                    "at chance");
+                    "Also train a classifier on what is seen when the decision opens: "
+                    "it must stay at chance");
   command
       ->add_option("--probe-train", flags->probe_sizes.train_episodes,
                    "Episodes to train the classifier on")

@@ -82,8 +82,8 @@ Status PrintPlan(const RunPlan& plan, const EvaluationOptions& options, int done
   }
   Print("{}", PrintConfig(plan.config));
   Print(
-      "# {} arms x {} cells x {} episodes = {} episodes, {} there already; the longest has "
-      "{} inferences\n",
+      "# {} arms x {} cells x {} episodes = {} episodes, "
+      "{} there already; the longest has {} inferences\n",
       plan.config.arms.size(), cells.size(), plan.config.episodes, plan.planned, done,
       plan.max_blocks - 1);
   if (plan.shard != "1/1") {

@@ -73,8 +73,8 @@ void Block(EpisodeFeed* feed, Viewer* viewer, double seconds) {
   viewer->Frame();
   const BoundedTraceRing::Counts counts = feed->counts();
   Print(
-      "blocked for {:.1f} s: the episode went on from {:.2f} s to {:.2f} s; {} display frames "
-      "dropped\n",
+      "blocked for {:.1f} s: the episode went on from {:.2f} s to {:.2f} s; "
+      "{} display frames dropped\n",
       seconds, before, NewestSeconds(*viewer),
       counts.dropped_steps + counts.dropped_images + counts.merged_inferences);
 }
@@ -100,8 +100,8 @@ void Measure(EpisodeFeed* feed, Viewer* viewer, double seconds, double block_s) 
   if (block_s > 0) Block(feed, viewer, block_s);
   took += run(seconds / 2);
   Print(
-      "{:.1f} frames/s, {:.1f} scene pictures/s over {:.1f} s on {}; resident {:.1f} MB, "
-      "{:+.1f} MB\n",
+      "{:.1f} frames/s, {:.1f} scene pictures/s over {:.1f} s on {}; "
+      "resident {:.1f} MB, {:+.1f} MB\n",
       static_cast<double>(viewer->frames() - frames) / took,
       static_cast<double>(viewer->scenes_drawn() - scenes) / took, took, viewer->gl_renderer(),
       ResidentMb(), ResidentMb() - memory);

@@ -343,8 +343,9 @@ Status KvCache::Restore(std::span<const uint8_t> bytes) {
   std::vector<uint8_t> store, policy;
   uint64_t events = 0, taken = 0;
   const Status bad = BadInput("the saved cache is cut short or belongs to another method");
-  if (!in.List(&store) || !in.List(&policy) || !in.Value(&events) || events > bytes.size())
+  if (!in.List(&store) || !in.List(&policy) || !in.Value(&events) || events > bytes.size()) {
     return bad;
+  }
   std::vector<DecisionEvent> log(events);
   for (DecisionEvent& e : log) {
     in.Value(&e.block);

@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
-# Formats every source with clang-format; with --check it changes nothing and fails on a difference.
+# Formats every source that git tracks with clang-format, of the version that scripts/check.py checks with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mode=(-i)
-if [[ "${1:-}" == --check ]]; then
-  mode=(--dry-run --Werror)
-fi
-find apps base harness kv_efficient policy results sim tasks tests viewer \
-  \( -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) -print0 |
-  xargs -0 clang-format "${mode[@]}"
+program="$(python3 -c 'import sys; sys.path.insert(0, "scripts"); from checks.tools import clang_tool
+program, why = clang_tool("clang-format")
+sys.exit(why) if not program else print(program)')"
+git ls-files -z '*.h' '*.cc' '*.cu' '*.cuh' | xargs -0 "$program" -i

@@ -33,6 +33,17 @@ for program in "build/$preset"/tests/kvla_*_test; do
   passed=$((passed + ok))
   failed=$((failed + bad))
 done
+if (($# == 0)); then  # the scripts' own; a filter is for GoogleTest
+  for program in tests/scripts/*_test.py; do
+    python3 "$program" -v 2>&1 | tee "$log"
+    status="${PIPESTATUS[0]}"
+    ok="$(grep -cE '\.\.\. ok$' "$log")"
+    bad="$(grep -cE '\.\.\. (FAIL|ERROR)$' "$log")"
+    ((status == 0 || bad > 0)) || bad=1
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+  done
+fi
 if ((passed + failed == 0)); then
   echo "no test was run"
   failed=1

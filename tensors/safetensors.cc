@@ -70,8 +70,9 @@ Status ReadEntry(const std::string& name, const Json& node, Entry* entry) {
   entry->end = offsets[1];
   uint64_t bytes = c10::elementSize(entry->type);
   for (const int64_t n : entry->shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(n), &bytes))
+    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(n), &bytes)) {
       return bad("it is too large");
+    }
   }
   if (bytes != entry->end - entry->begin) {
     return bad(fmt::format("its shape needs {} bytes, its data_offsets span {}", bytes,
@@ -97,8 +98,9 @@ Status Parse(const std::string& bytes, TensorFile* file) {
   const char* data = bytes.data() + 8 + header_size;
   const uint64_t data_size = bytes.size() - 8 - header_size;
   const Json header = Json::parse(bytes.data() + 8, data, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object())
+  if (!header.is_object()) {
     return BadInput("not a safetensors file: its header is not a JSON object");
+  }
   std::vector<Entry> entries;
   for (const auto& [name, node] : header.items()) {
     if (name == "__metadata__") {

@@ -103,8 +103,8 @@ void SeekDivergence(PanelContext& context) {
   const bool there = std::abs(context.playhead_s() - found->time_s) < 1e-3;
   if (there && visible.has_value()) found = visible;
   context.Say(fmt::format(
-      "The arms act apart at {:.2f} s (control step {}) by {:.2g} of a full "
-      "action{}",
+      "The arms act apart at {:.2f} s (control step {}) by {:.2g} "
+      "of a full action{}",
       found->time_s, found->control_step, found->difference,
       visible.has_value() && !there
           ? fmt::format("; by {} or more at {:.2f} s (J again)", kVisible, visible->time_s)

@@ -62,8 +62,9 @@ Result<Pick> ReplayFeed::FirstPick(const ReplayWish& wish) const {
     if (wish.seed.has_value() && id.seed != *wish.seed) continue;
     if (!wish.arms.empty() && id.arm != wish.arms.back()) continue;
     bool whole = true;  // every side has it
-    for (const std::string& arm : wish.arms)
+    for (const std::string& arm : wish.arms) {
       whole = whole && Has({arm, id.task, id.delay, id.seed});
+    }
     if (!whole) continue;
     // A cache method that forgot tells most; then any failure.
     const auto rank = [](const EpisodeEntry& e) {

@@ -185,8 +185,8 @@ Result<std::string> CertificateTable(const std::string& name, const std::string&
                         RateText(row, "probe"), row.value("passed", false) ? "passed" : "FAILED");
   }
   return text +
-         "\nRates with 95% Wilson intervals. Probe: a classifier on what is seen when the "
-         "decision opens.\n";
+         "\nRates with 95% Wilson intervals. Probe: "
+         "a classifier on what is seen when the decision opens.\n";
 }
 
 }  // namespace

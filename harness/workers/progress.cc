@@ -25,7 +25,7 @@ int TerminalColumns() {
 }  // namespace
 
 std::string DurationText(double seconds) {
-  const auto s = static_cast<long>(std::lround(std::max(seconds, 0.0)));
+  const int64_t s = std::llround(std::max(seconds, 0.0));
   if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
   if (s >= 60) return fmt::format("{} min {:02} s", s / 60, s % 60);
   return fmt::format("{} s", s);

@@ -76,8 +76,9 @@ double ChunkGateImpl::Flops() const {
 Status SaveGate(const ChunkGate& gate, const std::filesystem::path& path,
                 std::map<std::string, std::string> metadata) {
   TensorFile file;
-  for (const auto& item : gate->named_parameters())
+  for (const auto& item : gate->named_parameters()) {
     file.tensors[item.key()] = item.value().detach();
+  }
   file.metadata = std::move(metadata);
   file.metadata["format"] = kFormat;
   file.metadata["features"] = std::to_string(gate->shape().features);

@@ -164,7 +164,8 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
   }
   std::vector<Source> held;
   for (int offset = 0; offset < chunk_tokens(); ++offset) {
-    const float block = leaving * chunk_blocks_ + offset / slots;
+    const int place = leaving * chunk_blocks_ + offset / slots;
+    const auto block = static_cast<float>(place);
     held.push_back({{leaving, offset, 1, block, 0}, near_begin() + offset});
   }
   return cut_chunk(*last, held);

@@ -112,8 +112,8 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   ByteReader in(bytes);
   const auto bad = [](const char* what) {
     return BadInput(
-        fmt::format("the saved cache is cut short, belongs to another geometry or is "
-                    "damaged: {}",
+        fmt::format("the saved cache is cut short, "
+                    "belongs to another geometry or is damaged: {}",
                     what));
   };
   for (const int want : {geometry_.layers, geometry_.kv_heads, geometry_.head_dim,

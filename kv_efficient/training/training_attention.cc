@@ -60,7 +60,7 @@ class TwoRegionAttention : public torch::autograd::Function<TwoRegionAttention> 
                             const at::Tensor& far_query, const at::Tensor& near_keys,
                             const at::Tensor& far_keys, const at::Tensor& near_values,
                             const at::Tensor& far_values, const at::Tensor& mask,
-                            std::vector<QuerySlice> slices) {
+                            const std::vector<QuerySlice>& slices) {
     const at::Tensor out = torch::empty_like(near_query);
     const at::Tensor lse =
         torch::empty({near_query.size(0), near_query.size(1), near_query.size(2)},

@@ -68,8 +68,8 @@ struct PolicyConfig {
       "tokens that a sentence's embedding is mapped to, under text: minilm");
     v("num_target_classes", num_target_classes, Range{1, 64}, "classes of the auxiliary head");
     v("cue_orders", cue_orders, Range{0, 16},
-      "classes of a second auxiliary head: which of the episode's cues a block sees; 0: no such "
-      "head");
+      "classes of a second auxiliary head: which "
+      "of the episode's cues a block sees; 0: no such head");
     v("places", places, OneOf{"from_hand", "world"},
       "what the heads learn of a place: its offset from the hand, or where it is; the hand's own "
       "position is then taken off, exactly");

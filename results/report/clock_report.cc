@@ -145,8 +145,8 @@ Result<std::vector<ClockRow>> BuildClockRows(const RunStore& store, const RunMet
 std::string FormatClockTable(const std::vector<ClockRow>& rows) {
   if (rows.empty()) return "";
   TextTable latency(
-      "Clocks that do not wait (ms as the world saw it; stale: control steps of an episode without "
-      "a "
+      "Clocks that do not wait (ms as the world saw it; "
+      "stale: control steps of an episode without a "
       "fresh action)",
       {"arm", "rate, Hz", "think p50", "think p95", "stale", "stale %", "deadlines missed %"});
   TextTable lost("What latency cost: success below the frozen twin (points, the same episodes)",

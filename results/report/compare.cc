@@ -148,10 +148,10 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
   std::set<std::string> said;
   for (const Contender& c : arms) {
     if (c.split != first.split || c.run_seed != first.run_seed) {
-      return BadInput(fmt::format(
-          "arms {} and {} were not run on the same episodes: split {}, seed {} against split {}, "
-          "seed {}",
-          first.name, c.name, first.split, first.run_seed, c.split, c.run_seed));
+      return BadInput(
+          fmt::format("arms {} and {} were not run on the same episodes: "
+                      "split {}, seed {} against split {}, seed {}",
+                      first.name, c.name, first.split, first.run_seed, c.split, c.run_seed));
     }
     if (c.run == first.run) continue;
     const Result<RunMeta> was = first.run->Meta(), now = c.run->Meta();
@@ -197,8 +197,8 @@ Status CheckSameEpisodes(const CompareOptions& options, std::vector<Contender>* 
   if (!options.intersect) {
     return BadInput(
         fmt::format("the arms were not run on the same episodes: {}. Finish the run, "
-                    "choose --arms, or compare the {} episodes that all have with "
-                    "--intersect",
+                    "choose --arms, or compare the {} episodes "
+                    "that all have with --intersect",
                     Join(extras, "; "), common.size()));
   }
   if (common.empty()) return BadInput("the arms have no episode in common");

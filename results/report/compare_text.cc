@@ -127,11 +127,10 @@ std::string FormatArm(const ComparedArm& arm, const Comparison& study, bool all)
   if (left_out > 0) {
     out += fmt::format("  {} pairs left out: an error, or a person intervened\n", left_out);
   }
-  TextTable episodes(
-      all ? "  episodes (the control steps at which caches and then actions part)"
-          : "  episodes that one of them alone won (the control steps at which caches and then "
-            "actions part)",
-      {"", "seed", "won", "caches part", "actions part", "progress", "ref."});
+  TextTable episodes(all ? "  episodes (the control steps at which caches and then actions part)"
+                         : "  episodes that one of them alone won (the control steps at "
+                           "which caches and then actions part)",
+                     {"", "seed", "won", "caches part", "actions part", "progress", "ref."});
   for (const EpisodePair& p : arm.episodes) {
     if (!all && p.a_success == p.b_success) continue;
     const std::string won = p.a_success == p.b_success ? Winner(p) : p.a_success ? a : b;
@@ -160,8 +159,8 @@ std::string FormatComparison(const Comparison& comparison, bool all) {
   out +=
       "\n" +
       Wrap(fmt::format(
-          "Differences are arm minus reference, with 95% intervals: Tango's score interval "
-          "(pooled: "
+          "Differences are arm minus reference, "
+          "with 95% intervals: Tango's score interval (pooled: "
           "over all pairs); resampled for progress and ratios. Pooled success and progress are "
           "means of the cells, pooled costs ratios of sums over them. Within {:g} points: is the "
           "arm worse than the reference by less than that (one-sided 2.5%)? p: McNemar's exact "

@@ -72,24 +72,24 @@ struct Tables {
   TextTable progress{"How far it gets (%, 95% intervals; seconds to success: median)",
                      {"arm", "motor stages", "progress", "seconds"}};
   TextTable latency{
-      "Latency of an inference (ms; last: the last 10% of each episode, dec: the decoder "
-      "there)",
+      "Latency of an inference (ms; last: the last 10% "
+      "of each episode, dec: the decoder there)",
       {"arm", "mean", "p50", "p95", "p99", "max", "last mean", "last p95", "dec mean", "dec p95"}};
   TextTable parts_mean{"Latency by part (ms, mean)", PartHeader()};
   TextTable parts_p95{"Latency by part (ms, p95)", PartHeader()};
   TextTable memory{
-      "Memory (KiB; live keys and values after an inference and while attending, the "
-      "others: largest)",
+      "Memory (KiB; live keys and values after an inference "
+      "and while attending, the others: largest)",
       {"arm", "live mean", "peak", "attending", "peak", "committed", "transient", "method"}};
   TextTable work{"Work (an inference's millions of FLOPs; tokens cached at the end)",
                  {"arm", "MFLOP mean", "MFLOP last", "tokens at end"}};
   TextTable against{
-      "Against full on the same episodes: success (difference in points, Tango's 95% "
-      "interval)",
+      "Against full on the same episodes: "
+      "success (difference in points, Tango's 95% interval)",
       {"arm", "pairs", "difference", "McNemar p"}};
   TextTable ratios{
-      "Against full on the same episodes: costs (ratios of sums; last: the last 10% of "
-      "each episode)",
+      "Against full on the same episodes: costs (ratios "
+      "of sums; last: the last 10% of each episode)",
       {"arm", "live KV", "attending KV", "FLOPs", "decoder, last", "inference, last", "inference"}};
 };
 

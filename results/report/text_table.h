@@ -3,6 +3,7 @@
 #define KVLA_RESULTS_REPORT_TEXT_TABLE_H_
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,7 +32,7 @@ std::string Wrap(const std::string& text, const std::string& indent = "");
 // Rows of cells under a header, in groups with a heading each; the first column is left-aligned.
 class TextTable {
  public:
-  TextTable(std::string title, std::vector<std::string> header)
+  TextTable(std::string_view title, std::vector<std::string> header)
       : title_(PrintableLine(title)), header_(std::move(header)) {}
 
   // Texts may come from anywhere: control characters in them are escaped.

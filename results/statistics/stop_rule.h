@@ -35,8 +35,8 @@ struct StopRule {
   template <class V>
   void Fields(V& v) {
     v("rule", rule, OneOf{"never", "rate_within", "difference", "non_inferior"},
-      "rate_within: each rate is known to +-points; difference: each arm differs from `against`, "
-      "or "
+      "rate_within: each rate is known to +-points; "
+      "difference: each arm differs from `against`, or "
       "is within points of it; non_inferior: it is or is not worse by points or more");
     v("arm", arm, "the arm it is about; empty: every arm");
     v("against", against, "the arm to compare with");

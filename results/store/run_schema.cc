@@ -110,8 +110,9 @@ namespace {
 Status CheckSizeOnce(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::array<unsigned char, 32> header{};
-  if (!file.read(reinterpret_cast<char*>(header.data()), header.size()))
+  if (!file.read(reinterpret_cast<char*>(header.data()), header.size())) {
     return {};  // SQLite judges
+  }
   const uint64_t page =
       header[16] == 0 && header[17] == 1 ? 65536 : (uint64_t{header[16]} << 8 | header[17]);
   const uint64_t pages = uint64_t{header[28]} << 24 | uint64_t{header[29]} << 16 |

@@ -247,16 +247,17 @@ Status RunStore::CheckMeta(const RunMeta& expected) const {
     if (was == now) continue;
     if (key == "config") {
       config_named = true;
-      for (std::string& d : ConfigDifferences(was, now, "the run"))
+      for (std::string& d : ConfigDifferences(was, now, "the run")) {
         differences.push_back(std::move(d));
+      }
     } else if (key != "config_hash" || !config_named) {
       differences.push_back(fmt::format("{} is '{}' in the run, '{}' now", key, was, now));
     }
   }
   if (differences.empty()) return {};
   return BadInput(
-      fmt::format("{} holds another run:\n  {}\nGive another --out, or the settings of "
-                  "that run.",
+      fmt::format("{} holds another run:\n  {}\nGive another --out, "
+                  "or the settings of that run.",
                   path().parent_path().string(), ListDifferences(differences)));
 }
 

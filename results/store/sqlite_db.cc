@@ -59,8 +59,8 @@ Result<SqliteDb> SqliteDb::Open(const std::filesystem::path& path, Mode mode) {
   }
   if (no_shared_memory) {
     return BadInput(
-        fmt::format("{}: its writer was killed or is at work, and what it wrote last is in {}-wal, "
-                    "which cannot "
+        fmt::format("{}: its writer was killed or is at work, "
+                    "and what it wrote last is in {}-wal, which cannot "
                     "be read in a folder that this user cannot write to: copy the folder",
                     path.string(), path.filename().string()));
   }

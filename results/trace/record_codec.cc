@@ -257,8 +257,9 @@ MethodTraits MethodFromJson(const json& j) {
 
 json BeginToJson(const EpisodeBegin& b) {
   json stages = json::array(), cues = json::array();
-  for (const TraceStage& s : b.stages)
+  for (const TraceStage& s : b.stages) {
     stages.push_back({{"name", s.name}, {"decisive", s.decisive}});
+  }
   for (const TraceCue& c : b.cues) cues.push_back({c.begin_s, c.end_s});
   return {{"arm", b.id.arm},
           {"task", b.id.task},

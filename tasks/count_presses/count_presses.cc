@@ -29,22 +29,22 @@ TaskInfo Info() {
                                          {"pulled", StageKind::kMotor},
                                          {"right", StageKind::kDecisive}});
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then press the button as often as "
-       "the lamp blinked and pull the lever",
-       "keep moving the block between the two places; when the light turns white, push the button "
-       "once for every blink of the lamp, then pull the lever",
-       "move the block from side to side, and once the lamp is white press the button the number "
-       "of times that the lamp flashed before you pull the lever",
-       "count the blinks of the lamp while you carry the block to and fro; when the lamp goes "
-       "white press the button that many times and pull the lever",
-       "shuttle the block until the lamp shines white; then give one press for each blink and "
-       "finish with the lever"},
-      {"transport the block here and there, and at the white signal push the button as many times "
-       "as the lamp lit up, and draw the lever at the end",
-       "work with the block until white light appears, then repeat the number of flashes on the "
-       "button and pull the handle",
-       "the lamp will blink some times: keep the number in mind, go on carrying the block, and "
-       "after the lamp becomes white make that many presses, then the lever"});
+      {("carry the block back and forth until the white light, then press the button as often as "
+        "the lamp blinked and pull the lever"),
+       ("keep moving the block between the two places; when the light turns white, push the button "
+        "once for every blink of the lamp, then pull the lever"),
+       ("move the block from side to side, and once the lamp is white press the button the number "
+        "of times that the lamp flashed before you pull the lever"),
+       ("count the blinks of the lamp while you carry the block to and fro; when the lamp goes "
+        "white press the button that many times and pull the lever"),
+       ("shuttle the block until the lamp shines white; then give one press for each blink and "
+        "finish with the lever")},
+      {("transport the block here and there, and at the white signal push the button as many times "
+        "as the lamp lit up, and draw the lever at the end"),
+       ("work with the block until white light appears, then repeat the number of flashes on the "
+        "button and pull the handle"),
+       ("the lamp will blink some times: keep the number in mind, go on carrying the block, and "
+        "after the lamp becomes white make that many presses, then the lever")});
   info.chance = 1.0 / CountPresses::kMostBlinks;
   info.needs_memory = true;
   // Presses still owed: none means the lever.

@@ -39,22 +39,22 @@ TaskInfo Info() {
                                 "the first button pressed stands in front of the shape that was "
                                 "shown and was pressed after the lamp turned white");
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then press the button in front "
-       "of the shape that was shown",
-       "keep moving the block between the two places; when the light turns white, push the "
-       "button next to the shape that stood on the lamp before",
-       "remember the shape on the lamp while you carry the block to and fro, and press its "
-       "button in the line-up when the lamp goes white",
-       "move the block from side to side, and once the lamp is white press the button of the "
-       "shape that you saw alone",
-       "shuttle the block until the lamp shines white; then hit the button by the same shape "
-       "as the sample"},
-      {"transport the block here and there, and at the white signal push whichever button "
-       "belongs to the object you were shown",
-       "a shape will appear for a moment: keep it in mind, go on carrying the block, and "
-       "choose its button after the lamp becomes white",
-       "work with the block until white light appears, then pick the matching shape from the "
-       "row with its button"});
+      {("carry the block back and forth until the white light, then press the button in front "
+        "of the shape that was shown"),
+       ("keep moving the block between the two places; when the light turns white, push the "
+        "button next to the shape that stood on the lamp before"),
+       ("remember the shape on the lamp while you carry the block to and fro, and press its "
+        "button in the line-up when the lamp goes white"),
+       ("move the block from side to side, and once the lamp is white press the button of the "
+        "shape that you saw alone"),
+       ("shuttle the block until the lamp shines white; then hit the button by the same shape "
+        "as the sample")},
+      {("transport the block here and there, and at the white signal push whichever button "
+        "belongs to the object you were shown"),
+       ("a shape will appear for a moment: keep it in mind, go on carrying the block, and "
+        "choose its button after the lamp becomes white"),
+       ("work with the block until white light appears, then pick the matching shape from the "
+        "row with its button")});
   info.chance = 1.0 / MatchSample::kShapes;
   info.needs_memory = true;
   info.num_targets = 2 * MatchSample::kShapes;

@@ -22,16 +22,16 @@ TaskInfo Info() {
                                 StageKind::kMotor);
   info.SetInstructions(
       {"carry the block back and forth until the white light, then press the {target} button",
-       "keep moving the block between the two places; when the light turns white, push the "
-       "{target} button",
+       ("keep moving the block between the two places; "
+        "when the light turns white, push the {target} button"),
        "move the block from side to side and, once the lamp is white, press {target}",
-       "the {target} button is the one to press when the lamp goes white; until then carry the "
-       "block to and fro",
+       ("the {target} button is the one to press when the lamp goes white; until then carry the "
+        "block to and fro"),
        "shuttle the block until the lamp shines white; then hit the button that is {target}"},
       {"transport the block here and there, and at the white signal choose the {target} button",
        "work with the block until white light appears, then push down the button colored {target}",
-       "after the lamp becomes white, {target} is the button you must press; before that, go on "
-       "carrying the block"});
+       ("after the lamp becomes white, {target} is the button you must press; before that, go on "
+        "carrying the block")});
   info.target_names.assign(kColorNames.begin(), kColorNames.end());
   info.num_targets = info.num_choices = kNumColors;
   return info;

@@ -49,23 +49,23 @@ TaskInfo Info() {
       "it had appeared, after the lamp turned white, and a lit button was pressed for every 4 s "
       "before that, but for 10 s that fetching the block takes";
   info.SetInstructions(
-      {"press the lit button again and again, take the block to the tray when it appears, and at "
-       "the white light put it back on its pad",
-       "keep pressing whichever button is lit; carry the block to the tray once it is there, and "
-       "when the light turns white return it to the pad it came from",
-       "push the lit buttons, move the block that appears onto the tray, and once the lamp is "
-       "white put the block back where it stood",
-       "remember on which pad the block appears: bring it to the tray, go on pressing the lit "
-       "button, "
-       "and put it back there when the lamp goes white",
-       "work the lit buttons, fetch the block to the tray, and after the white light set it down "
-       "on its old pad"},
-      {"hit each button that glows, bring the cube to the tray when it shows up, and at the white "
-       "signal take it back to its former place",
-       "go on with the glowing buttons, store the block on the tray, and return it to the same pad "
-       "when white light appears",
-       "a block will show up on a pad: lay it on the tray, press buttons until the lamp becomes "
-       "white, then restore the block to the pad where you found it"});
+      {("press the lit button again and again, take the block to the tray when it appears, and at "
+        "the white light put it back on its pad"),
+       ("keep pressing whichever button is lit; carry the block to the tray once it is there, and "
+        "when the light turns white return it to the pad it came from"),
+       ("push the lit buttons, move the block that appears onto the tray, and once the lamp is "
+        "white put the block back where it stood"),
+       ("remember on which pad the block appears: "
+        "bring it to the tray, go on pressing the lit button, "
+        "and put it back there when the lamp goes white"),
+       ("work the lit buttons, fetch the block to the tray, and after the white light set it down "
+        "on its old pad")},
+      {("hit each button that glows, bring the cube to the tray when it shows up, and at the white "
+        "signal take it back to its former place"),
+       ("go on with the glowing buttons, store the block on the tray, and return it to the same pad "
+        "when white light appears"),
+       ("a block will show up on a pad: lay it on the tray, press buttons until the lamp becomes "
+        "white, then restore the block to the pad where you found it")});
   info.chance = 1.0 / PutBack::kPads;
   info.needs_memory = true;
   info.num_targets = info.num_choices = PutBack::kPads;

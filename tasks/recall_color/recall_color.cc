@@ -19,22 +19,22 @@ TaskInfo Info() {
       "recall_color", "object",
       "the first button pressed has the cued colour and was pressed after the lamp turned white");
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then press the button of the color "
-       "the lamp showed",
-       "keep moving the block between the two places; when the light turns white, push the button "
-       "with the color that the lamp showed before",
-       "move the block from side to side, and once the lamp is white press the button in the color "
-       "it had earlier",
-       "remember the color of the lamp while you carry the block to and fro, and press that "
-       "color's button when the lamp goes white",
-       "shuttle the block until the lamp shines white; then hit the button that has the lamp's "
-       "earlier color"},
-      {"transport the block here and there, and at the white signal push whichever button matches "
-       "the color you saw on the lamp",
-       "work with the block until white light appears, then choose the button colored like the "
-       "lamp was",
-       "the lamp will show a color: keep it in mind, go on carrying the block, and press the "
-       "matching button after the lamp becomes white"});
+      {("carry the block back and forth until the white light, then press the button of the color "
+        "the lamp showed"),
+       ("keep moving the block between the two places; when the light turns white, push the button "
+        "with the color that the lamp showed before"),
+       ("move the block from side to side, and once the lamp is white press the button in the color "
+        "it had earlier"),
+       ("remember the color of the lamp while you carry the block to and fro, and press that "
+        "color's button when the lamp goes white"),
+       ("shuttle the block until the lamp shines white; "
+        "then hit the button that has the lamp's earlier color")},
+      {("transport the block here and there, and at the white signal push whichever button matches "
+        "the color you saw on the lamp"),
+       ("work with the block until white light appears, "
+        "then choose the button colored like the lamp was"),
+       ("the lamp will show a color: keep it in mind, go on carrying the block, and press the "
+        "matching button after the lamp becomes white")});
   info.chance = 1.0 / kNumColors;
   info.needs_memory = true;
   info.num_targets = info.num_choices = kNumColors;

@@ -30,21 +30,21 @@ TaskInfo Info() {
                                          {"first_right", StageKind::kDecisive},
                                          {"right", StageKind::kDecisive}});
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then press the buttons in the order "
-       "in which they were lit",
-       "keep moving the block between the two places; when the light turns white, push the buttons "
-       "in the same order as they lit up",
-       "move the block from side to side, and once the lamp is white repeat the sequence of lit "
-       "buttons",
-       "remember which buttons light up one after the other while you carry the block to and fro, "
-       "and press them in that order when the lamp goes white",
+      {("carry the block back and forth until the white light, then press the buttons in the order "
+        "in which they were lit"),
+       ("keep moving the block between the two places; when the light turns white, push the buttons "
+        "in the same order as they lit up"),
+       ("move the block from side to side, "
+        "and once the lamp is white repeat the sequence of lit buttons"),
+       ("remember which buttons light up one after the other while you carry the block to and fro, "
+        "and press them in that order when the lamp goes white"),
        "shuttle the block until the lamp shines white; then play the sequence of buttons back"},
-      {"transport the block here and there, and at the white signal reproduce the order of the "
-       "glowing buttons",
-       "work with the block until white light appears, then tap the buttons one by one just as "
-       "they glowed before",
-       "the buttons will light up in turn: keep the order in mind, go on carrying the block, and "
-       "press them likewise after the lamp becomes white"});
+      {("transport the block here and there, "
+        "and at the white signal reproduce the order of the glowing buttons"),
+       ("work with the block until white light appears, then tap the buttons one by one just as "
+        "they glowed before"),
+       ("the buttons will light up in turn: keep the order in mind, go on carrying the block, and "
+        "press them likewise after the lamp becomes white")});
   info.chance = 1.0 / 60;
   info.needs_memory = true;
   info.num_targets = info.num_choices = RepeatSequence::kButtons;

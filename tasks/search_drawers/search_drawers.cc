@@ -55,8 +55,8 @@ TaskInfo Info() {
        "drawer with the lit lamp, and where no lamp is lit the leftmost drawer you have not "
        "looked into yet",
        "remember which drawers you have opened while you carry the block to and fro; at a "
-       "white light look into the marked drawer, or else into the leftmost new one, and find "
-       "the ball",
+       "white light look into the marked drawer, "
+       "or else into the leftmost new one, and find the ball",
        "move the block from side to side, and each time the lamp is white open one drawer, the "
        "marked one or the leftmost unopened one, until the ball turns up",
        "shuttle the block; at every white light check the drawer that is marked, otherwise the "

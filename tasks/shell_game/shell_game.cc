@@ -92,21 +92,21 @@ TaskInfo Info() {
   info.stages.insert(info.stages.end(),
                      {{"lifted", StageKind::kMotor}, {"right", StageKind::kDecisive}});
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then lift the cup that hides the "
-       "ball",
-       "keep moving the block between the two places; when the light turns white, raise the "
-       "cup with the ball under it",
-       "watch where the ball goes while you carry the block to and fro, and pick up its cup "
-       "once the lamp is white",
-       "move the block from side to side, and at the white light take the cup that covers the "
-       "ball by its knob and lift it",
+      {("carry the block back and forth until the white light, "
+        "then lift the cup that hides the ball"),
+       ("keep moving the block between the two places; when the light turns white, raise the "
+        "cup with the ball under it"),
+       ("watch where the ball goes while you carry the block to and fro, and pick up its cup "
+        "once the lamp is white"),
+       ("move the block from side to side, and at the white light take the cup that covers the "
+        "ball by its knob and lift it"),
        "shuttle the block until the lamp shines white; then uncover the ball"},
-      {"transport the block here and there, and at the white signal pull up whichever cup has "
-       "the ball inside",
-       "follow the cup with the ball as the cups trade places, work with the block meanwhile, "
-       "and lift that cup after the lamp becomes white",
-       "work with the block until white light appears, then reveal the hidden ball by raising "
-       "its cup"});
+      {("transport the block here and there, and at the white signal pull up whichever cup has "
+        "the ball inside"),
+       ("follow the cup with the ball as the cups trade places, work with the block meanwhile, "
+        "and lift that cup after the lamp becomes white"),
+       ("work with the block until white light appears, "
+        "then reveal the hidden ball by raising its cup")});
   info.chance = 1.0 / ShellGame::kCups;
   info.needs_memory = true;
   info.num_targets = info.num_choices = ShellGame::kCups;

@@ -60,22 +60,22 @@ TaskInfo Info() {
                                          {"first_right", StageKind::kDecisive},
                                          {"second_right", StageKind::kDecisive}});
   info.SetInstructions(
-      {"carry the plain block back and forth until the lamp shows a color, then put the block "
-       "of that color into the bin that flashed in it",
-       "keep moving the wooden block between the two places; when the lamp lights up in a "
-       "color, sort the block of that color into the bin that lit up the same way",
-       "remember which bin flashed in which color while you carry the plain block to and fro, "
-       "and bring each block that the lamp asks for to its bin",
-       "move the plain block from side to side, and once the lamp is colored place the block "
-       "with its color on the bin that blinked in this color",
-       "shuttle the plain block until the lamp calls for a color; then drop the block of that "
-       "color in its own bin"},
-      {"transport the wooden block here and there, and whenever the lamp names a color deliver "
-       "that colored block to the bin which showed it",
-       "each bin lights up in the color of the block it is for: keep that in mind, go on "
-       "working, and put away the blocks the lamp asks for",
-       "work with the plain block until the lamp turns to a color, then take the matching "
-       "block to the bin you saw in this color"});
+      {("carry the plain block back and forth until the lamp shows a color, then put the block "
+        "of that color into the bin that flashed in it"),
+       ("keep moving the wooden block between the two places; when the lamp lights up in a "
+        "color, sort the block of that color into the bin that lit up the same way"),
+       ("remember which bin flashed in which color while you carry the plain block to and fro, "
+        "and bring each block that the lamp asks for to its bin"),
+       ("move the plain block from side to side, and once the lamp is colored place the block "
+        "with its color on the bin that blinked in this color"),
+       ("shuttle the plain block until the lamp calls for a color; then drop the block of that "
+        "color in its own bin")},
+      {("transport the wooden block here and there, and whenever the lamp names a color deliver "
+        "that colored block to the bin which showed it"),
+       ("each bin lights up in the color of the block it is for: keep that in mind, go on "
+        "working, and put away the blocks the lamp asks for"),
+       ("work with the plain block until the lamp turns to a color, then take the matching "
+        "block to the bin you saw in this color")});
   info.chance = 1.0 / (SortByCue::kBins * (SortByCue::kBins - 1));
   info.needs_memory = true;
   info.num_targets = 2 * SortByCue::kBins;

@@ -181,7 +181,7 @@ TEST(Rng, DistributionsHaveTheirMoments) {
   EXPECT_NEAR(mean, 0, 0.01);
   EXPECT_NEAR(square, 1, 0.02);
   EXPECT_NEAR(uniform, 3, 0.01);
-  for (const int count : counts) EXPECT_NEAR(count, n / 5, 800);
+  for (const int count : counts) EXPECT_NEAR(count, n / 5.0, 800);
   std::vector<int> order(50);
   for (int i = 0; i < 50; ++i) order[static_cast<size_t>(i)] = i;
   std::vector<int> shuffled = order;

@@ -151,14 +151,13 @@ TEST(ConfigIo, PrintParsesBackToTheSame) {
 
 TEST(ConfigIo, ErrorsSayWhereAndWhatIsNear) {
   EXPECT_EQ(ErrorOf("seed: 1\narms:\n  - name: gated\n    cache:\n      windw_blocks: 3\n"),
-            "run.yaml:5: unknown key 'windw_blocks' in 'arms.gated.cache'; did you mean "
-            "'window_blocks'?");
+            "run.yaml:5: unknown key 'windw_blocks' in 'arms.gated.cache'; "
+            "did you mean 'window_blocks'?");
   EXPECT_EQ(ErrorOf("\nsede: 1"),
             "run.yaml:2: unknown key 'sede' at the top level; did you mean 'seed'?");
-  EXPECT_EQ(
-      ErrorOf("arms: [{name: a, cache: {policy: gatd}}]"),
-      "run.yaml:1: 'arms.a.cache.policy': 'gatd' is not one of [full, window, gated]; did you "
-      "mean 'gated'?");
+  EXPECT_EQ(ErrorOf("arms: [{name: a, cache: {policy: gatd}}]"),
+            "run.yaml:1: 'arms.a.cache.policy': 'gatd' is not one "
+            "of [full, window, gated]; did you mean 'gated'?");
   EXPECT_EQ(ErrorOf("arms: [{cache: {window_blocks: 5000}}]"),
             "run.yaml:1: 'arms.0.cache.window_blocks': 5000 is out of range [0, 4096]");
   EXPECT_EQ(ErrorOf("sizes: [3, 0]"), "run.yaml:1: 'sizes': 0 is out of range [1, 512]");
@@ -187,8 +186,8 @@ TEST(ConfigIo, ErrorsSayWhereAndWhatIsNear) {
   EXPECT_EQ(ErrorOf(""), "");
   // Several at once, in the order of the fields; the file's other keys do not matter.
   EXPECT_EQ(ErrorOf("seed: x\nscale: y"),
-            "run.yaml:1: 'seed': expected int, not 'x'\nrun.yaml:2: 'scale': expected number, not "
-            "'y'");
+            "run.yaml:1: 'seed': expected int, "
+            "not 'x'\nrun.yaml:2: 'scale': expected number, not 'y'");
 }
 
 TEST(ConfigIo, HostileYamlIsAnErrorNotACrash) {
@@ -246,8 +245,8 @@ TEST_F(OverrideTest, ASectionIsMerged) {
 
 TEST_F(OverrideTest, ErrorsNameTheNearest) {
   EXPECT_EQ(Set({"arms.gatd.cache.threshold=1"}),
-            "--set arms.gatd.cache.threshold=1: unknown key 'gatd' in 'arms'; did you mean "
-            "'gated'?");
+            "--set arms.gatd.cache.threshold=1: "
+            "unknown key 'gatd' in 'arms'; did you mean 'gated'?");
   EXPECT_EQ(Set({"arms.gated.cache.treshold=1"}),
             "--set arms.gated.cache.treshold=1: unknown key 'treshold' in 'arms.gated.cache'; did "
             "you mean 'threshold'?");

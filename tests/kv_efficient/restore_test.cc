@@ -79,7 +79,8 @@ void Rename(State& state, int to) {
   for (FarToken& token : lane) {
     if (token.chunk != from) continue;
     token.chunk = to;
-    token.position = static_cast<float>(to * 4 + token.offset / 3);
+    const int block = to * 4 + token.offset / 3;
+    token.position = static_cast<float>(block);
   }
 }
 

@@ -81,8 +81,9 @@ TEST(World, JointsArePublishedPanda) {
   // Published forward kinematics with every joint at 0 (but joint 4 at -pi/2, joint 6 at pi/2):
   // flange at x = 0.0825 + 0.384 + 0.088, z = 0.333 + 0.316 + 0.0825 - 0.107.
   const double q[7] = {0, 0, 0, -M_PI / 2, 0, M_PI / 2, 0};
-  for (int i = 0; i < 7; ++i)
+  for (int i = 0; i < 7; ++i) {
     world->data()->qpos[m->jnt_qposadr[*world->JointId("joint" + std::to_string(i + 1))]] = q[i];
+  }
   world->Forward();
   const mjtNum* hand = world->data()->xpos + 3 * *world->BodyId("hand");
   EXPECT_NEAR(hand[0], 0.5545, 1e-6);

@@ -44,12 +44,12 @@ void DrawHelp(PanelContext& context) {
       ImGui::PushTextWrapPos(ImGui::GetCursorPosX() + 26 * ImGui::GetFontSize());
       ImGui::TextUnformatted(
           "Why did it fail? The panel \"Episode\" says in one sentence what became of the cue. The "
-          "cells in \"Cache\" are the chunks of frames that the policy remembers; the framed one "
-          "saw "
-          "the cue. Hover it for its frame, its score and when it was decided on; press U to go "
-          "there.\n\n"
-          "Scene: drag turns, right drag shifts (Shift: level with the ground), wheel or middle "
-          "drag "
+          "cells in \"Cache\" are the chunks of frames "
+          "that the policy remembers; the framed one saw "
+          "the cue. Hover it for its frame, its score "
+          "and when it was decided on; press U to go there.\n\n"
+          "Scene: drag turns, right drag shifts (Shift: "
+          "level with the ground), wheel or middle drag "
           "zooms; a right double click looks at that point. A double click selects an object; "
           "Ctrl and a right drag then pulls it (with Shift level), Ctrl and a drag turns it: a "
           "live episode, which is marked as not comparable.\n\n"

@@ -195,10 +195,9 @@ void DrawScrub(PanelContext& context) {
     context.Seek(at);
   }
   const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
-  ImGui::SetItemTooltip(context.feed.live()
-                            ? "Look at another moment; the episode goes on.  Orange: cue; numbers: "
-                              "stages"
-                            : "The whole episode.  Orange: cue; numbers: stages");
+  ImGui::SetItemTooltip(context.feed.live() ? "Look at another moment; the episode goes on. "
+                                              " Orange: cue; numbers: stages"
+                                            : "The whole episode.  Orange: cue; numbers: stages");
   context.Mark("scrub");
   DrawScrubMarks(context, low, high, end);
   ImGui::SameLine(0, 8);

@@ -202,8 +202,9 @@ Result<LabelledChunks> LabelChunks(VlaNet& net, const torch::Tensor& instruction
       GeometryOf(sizes, sizes.instruction_capacity(), episode.blocks), cache_config,
       std::make_unique<FeatureRecorder>(useful, KeepAction(config.keep), &features), torch::kCPU);
   if (!cache.ok()) return cache.status();
-  if (Status status = RunThroughCache(net, instruction, encoded, **cache); !status.ok())
+  if (Status status = RunThroughCache(net, instruction, encoded, **cache); !status.ok()) {
     return status;
+  }
   if (features.empty()) return labelled;
   // Chunks still in the window at the end never met the gate.
   labelled.drops.resize(features.size(), 0.0);

@@ -39,7 +39,7 @@ ImageEncoderImpl::ImageEncoderImpl(int image_size, int tokens, int hidden_size)
   norm_ = register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{hidden_size}));
 }
 
-torch::Tensor ImageEncoderImpl::forward(torch::Tensor images) {
+torch::Tensor ImageEncoderImpl::forward(const torch::Tensor& images) {
   const torch::Tensor features = trunk_->forward(images).flatten(1);
   return norm_(to_tokens_(features).view({images.size(0), tokens_, hidden_size_}));
 }

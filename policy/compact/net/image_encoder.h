@@ -25,7 +25,7 @@ class ImageEncoderImpl : public torch::nn::Module {
   ImageEncoderImpl(int image_size, int tokens, int hidden_size);
 
   // images: [frames, 3, size, size] in [-0.5, 0.5] -> [frames, tokens, hidden_size]
-  torch::Tensor forward(torch::Tensor images);
+  torch::Tensor forward(const torch::Tensor& images);
 
  private:
   int tokens_, hidden_size_;

@@ -22,8 +22,7 @@ double ParallelBackward(const std::vector<torch::Tensor>& parameters, size_t par
       if (!part[i].defined()) continue;
       sum = sum.defined() ? sum + part[i] : part[i];
     }
-    torch::Tensor parameter = parameters[i];
-    parameter.mutable_grad() = sum;
+    parameters[i].mutable_grad() = sum;
   }
   return total;
 }

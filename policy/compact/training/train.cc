@@ -197,8 +197,9 @@ Status Trainer::Prepare() {
     if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
     net_ = VlaNet(config_.policy);
     if (!config_.warm_from.empty()) {
-      if (Status s = TakeOverTensors(config_.warm_from, config_.warm_parts, net_); !s.ok())
+      if (Status s = TakeOverTensors(config_.warm_from, config_.warm_parts, net_); !s.ok()) {
         return s;
+      }
     }
   }
   if (Status status = CheckTargets(); !status.ok()) return status;
@@ -334,11 +335,12 @@ std::string Trainer::Validate() {
   };
   std::map<std::string, TaskFigures> by_task;
   constexpr int kBatches = 8;
+  const int samples = config_.batch / 2 + 1;
   for (int i = 0; i < kBatches; ++i) {
-    for (const Batch& batch : DrawBatch(validation_, config_.batch / 2 + 1, false, false, rng)) {
+    for (const Batch& batch : DrawBatch(validation_, samples, false, false, rng)) {
       const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
       const BlockLosses losses = ComputeLosses(outputs, batch);
-      const double share = batch.samples / (kBatches * (config_.batch / 2 + 1.0));
+      const double share = batch.samples / (kBatches * static_cast<double>(samples));
       action += Mean(ActionLoss(losses), losses.action_valid).item<double>() * share;
       goal += Mean(losses.goal, losses.goal_valid).item<double>() * share;
       places += Mean(losses.places, losses.places_valid).item<double>() * share;
@@ -437,8 +439,9 @@ Status Trainer::Loop() {
       note = Validate();
     }
     curve << done << ',' << loss << ',' << seconds.count() << ",\"" << note << "\"\n" << std::flush;
-    if (hooks_.on_progress)
+    if (hooks_.on_progress) {
       hooks_.on_progress({"train", done, config_.steps, loss, seconds.count(), note});
+    }
     const bool stop = hooks_.stop != nullptr && *hooks_.stop;
     if (stop || done % config_.checkpoint_every == 0 || done == config_.steps) {
       // The weights first: they say with which settings the state was made.

@@ -89,8 +89,8 @@ struct TrainConfig {
       "place is taken for another, are then learnt away sooner; at the end, where the likelier of "
       "two places is wanted and not their mean, 0");
     v("decision_weight", decision_weight, Range{0.0, 100.0},
-      "weight of blocks of the decision and the way to it in the losses of actions, waypoints and "
-      "places");
+      "weight of blocks of the decision "
+      "and the way to it in the losses of actions, waypoints and places");
     v("decision_share", decision_share, Range{0.0, 1.0},
       "share of sub-histories that end after the first such block; the others end anywhere");
     v("emphasis", emphasis,

@@ -110,8 +110,8 @@ Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now) {
 Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {
   if (was.demonstrations.empty() || was.demonstrations == now.demonstrations) return {};
   return BadInput(fmt::format(
-      "{} holds a training on other demonstrations:\n  then {}\n  now {}\nGive another out, or "
-      "those demonstrations.",
+      "{} holds a training on other demonstrations:\n  then {}\n  now {}\nGive another out, "
+      "or those demonstrations.",
       now.config.out, was.demonstrations, now.demonstrations));
 }
 

@@ -177,7 +177,7 @@ TEST(EpisodeTest, WithoutBeingAskedItSaysNothingOfStepsAndImages) {
 
 TEST(EpisodeTest, APolicysErrorIsAnOutcome) {
   Stage stage("pick_place");
-  const auto failing = [](std::function<Result<Inference>(Inference)> third) {
+  const auto failing = [](const std::function<Result<Inference>(const Inference&)>& third) {
     PolicyPort port = Wanderer();
     port.infer = [infer = port.infer, third,
                   calls = std::make_shared<int>(0)](const FrameInput& input) {
@@ -187,8 +187,9 @@ TEST(EpisodeTest, APolicysErrorIsAnOutcome) {
     return port;
   };
   const std::vector<std::pair<std::string, PolicyPort>> cases = {
-      {"policy: no memory left",
-       failing([](Inference) { return Result<Inference>(InternalError("no memory left")); })},
+      {"policy: no memory left", failing([](const Inference&) {
+         return Result<Inference>(InternalError("no memory left"));
+       })},
       {"no targets", failing([](Inference i) {
          i.targets.clear();
          return Result<Inference>(i);

@@ -121,7 +121,8 @@ TEST(Policies, RandomBudgetIsAnEvenSample) {
 
 class Scores : public CachePolicy {
  public:
-  Scores(std::vector<float> scores, RetentionRule rule) : CachePolicy(rule), scores_(scores) {}
+  Scores(std::vector<float> scores, RetentionRule rule)
+      : CachePolicy(rule), scores_(std::move(scores)) {}
   float Score(const ChunkView& v) override { return scores_[v.chunk]; }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Scores>(*this); }
   MethodCost cost() const override { return {}; }
@@ -228,7 +229,7 @@ TEST(Policies, EveryMethodIsDeterministicOverALongEpisode) {
 }
 
 TEST(Config, ContradictionsAreErrors) {
-  const auto message = [](CacheConfig c) {
+  const auto message = [](const CacheConfig& c) {
     const Status s = ValidateCacheConfig(c);
     EXPECT_EQ(s.code(), s.ok() ? StatusCode::kOk : StatusCode::kBadInput);
     return s.message();

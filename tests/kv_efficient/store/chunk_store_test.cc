@@ -89,11 +89,12 @@ void CheckContents(const KvCache& cache, const Episode& e) {
                               ? token.offset
                               : g.instruction_tokens + token.chunk * chunk_tokens + token.offset;
         at::Tensor k = e.k[layer][h][first], v = e.v[layer][h][first];
-        float position = token.chunk < 0 ? -1.0f : (first - g.instruction_tokens) / t;
+        const auto block = (first - g.instruction_tokens) / t;
+        float position = token.chunk < 0 ? -1.0f : block;
         for (int b = 1; token.summary && b < token.count; ++b) {
           k = k + e.k[layer][h][first + b * t];
           v = v + e.v[layer][h][first + b * t];
-          position += (first - g.instruction_tokens) / t + b;
+          position += block + b;
         }
         if (token.summary) {
           EXPECT_EQ(token.count, cache.schedule().chunk_blocks);

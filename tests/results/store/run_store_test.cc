@@ -236,8 +236,8 @@ TEST_F(RunStoreTest, OtherSchemaVersions) {
   { Make(1); }
   Sql(db_, "PRAGMA user_version=3");
   const std::string before = *ReadFile(db_);
-  EXPECT_NE(OpenError().find("has schema version 3; this program knows 1 to 2 (it was written by a "
-                             "newer kvla)"),
+  EXPECT_NE(OpenError().find("has schema version 3; "
+                             "this program knows 1 to 2 (it was written by a newer kvla)"),
             std::string::npos);
   OpenError(RunStore::Mode::kReadWrite);
   EXPECT_EQ(*ReadFile(db_), before);

@@ -89,7 +89,7 @@ TEST(VideoWriter, IsAVideoOfItsFrames) {
   EXPECT_NEAR(video.seconds, 3.0, 0.01);
   ASSERT_EQ(video.corner.size(), 30u);
   EXPECT_GT(video.corner[0], 220);  // the top row comes first
-  EXPECT_NEAR(video.centre[0], 16 + 120 * 219 / 255, 8);
+  EXPECT_NEAR(video.centre[0], 16 + 120 * 219 / 255.0, 8);
   EXPECT_LT(video.centre[29], video.centre[0] - 10);
   EXPECT_EQ(Film(30), bytes);
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kv_efficient/cost_model.h"
@@ -48,7 +49,7 @@ class RecomputedWindowTest : public testing::Test {
   }
 
   void Use(VlaNet net, int blocks = kBlocks) {
-    net_ = net;
+    net_ = std::move(net);
     net_->eval();
     const PolicyConfig& sizes = net_->config();
     schedule_ = BlockSchedule(sizes.window_blocks, sizes.chunk_blocks);

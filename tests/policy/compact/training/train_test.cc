@@ -22,8 +22,9 @@ namespace fs = std::filesystem;
 
 TinySource Source(int episodes) {
   std::vector<DemoEpisode> list;
-  for (int i = 0; i < episodes; ++i)
+  for (int i = 0; i < episodes; ++i) {
     list.push_back(TinyEpisode(TinyConfig(), 18 + i % 3, 3, i % 3));
+  }
   return TinySource(std::move(list));
 }
 

@@ -1,0 +1,1 @@
+"""The checks of scripts/check.py, one module each: check(tree) gives the findings."""
