@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef KVLA_APPS_APP_CONTEXT_H_
 #define KVLA_APPS_APP_CONTEXT_H_
 

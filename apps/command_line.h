@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every option and subcommand has in common: numbers are decimal, an unknown word is named.
 #ifndef KVLA_APPS_COMMAND_LINE_H_
 #define KVLA_APPS_COMMAND_LINE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The subcommands there are.
 #ifndef KVLA_APPS_COMMANDS_H_
 #define KVLA_APPS_COMMANDS_H_

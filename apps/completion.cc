@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla completion`: what a shell completes, written from the tree of subcommands and flags.
 #include <fmt/format.h>
 

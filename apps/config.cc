@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla config`: every key of every kind of config, with default, limits and help.
 #include <fmt/format.h>
 

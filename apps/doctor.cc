@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla doctor`: what this machine and this build have, and what is missing.
 #include <fmt/format.h>
 #include <hdf5.h>

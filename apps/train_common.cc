@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "apps/train_common.h"
 
 #include <malloc.h>

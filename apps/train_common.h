@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the two trainers share: flags, progress, reading demonstrations.
 #ifndef KVLA_APPS_TRAIN_COMMON_H_
 #define KVLA_APPS_TRAIN_COMMON_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "apps/commands.h"
 #include "apps/train_common.h"
 #include "policy/compact/gate/gate_training.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the files of `kvla view` share.
 #ifndef KVLA_APPS_VIEW_FLAGS_H_
 #define KVLA_APPS_VIEW_FLAGS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a cache method decided on a chunk of old tokens, and why: from the cache to the trace, the
 // run's file and the viewer.
 #ifndef KVLA_BASE_CHUNK_DECISION_H_

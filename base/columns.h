@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much room text takes on a terminal.
 #ifndef KVLA_BASE_COLUMNS_H_
 #define KVLA_BASE_COLUMNS_H_

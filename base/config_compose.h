@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a config file may hold beside its fields: other files, items that inherit, grids.
 //
 //   include: common.yaml              # or a list of files, looked for beside this file

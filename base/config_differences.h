@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What differs between two configs, for a message.
 #ifndef KVLA_BASE_CONFIG_DIFFERENCES_H_
 #define KVLA_BASE_CONFIG_DIFFERENCES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One field list per config struct; from it come parsing, printing, overrides, help texts and the
 // viewer's controls.
 //

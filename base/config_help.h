@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a config may say, from the field lists (base/config_fields.h).
 #ifndef KVLA_BASE_CONFIG_HELP_H_
 #define KVLA_BASE_CONFIG_HELP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Config structs (see base/config_fields.h) from and to YAML.
 //
 // Every error is BadInput and says where, in which section, and the nearest valid name:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A YAML document as a plain tree that knows where each value was written.
 #ifndef KVLA_BASE_CONFIG_NODE_H_
 #define KVLA_BASE_CONFIG_NODE_H_

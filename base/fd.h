@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file descriptor that is closed with its owner.
 #ifndef KVLA_BASE_FD_H_
 #define KVLA_BASE_FD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole-file reads, writes that are either complete or absent, and questions about paths. Nothing
 // here throws, whatever a path is: too long, a loop of links, not readable, not UTF-8.
 #ifndef KVLA_BASE_FILES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // xxHash64, as 16 hex digits: names configs, checkpoints and files in results.
 #ifndef KVLA_BASE_HASH_H_
 #define KVLA_BASE_HASH_H_

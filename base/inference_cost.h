@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one inference of a policy costs: the one struct that cache, policy, trace and viewer hold.
 #ifndef KVLA_BASE_INFERENCE_COST_H_
 #define KVLA_BASE_INFERENCE_COST_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON as text. nlohmann's dump() throws where a text is not UTF-8, as names from files may be.
 #ifndef KVLA_BASE_JSON_TEXT_H_
 #define KVLA_BASE_JSON_TEXT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this machine is: printed by `kvla doctor` and kept with every run.
 #ifndef KVLA_BASE_MACHINE_H_
 #define KVLA_BASE_MACHINE_H_

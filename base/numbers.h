@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers as people type them, in one notation: decimal, whatever zeros stand in front.
 #ifndef KVLA_BASE_NUMBERS_H_
 #define KVLA_BASE_NUMBERS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A list of independent jobs, of which each of several threads takes the next.
 #ifndef KVLA_BASE_PARALLEL_JOBS_H_
 #define KVLA_BASE_PARALLEL_JOBS_H_

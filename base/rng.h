@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counter-based random streams, keyed so that evaluation can never meet a training seed.
 #ifndef KVLA_BASE_RNG_H_
 #define KVLA_BASE_RNG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The splits of the random streams by name.
 #ifndef KVLA_BASE_SPLIT_NAMES_H_
 #define KVLA_BASE_SPLIT_NAMES_H_

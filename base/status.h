@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Errors as values at module borders.
 //
 // Every message says what was wrong, where, and what would be right. Third-party

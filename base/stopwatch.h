@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where measured times come from.
 #ifndef KVLA_BASE_STOPWATCH_H_
 #define KVLA_BASE_STOPWATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program's three standard streams, each of which may be closed, full or hung up.
 #ifndef KVLA_BASE_STREAMS_H_
 #define KVLA_BASE_STREAMS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files and folders that are gone unless they are kept: under a name that was free, so that nothing
 // that stands there is written through or over.
 #ifndef KVLA_BASE_TEMPORARY_FILE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small text helpers for messages.
 #ifndef KVLA_BASE_TEXT_H_
 #define KVLA_BASE_TEXT_H_

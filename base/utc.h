@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The time of day, as runs, ledgers and locks record it.
 #ifndef KVLA_BASE_UTC_H_
 #define KVLA_BASE_UTC_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef KVLA_BASE_VERSION_H_
 #define KVLA_BASE_VERSION_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One writer at a time into a folder or file, over all kvla processes.
 #ifndef KVLA_BASE_WRITER_LOCK_H_
 #define KVLA_BASE_WRITER_LOCK_H_

@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
 # GoogleTest (system package libgtest-dev).
 find_package(GTest REQUIRED)

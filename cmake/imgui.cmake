@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Dear ImGui 1.93.0 (docking), from the sources in imgui-bundle==1.93.0.
 set(KVLA_IMGUI_DIR "${KVLA_DEPS_DIR}/imgui-bundle-1.93.0/external/imgui/imgui")
 kvla_require_unpacked("${KVLA_IMGUI_DIR}/imgui.h")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dear ImGui calls these at every item when it is built for its test engine. The program has none
 // of it: these stand in, and do nothing. Weak, so that the engine's own win in the tests.
 #include <imgui.h>

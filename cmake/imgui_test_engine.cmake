@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Dear ImGui Test Engine, from the sources in imgui-bundle==1.93.0: tests only, never in the program.
 set(KVLA_TEST_ENGINE_DIR
   "${KVLA_DEPS_DIR}/imgui-bundle-1.93.0/external/imgui_test_engine/imgui_test_engine")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ImPlot, from the sources in imgui-bundle==1.93.0.
 set(KVLA_IMPLOT_DIR "${KVLA_DEPS_DIR}/imgui-bundle-1.93.0/external/implot/implot")
 kvla_require_unpacked("${KVLA_IMPLOT_DIR}/implot.h")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # `cmake --install build/release --prefix DIR`: bin/kvla, and what it needs at run time beside it, so
 # that DIR may be moved and the build folder removed. Libraries of the system's packages stay there.
 set_target_properties(kvla PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/kvla")

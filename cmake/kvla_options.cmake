@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Flags for every target, and the helpers that declare kvla's own libraries.
 
 set(CMAKE_CXX_STANDARD 20)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # MuJoCo 4.0.0, from the wheel mujoco-core==4.0.0 that scripts/setup.sh unpacks.
 set(KVLA_MUJOCO_DIR "${KVLA_DEPS_DIR}/mujoco-4.0.0/mujoco")
 kvla_require_unpacked("${KVLA_MUJOCO_DIR}/libmujoco.so.4.0.0")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # LibTorch 2.11.0 (cu130), from the wheel torch==2.11.0 that scripts/setup.sh unpacks.
 # Own imported targets: the wheel's find_package(Torch) turns CUDA on by itself.
 #   kvla_torch  headers and libraries; CPU only unless KVLA_CUDA is ON.

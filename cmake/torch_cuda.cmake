@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The CUDA side of LibTorch, for KVLA_CUDA=ON. The toolkit (13.x) is the machine's; what it lacks
 # (cuDNN, NCCL, cuFile, cuSPARSELt, NVSHMEM) comes from wheels by `scripts/setup.sh --cuda`, which
 # lie beside torch/, where libtorch_cuda.so looks for them.

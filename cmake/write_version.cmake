@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Writes OUTPUT, the definitions of base/version.h, when they differ from what is there.
 set(commit "unknown")
 find_program(GIT git)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # yaml-cpp (system package libyaml-cpp-dev); 0.7 and 0.8 name the target differently.
 find_package(yaml-cpp REQUIRED)
 add_library(kvla_yaml INTERFACE)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fused attention over one region of the cache, and the merge of two regions. torch.
 #ifndef KVLA_KV_EFFICIENT_ATTENTION_H_
 #define KVLA_KV_EFFICIENT_ATTENTION_H_

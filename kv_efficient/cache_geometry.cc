@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kv_efficient/cache_geometry.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The shape of the decoder that a cache serves. No torch.
 #ifndef KVLA_KV_EFFICIENT_CACHE_GEOMETRY_H_
 #define KVLA_KV_EFFICIENT_CACHE_GEOMETRY_H_

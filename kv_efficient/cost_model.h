@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Analytic cost of one inference, and the paper's formulas beside it. No torch.
 #ifndef KVLA_KV_EFFICIENT_COST_MODEL_H_
 #define KVLA_KV_EFFICIENT_COST_MODEL_H_

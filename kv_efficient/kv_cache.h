@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The key-value cache of one episode: attention over it, and its compression. torch.
 //
 // Position rule, a property of the model and so the same for every method: a near token (in the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a cache policy decides and a chunk store applies. No torch.
 #ifndef KVLA_KV_EFFICIENT_PLAN_H_
 #define KVLA_KV_EFFICIENT_PLAN_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rotary positions, Hugging Face's half-split convention (rotate_half). torch.
 #ifndef KVLA_KV_EFFICIENT_ROTARY_H_
 #define KVLA_KV_EFFICIENT_ROTARY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plain values to and from bytes, for saved states. Native byte order: states do not travel between
 // machines.
 #ifndef KVLA_KV_EFFICIENT_SAVED_STATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which frame blocks are near (in the window) and which chunks have left. No torch.
 // The one definition that inference and training share.
 #ifndef KVLA_KV_EFFICIENT_SCHEDULE_H_

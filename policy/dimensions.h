@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sizes of what every policy reads of the robot and says to it.
 #ifndef KVLA_POLICY_DIMENSIONS_H_
 #define KVLA_POLICY_DIMENSIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/probe_net.h"
 
 #include <fmt/format.h>

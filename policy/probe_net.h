@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small classifier of single observations: does the present betray what only the past can tell?
 #ifndef KVLA_POLICY_PROBE_NET_H_
 #define KVLA_POLICY_PROBE_NET_H_
@@ -7,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "policy/compact/training/demo_source.h"
+#include "policy/dimensions.h"
 
 namespace kvla {
 

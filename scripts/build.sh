@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Sets up, configures and builds one preset (release unless another is named), or just some targets of it:
 #   scripts/build.sh [release|debug|asan|tsan|headless|cuda] [TARGET...]
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks what CONTRIBUTING asks for and no compiler sees, in seconds.
 
     scripts/check.py [CHECK...] [--index] [--fix]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Sets up, builds, and runs the quickstart evaluation, which resumes where it was stopped.
 # Arguments are passed on:  scripts/eval.sh --workers 2 --set episodes=50
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Downloads the packages pinned in cmake/pins.txt and unpacks what kvla uses of them into .deps/.
 
 Each package becomes .deps/NAME-VERSION with the pinned hash in its file .pin; a folder whose .pin

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Formats every source that git tracks with clang-format, of the version that scripts/check.py checks with.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the fuzz targets (preset fuzz) and runs each on its corpus for so many seconds:
 #   scripts/fuzz.sh [SECONDS] [NAME...]     e.g. scripts/fuzz.sh 600 yaml run_store
 # What is found lies in build/fuzz/findings, new inputs in build/fuzz/corpus. Exit status 1: a finding.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Makes git run scripts/hooks before each commit of this clone: scripts/check.py on what is to be committed, and the
 # form of the message. Undo: git config --unset core.hooksPath
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Breaks one line of the program at a time and says whether a test notices.
 
     scripts/mutants.py [FILE...] [--list] [--only TEXT] [--preset release]

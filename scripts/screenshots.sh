@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Makes the pictures of the documentation anew: a small run, then one picture a view of it. Needs no
 # display (xvfb-run stands in for one).
 #   scripts/screenshots.sh [FOLDER]     default: docs

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Brings everything kvla builds with: system packages, and the pinned packages of cmake/pins.txt,
 # unpacked into .deps/. Says the download size first. A second call finds everything in place.
 #   scripts/setup.sh [--cuda]    --cuda: also what the cuda preset needs (the CUDA 13 toolkit,

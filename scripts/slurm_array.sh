@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs one evaluation as a Slurm job array, submits again what failed, and merges:
 #   scripts/slurm_array.sh CONFIG OUT SHARDS [EVAL OPTIONS...] [-- SBATCH OPTIONS...]
 #   e.g.  scripts/slurm_array.sh configs/recall_color.yaml runs/rc 16 --set seed=1 -- --cpus-per-task=4 --time=4:00:00

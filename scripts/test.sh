@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Sets up, builds, and runs every test. The last line is "N passed, N failed", counted in GoogleTest
 # cases over all executables; one that crashes or hangs counts as a failure of its own.
 #   scripts/test.sh [PRESET] [GTEST FLAGS...]     e.g. scripts/test.sh asan --gtest_filter='Cache*'

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """clang-tidy over every source of the compile database, with the checks of .clang-tidy.
 
     scripts/tidy.py [--preset release] [--jobs N] [FILE...]      FILE: only these

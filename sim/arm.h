@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cartesian control of the Panda: end-effector deltas in, position-servo targets out.
 #ifndef KVLA_SIM_ARM_H_
 #define KVLA_SIM_ARM_H_

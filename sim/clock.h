@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the world's time goes on while the policy thinks.
 #ifndef KVLA_SIM_CLOCK_H_
 #define KVLA_SIM_CLOCK_H_

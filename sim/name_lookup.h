@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ids of a scene's objects by name, looked up once for each world: see World::Ids().
 #ifndef KVLA_SIM_NAME_LOOKUP_H_
 #define KVLA_SIM_NAME_LOOKUP_H_

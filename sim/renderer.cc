@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim/renderer.h"
 
 #define EGL_NO_X11

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Off-screen images of a World, through EGL.
 #ifndef KVLA_SIM_RENDERER_H_
 #define KVLA_SIM_RENDERER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes into the simulated robot and what comes out. No MuJoCo here: units, frames and
 // orders are said once, in this file.
 #ifndef KVLA_SIM_SPECS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One simulated scene: model, data and the arm's control, stepped at the control rate.
 #ifndef KVLA_SIM_WORLD_H_
 #define KVLA_SIM_WORLD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Buttons of a scene: slide joints "button0", "button1", ..., caps that can be lit.
 #ifndef KVLA_TASKS_BUTTONS_H_
 #define KVLA_TASKS_BUTTONS_H_

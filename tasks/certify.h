@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Is a task what it claims to be? The expert with the cue must solve it, the expert without must
 // be at chance. No rendering.
 #ifndef KVLA_TASKS_CERTIFY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The chore of the memory tasks: a block is carried from the tray to the pad and back, again and
 // again, so that the arm is busy between a cue and its use.
 #ifndef KVLA_TASKS_CHORE_H_

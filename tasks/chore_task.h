@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Base of the tasks in which work keeps the arm busy until the lamp turns white ("go"): schedule of
 // the work, placement, latches, lamp, flashes and the first stages. A task adds what it shows,
 // what it judges, and what an expert does after go.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong in a world that is not a laboratory: things are bumped into, sensors are noisy, a
 // camera was moved, the light is another. A function of the episode's key and the level alone.
 #ifndef KVLA_TASKS_DISTURBANCE_H_

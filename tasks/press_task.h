@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Base of the chore tasks in which one press decides: after go the first button of the row of four
 // that goes down is the choice, and the right one stands where the target has its place. A task
 // adds what it draws and what it shows.

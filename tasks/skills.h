@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Motions of the scripted experts beside carrying a block. Each takes the situation up where it
 // stands.
 #ifndef KVLA_TASKS_SKILLS_H_

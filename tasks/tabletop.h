@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the table-top tasks share: names in the scene, lights, and the expert's carrying skill.
 #ifndef KVLA_TASKS_TABLETOP_H_
 #define KVLA_TASKS_TABLETOP_H_

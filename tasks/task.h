@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a task is: a scene, a seeded placement, a script, a rule for success and an expert.
 #ifndef KVLA_TASKS_TASK_H_
 #define KVLA_TASKS_TASK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tasks there are: one explicit list.
 #ifndef KVLA_TASKS_TASK_LIST_H_
 #define KVLA_TASKS_TASK_LIST_H_

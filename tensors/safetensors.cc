@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tensors/safetensors.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Safetensors files. torch.
 #ifndef KVLA_TENSORS_SAFETENSORS_H_
 #define KVLA_TENSORS_SAFETENSORS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of LibTorch that kvla uses. torch/torch.h as a whole brings template instances that
 // cost every translation unit about four seconds more, precompiled or not.
 #ifndef KVLA_TENSORS_TORCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tensors/torch_version.h"
 
 #include <torch/version.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef KVLA_TENSORS_TORCH_VERSION_H_
 #define KVLA_TENSORS_TORCH_VERSION_H_
 

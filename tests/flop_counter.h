@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts multiply-adds of the operations that LibTorch is really asked for. Includes torch.
 #ifndef KVLA_TESTS_FLOP_COUNTER_H_
 #define KVLA_TESTS_FLOP_COUNTER_H_

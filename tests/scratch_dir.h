@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A scratch folder for tests.
 #ifndef KVLA_TESTS_SCRATCH_DIR_H_
 #define KVLA_TESTS_SCRATCH_DIR_H_

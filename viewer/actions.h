@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person can do, by button or key: one table serves the shortcuts and the help.
 #ifndef KVLA_VIEWER_ACTIONS_H_
 #define KVLA_VIEWER_ACTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why an episode went as it went, as far as the cache has to do with it. Pure.
 #ifndef KVLA_VIEWER_CUE_STORY_H_
 #define KVLA_VIEWER_CUE_STORY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a trace has said so far about the episode on display, in the form that panels draw. Pure:
 // no window, no clock.
 #ifndef KVLA_VIEWER_EPISODE_MODEL_H_

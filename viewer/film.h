@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An episode on display as an MP4 file, drawn by the scene thread beside the window's own pictures.
 #ifndef KVLA_VIEWER_FILM_H_
 #define KVLA_VIEWER_FILM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every panel is given: what to draw, what the person has chosen, and where wishes go.
 #ifndef KVLA_VIEWER_PANEL_CONTEXT_H_
 #define KVLA_VIEWER_PANEL_CONTEXT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run's file as a feed: one episode a side in memory at a time.
 #ifndef KVLA_VIEWER_REPLAY_FEED_H_
 #define KVLA_VIEWER_REPLAY_FEED_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Draws scenes on a thread of its own, so that a slow software renderer never holds up the window.
 #ifndef KVLA_VIEWER_SCENE_THREAD_H_
 #define KVLA_VIEWER_SCENE_THREAD_H_

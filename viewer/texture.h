@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An RGB8 image on the graphics card, for ImGui::Image.
 #ifndef KVLA_VIEWER_TEXTURE_H_
 #define KVLA_VIEWER_TEXTURE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Colours and sizes of the viewer. Colours that carry meaning are those of Okabe and Ito, which
 // people with any common colour blindness can tell apart; shape says the same again.
 #ifndef KVLA_VIEWER_THEME_H_

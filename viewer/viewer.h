@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The viewer: a window over a feed, and nothing else of the runner.
 #ifndef KVLA_VIEWER_VIEWER_H_
 #define KVLA_VIEWER_VIEWER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One GLFW window with an OpenGL 3 context, Dear ImGui and ImPlot.
 #ifndef KVLA_VIEWER_WINDOW_H_
 #define KVLA_VIEWER_WINDOW_H_

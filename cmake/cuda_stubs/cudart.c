@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers "no device" to what LibTorch's profiler asks of the CUDA runtime in a CPU build.
 enum { kNoDevice = 100 };
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers "not initialised" to every call that LibTorch's profiler makes of CUPTI in a CPU build.
 enum { kNotInitialised = 15 };
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `kvla certify` measures of a task at a delay, and the file in which certificates are kept.
 #ifndef KVLA_HARNESS_CERTIFY_CERTIFICATE_H_
 #define KVLA_HARNESS_CERTIFY_CERTIFICATE_H_

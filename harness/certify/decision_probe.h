@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Does what is seen at the decision betray what has to be remembered? A classifier on the cameras'
 // images and the proprioception there must not tell the remembered fact.
 #ifndef KVLA_HARNESS_CERTIFY_DECISION_PROBE_H_

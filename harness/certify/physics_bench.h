@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the control of the arm and the checks cost on top of MuJoCo itself.
 #ifndef KVLA_HARNESS_CERTIFY_PHYSICS_BENCH_H_
 #define KVLA_HARNESS_CERTIFY_PHYSICS_BENCH_H_

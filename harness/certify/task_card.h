@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla card`: one page and one picture strip a task, made from the task itself.
 #ifndef KVLA_HARNESS_CERTIFY_TASK_CARD_H_
 #define KVLA_HARNESS_CERTIFY_TASK_CARD_H_

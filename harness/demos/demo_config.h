@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `kvla demos` records, and into which files.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_CONFIG_H_
 #define KVLA_HARNESS_DEMOS_DEMO_CONFIG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lets a policy act in stretches of a demonstration, so that its own mistakes are shown the way
 // back (DAgger: Ross et al., arXiv 1011.0686). The labels stay the expert's.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_DRIVER_H_

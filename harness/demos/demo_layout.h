@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a shard of demonstrations says of itself, and whether its datasets are that: rank, type and
 // size, before any of them is read. The layout itself: demo_shard.h.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_LAYOUT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the shards of `kvla demos` for the trainers.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_READER_H_
 #define KVLA_HARNESS_DEMOS_DEMO_READER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records one demonstration: the scripted expert, disturbed on purpose.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_RECORDER_H_
 #define KVLA_HARNESS_DEMOS_DEMO_RECORDER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/demos/demo_shard.h"
 
 #include <fcntl.h>

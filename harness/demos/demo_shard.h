@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HDF5 shards of demonstrations, in robomimic's layout.
 //
 //   data                      attributes: total, env_args, num_demos, failed, diverged, first,

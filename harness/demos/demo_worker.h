@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker's side of `kvla demos`.
 #ifndef KVLA_HARNESS_DEMOS_DEMO_WORKER_H_
 #define KVLA_HARNESS_DEMOS_DEMO_WORKER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla demos`: demonstrations by the scripted experts, in HDF5 shards, by worker processes.
 //
 //   OUT/<split>/<task>_<delay>_<first episode>.hdf5

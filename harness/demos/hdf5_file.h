@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thin owner of HDF5 files and groups: typed datasets and attributes, errors as values.
 //
 // The serial HDF5 library keeps process-wide state: use this from one thread at a time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/episode/episode.h"
 
 #include <fmt/format.h>
@@ -9,7 +10,6 @@
 #include "base/hash.h"
 #include "base/split_names.h"
 #include "harness/episode/policy_io.h"
-#include "harness/eval/run_config.h"
 #include "kv_efficient/methods/method_table.h"
 
 namespace kvla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One closed-loop episode: world, task and policy, told as a stream of trace events.
 #ifndef KVLA_HARNESS_EPISODE_EPISODE_H_
 #define KVLA_HARNESS_EPISODE_EPISODE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The states of a stored episode: as they were stored, or by simulating its actions again.
 #ifndef KVLA_HARNESS_EPISODE_EPISODE_STATES_H_
 #define KVLA_HARNESS_EPISODE_EPISODE_STATES_H_

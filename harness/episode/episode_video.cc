@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/episode/episode_video.h"
 
 #include "harness/episode/episode_states.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Films stored episodes. For one thread: it owns a GL context.
 #ifndef KVLA_HARNESS_EPISODE_EPISODE_VIDEO_H_
 #define KVLA_HARNESS_EPISODE_EPISODE_VIDEO_H_

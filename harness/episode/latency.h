@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a policy thinks, as an arm's clock has it.
 #ifndef KVLA_HARNESS_EPISODE_LATENCY_H_
 #define KVLA_HARNESS_EPISODE_LATENCY_H_

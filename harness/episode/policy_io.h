@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between the robot's conventions and the policy's: one place for both training and inference.
 #ifndef KVLA_HARNESS_EPISODE_POLICY_IO_H_
 #define KVLA_HARNESS_EPISODE_POLICY_IO_H_

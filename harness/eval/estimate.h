@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run will take, measured on a few inferences of each task.
 #ifndef KVLA_HARNESS_EVAL_ESTIMATE_H_
 #define KVLA_HARNESS_EVAL_ESTIMATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla eval`: the episodes of a run over worker processes, into one SQLite file.
 #ifndef KVLA_HARNESS_EVAL_EVAL_RUN_H_
 #define KVLA_HARNESS_EVAL_EVAL_RUN_H_

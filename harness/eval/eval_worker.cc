@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/eval/eval_worker.h"
 
 #include <unistd.h>

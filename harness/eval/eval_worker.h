@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker's side of `kvla eval`.
 #ifndef KVLA_HARNESS_EVAL_EVAL_WORKER_H_
 #define KVLA_HARNESS_EVAL_EVAL_WORKER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ledger of the evaluation split: what was looked at there, so that seeds cannot be shopped for
 // unseen.
 #ifndef KVLA_HARNESS_EVAL_LEDGER_H_

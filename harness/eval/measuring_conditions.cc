@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/eval/measuring_conditions.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Under which rules a run's numbers were taken: what a table needs beside it to be compared with
 // another. Stored with the run when it starts.
 #ifndef KVLA_HARNESS_EVAL_MEASURING_CONDITIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla merge`: the parts of a run (`kvla eval --shard`) in one folder.
 #ifndef KVLA_HARNESS_EVAL_MERGE_H_
 #define KVLA_HARNESS_EVAL_MERGE_H_

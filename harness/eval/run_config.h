@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `kvla eval` and `kvla view` run: arms x tasks x delays x seeds.
 #ifndef KVLA_HARNESS_EVAL_RUN_CONFIG_H_
 #define KVLA_HARNESS_EVAL_RUN_CONFIG_H_

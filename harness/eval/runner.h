@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything that episodes of a run need, built once and reused: policies by arm, one scene.
 #ifndef KVLA_HARNESS_EVAL_RUNNER_H_
 #define KVLA_HARNESS_EVAL_RUNNER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Episodes that run now, for a viewer: each side on a thread of its own.
 #ifndef KVLA_HARNESS_LIVE_LIVE_FEED_H_
 #define KVLA_HARNESS_LIVE_LIVE_FEED_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One episode after the other on a thread of its own, for the viewer: it obeys a command queue and
 // tells a ring, and waits for neither the window nor its frames.
 #ifndef KVLA_HARNESS_LIVE_LIVE_RUNNER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the episodes of a live session as a run: `kvla view RUN` shows them again, with what the
 // person did to them.
 #ifndef KVLA_HARNESS_LIVE_LIVE_STORE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/workers/core_lock.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A core for one worker alone, among all kvla processes of the machine.
 #ifndef KVLA_HARNESS_WORKERS_CORE_LOCK_H_
 #define KVLA_HARNESS_WORKERS_CORE_LOCK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A progress bar on a terminal, a line now and then elsewhere. Both go to stderr, see
 // base/streams.h.
 #ifndef KVLA_HARNESS_WORKERS_PROGRESS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker's side of a pool: a process started by exec that does one job after another.
 #ifndef KVLA_HARNESS_WORKERS_WORKER_H_
 #define KVLA_HARNESS_WORKERS_WORKER_H_

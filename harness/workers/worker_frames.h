@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages between the parent and its workers: CBOR objects behind a 4-byte length.
 #ifndef KVLA_HARNESS_WORKERS_WORKER_FRAMES_H_
 #define KVLA_HARNESS_WORKERS_WORKER_FRAMES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/workers/worker_pool.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parent's side: worker processes, jobs handed out one by one, deaths and hangs survived.
 #ifndef KVLA_HARNESS_WORKERS_WORKER_POOL_H_
 #define KVLA_HARNESS_WORKERS_WORKER_POOL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of a cache. No torch.
 #ifndef KVLA_KV_EFFICIENT_METHODS_CACHE_CONFIG_H_
 #define KVLA_KV_EFFICIENT_METHODS_CACHE_CONFIG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interface of a cache method. torch.
 //
 // A new method: a file with a class that overrides Score() (or PlanLeaving() where one score is not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The learned gate: which old chunk is worth keeping. torch.
 #ifndef KVLA_KV_EFFICIENT_METHODS_CHUNK_GATE_H_
 #define KVLA_KV_EFFICIENT_METHODS_CHUNK_GATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same action for every chunk: the base of the methods that choose nothing. torch.
 #ifndef KVLA_KV_EFFICIENT_METHODS_CONSTANT_H_
 #define KVLA_KV_EFFICIENT_METHODS_CONSTANT_H_

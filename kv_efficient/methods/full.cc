@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every token is kept: what all other methods are compared with.
 #include "kv_efficient/methods/constant.h"
 #include "kv_efficient/methods/method_table.h"

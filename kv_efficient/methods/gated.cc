@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The paper's method (KV-Efficient VLA): a learned gate scores each chunk that leaves.
 #include <fmt/format.h>
 

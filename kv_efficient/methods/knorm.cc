@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys of small norm draw attention (Devoto et al., A Simple and Effective L2 Norm-Based Strategy
 // for KV Cache Compression, arXiv 2406.11430): the chunks whose keys are shortest are kept.
 #include "kv_efficient/cache_geometry.h"

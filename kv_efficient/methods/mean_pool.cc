@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every chunk that leaves becomes one token per slot, the mean over its blocks: the fixed
 // aggregation that a learned one has to beat.
 #include "kv_efficient/methods/constant.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one table of cache methods: config values, help texts, `kvla list`, the viewer's controls and
 // the tests are made from it. No torch.
 #ifndef KVLA_KV_EFFICIENT_METHODS_METHOD_TABLE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Told where the cue is: an upper bound, no method.
 #include <algorithm>
 

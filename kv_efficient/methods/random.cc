@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chunks by chance: the control that every score has to beat at the same bytes.
 #include "base/rng.h"
 #include "kv_efficient/methods/cache_config.h"

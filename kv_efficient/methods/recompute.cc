@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides as `window` does; what the window holds is made anew by whoever feeds the cache, so that
 // nothing that left can live on in keys and values of what stayed.
 #include "kv_efficient/methods/constant.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The window and the first chunks (attention sinks: Xiao et al., StreamingLLM, arXiv 2309.17453).
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"

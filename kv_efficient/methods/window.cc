@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The instruction and the newest blocks alone (sliding-window attention; Beltagy et al.,
 // Longformer, arXiv 2004.05150).
 #include "kv_efficient/methods/constant.h"

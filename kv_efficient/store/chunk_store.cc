@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kv_efficient/store/chunk_store.h"
 
 #include <fmt/format.h>

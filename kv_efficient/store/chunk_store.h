@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and values of one episode. torch.
 //
 // A lane is a (layer, KV head). Each lane has one slab for keys and one for values, virtually

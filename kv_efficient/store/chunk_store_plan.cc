@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ChunkStore: applying plans.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ChunkStore: copies and saved states. What is restored may be anything: all of it is checked
 // before the store changes.
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address space without memory, pages that are really given back, and a count of both. No torch.
 #ifndef KVLA_KV_EFFICIENT_STORE_PAGE_POOL_H_
 #define KVLA_KV_EFFICIENT_STORE_PAGE_POOL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attention of a whole history at once, as the cache would have computed it block by block. torch.
 #ifndef KVLA_KV_EFFICIENT_TRAINING_TRAINING_ATTENTION_H_
 #define KVLA_KV_EFFICIENT_TRAINING_TRAINING_ATTENTION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The training side of the cache: what each query would have seen, in one parallel pass. torch.
 #ifndef KVLA_KV_EFFICIENT_TRAINING_VISIBILITY_H_
 #define KVLA_KV_EFFICIENT_TRAINING_VISIBILITY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/checkpoint.h"
 
 #include <fmt/format.h>
@@ -9,7 +10,6 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "kv_efficient/methods/chunk_gate.h"
-#include "policy/compact/vla.h"
 #include "tensors/safetensors.h"
 
 namespace kvla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy on disk: config.yaml and model.safetensors in one folder. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_CHECKPOINT_H_
 #define KVLA_POLICY_COMPACT_CHECKPOINT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/checkpoint_hash.h"
 
 #include "base/hash.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names a checkpoint by its content; without torch, for programs that only look.
 #ifndef KVLA_POLICY_COMPACT_CHECKPOINT_HASH_H_
 #define KVLA_POLICY_COMPACT_CHECKPOINT_HASH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The compact VLA's sizes; stored as config.yaml beside its weights.
 #ifndef KVLA_POLICY_COMPACT_POLICY_CONFIG_H_
 #define KVLA_POLICY_COMPACT_POLICY_CONFIG_H_

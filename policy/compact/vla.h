@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vision-language-action policy at run time: one observation in, one action chunk out.
 #ifndef KVLA_POLICY_COMPACT_VLA_H_
 #define KVLA_POLICY_COMPACT_VLA_H_

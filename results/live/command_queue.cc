@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/live/command_queue.h"
 
 #include <algorithm>

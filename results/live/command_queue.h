@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person asks of a live episode: the viewer pushes, the runner's thread obeys between
 // control steps. Neither side knows more of the other than this and the trace.
 #ifndef KVLA_RESULTS_LIVE_COMMAND_QUEUE_H_

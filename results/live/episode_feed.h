@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the viewer shows comes through a feed: a run's file, or episodes that run now. One side is
 // one episode on display; two sides stand next to each other on one playhead.
 #ifndef KVLA_RESULTS_LIVE_EPISODE_FEED_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/live/trace_ring.h"
 
 #include <algorithm>

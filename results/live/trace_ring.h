@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bounded buffer between a running episode and whoever watches it.
 #ifndef KVLA_RESULTS_LIVE_TRACE_RING_H_
 #define KVLA_RESULTS_LIVE_TRACE_RING_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What latency cost the arms of a run whose world did not wait for the policy.
 #ifndef KVLA_RESULTS_REPORT_CLOCK_REPORT_H_
 #define KVLA_RESULTS_REPORT_CLOCK_REPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether measured times of runs may be compared: the one place that decides it.
 #ifndef KVLA_RESULTS_REPORT_COMPARABLE_H_
 #define KVLA_RESULTS_REPORT_COMPARABLE_H_

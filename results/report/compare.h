@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arms side by side on the same episodes, within a run or over several.
 #ifndef KVLA_RESULTS_REPORT_COMPARE_H_
 #define KVLA_RESULTS_REPORT_COMPARE_H_

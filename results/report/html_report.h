@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run as a folder that a browser opens without a network: tables, plots, chunk timelines, videos,
 // the protocol and the whole config.
 #ifndef KVLA_RESULTS_REPORT_HTML_REPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers as the reports' JSON has them: what there is no data for is null, and so are
 // the bounds of a mean whose sample has no spread.
 #ifndef KVLA_RESULTS_REPORT_JSON_VALUES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run's table, as text and as JSON.
 //
 // Episodes that ended in error have their own column and enter no rate and no cost. Rates carry

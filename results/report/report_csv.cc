@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A report as comma-separated values.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/report/report_filter.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which episodes of a run a report or a comparison is about.
 #ifndef KVLA_RESULTS_REPORT_REPORT_FILTER_H_
 #define KVLA_RESULTS_REPORT_REPORT_FILTER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The JSON form of a report.
 #include <cstddef>
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The runs below a folder, and how far each has come.
 #ifndef KVLA_RESULTS_REPORT_RUN_LIST_H_
 #define KVLA_RESULTS_REPORT_RUN_LIST_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Success and costs over the cells of a run (tasks at delays): what an arm does as a whole.
 #ifndef KVLA_RESULTS_REPORT_SUITE_REPORT_H_
 #define KVLA_RESULTS_REPORT_SUITE_REPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the inferences of an episode cost, and what an arm costs beside another on the same
 // episodes.
 //

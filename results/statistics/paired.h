@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two arms on the same episodes: the score interval of the difference, non-inferiority, power.
 // Pure functions. A difference is rate(a) - rate(b), between -1 and 1.
 #ifndef KVLA_RESULTS_STATISTICS_PAIRED_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Intervals and tests. Pure functions; a NaN value says that there was no data.
 #ifndef KVLA_RESULTS_STATISTICS_STATISTICS_H_
 #define KVLA_RESULTS_STATISTICS_STATISTICS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Intervals that stay valid however often one looks, and rules for stopping a run early by them.
 #ifndef KVLA_RESULTS_STATISTICS_STOP_RULE_H_
 #define KVLA_RESULTS_STATISTICS_STOP_RULE_H_

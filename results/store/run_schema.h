@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables of a run's database and how older ones become today's; private to results/.
 #ifndef KVLA_RESULTS_STORE_RUN_SCHEMA_H_
 #define KVLA_RESULTS_STORE_RUN_SCHEMA_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run's database: one SQLite file in WAL mode, a row an episode as soon as it ends. Its videos
 // lie beside it.
 //

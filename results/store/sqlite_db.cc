@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/store/sqlite_db.h"
 
 #include <fmt/format.h>

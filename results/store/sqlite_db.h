@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SQLite with errors as values; private to results/.
 #ifndef KVLA_RESULTS_STORE_SQLITE_DB_H_
 #define KVLA_RESULTS_STORE_SQLITE_DB_H_

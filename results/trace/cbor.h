@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CBOR that came from outside.
 #ifndef KVLA_RESULTS_TRACE_CBOR_H_
 #define KVLA_RESULTS_TRACE_CBOR_H_

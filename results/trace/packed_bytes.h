@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Little-endian packing with bounds-checked reading; private to results/.
 #ifndef KVLA_RESULTS_TRACE_PACKED_BYTES_H_
 #define KVLA_RESULTS_TRACE_PACKED_BYTES_H_

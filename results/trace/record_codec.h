@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Episode records as bytes: between a worker and its parent (CBOR), and in the store (packed).
 #ifndef KVLA_RESULTS_TRACE_RECORD_CODEC_H_
 #define KVLA_RESULTS_TRACE_RECORD_CODEC_H_
@@ -9,7 +10,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "results/store/run_store.h"
 #include "results/trace/trace.h"
 
 namespace kvla {

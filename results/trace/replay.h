@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stored episode as a TraceSource, in the order of the live stream.
 #ifndef KVLA_RESULTS_TRACE_REPLAY_H_
 #define KVLA_RESULTS_TRACE_REPLAY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an episode says about itself, as plain structs: the run's store, the live viewer and replay
 // all read this one stream.
 //

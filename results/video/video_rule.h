@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which episodes of a run are filmed, and what their files are called.
 #ifndef KVLA_RESULTS_VIDEO_VIDEO_RULE_H_
 #define KVLA_RESULTS_VIDEO_VIDEO_RULE_H_

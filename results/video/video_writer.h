@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames to an MP4 file in memory: VP9 through libav, which browsers play.
 #ifndef KVLA_RESULTS_VIDEO_VIDEO_WRITER_H_
 #define KVLA_RESULTS_VIDEO_VIDEO_WRITER_H_

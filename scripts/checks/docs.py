@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the documentation names is there: paths, subcommands and their flags, scripts, names of the code, tests."""
 import fnmatch
 import posixpath

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every source is as clang-format writes it."""
 import re
 import subprocess

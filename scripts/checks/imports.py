@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Includes run down: scripts/floors.txt says which folder may include which."""
 import fnmatch
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every source names the licence in its first line (its second after #!)."""
 from .tree import Finding
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of a size that one takes in, and a paragraph for each long function."""
 import re
 

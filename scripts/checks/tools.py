@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """clang-format and clang-tidy: versions differ in what they say, so one is pinned."""
 import re
 import shutil

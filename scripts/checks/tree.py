@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What git tracks, and a finding in it."""
 import functools
 import pathlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/count_presses/count_presses.h"
 
 #include "tasks/buttons.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A lamp blinks a few times while a chore goes on; long after, the button must be pressed as often,
 // and then the lever pulled.
 #ifndef KVLA_TASKS_COUNT_PRESSES_COUNT_PRESSES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scripted demonstrator of count_presses.
 #ifndef KVLA_TASKS_COUNT_PRESSES_COUNT_PRESSES_EXPERT_H_
 #define KVLA_TASKS_COUNT_PRESSES_COUNT_PRESSES_EXPERT_H_

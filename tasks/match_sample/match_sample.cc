@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/match_sample/match_sample.h"
 
 #include <fmt/format.h>

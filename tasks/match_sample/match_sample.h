@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A shape stands on the lamp for a moment; later four shapes come out in a shuffled line-up, and
 // the button in front of the one that was shown must be pressed.
 #ifndef KVLA_TASKS_MATCH_SAMPLE_MATCH_SAMPLE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Four balls stand before four buttons for a moment, three of one colour and one of another; long
 // after they have gone, the button of the odd one must be pressed.
 #ifndef KVLA_TASKS_ODD_ONE_OUT_ODD_ONE_OUT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/pick_place/pick_place.h"
 
 #include "tasks/chore.h"

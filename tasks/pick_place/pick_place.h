@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control task: put the block on the tray. Nothing has to be remembered; the lights mean nothing.
 #ifndef KVLA_TASKS_PICK_PLACE_PICK_PLACE_H_
 #define KVLA_TASKS_PICK_PLACE_PICK_PLACE_H_

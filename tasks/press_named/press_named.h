@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A control: the instruction names the colour of the button to press when a chore ends. Needs no
 // memory of what was seen; a lamp flashes other colours meanwhile.
 #ifndef KVLA_TASKS_PRESS_NAMED_PRESS_NAMED_H_

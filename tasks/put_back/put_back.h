@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A block appears on one of four pads; it is taken to the tray, buttons are pressed for a while,
 // and then the block must go back to its pad.
 #ifndef KVLA_TASKS_PUT_BACK_PUT_BACK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/put_back/put_back_expert.h"
 
 #include "tasks/buttons.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scripted demonstrator of put_back.
 #ifndef KVLA_TASKS_PUT_BACK_PUT_BACK_EXPERT_H_
 #define KVLA_TASKS_PUT_BACK_PUT_BACK_EXPERT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A chore goes on while a lamp shows a colour for half a second; long after, the button of that
 // colour must be pressed.
 #ifndef KVLA_TASKS_RECALL_COLOR_RECALL_COLOR_H_

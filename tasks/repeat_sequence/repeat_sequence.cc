@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/repeat_sequence/repeat_sequence.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Button caps light up one after the other while a chore goes on; long after, they must be pressed
 // in that order.
 #ifndef KVLA_TASKS_REPEAT_SEQUENCE_REPEAT_SEQUENCE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Drawers close again after they were looked into. At random times the arm is sent to a drawer,
 // twice to one that is named and empty, then to search: one drawer at a time and none twice, until
 // the ball is found.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/search_drawers/search_drawers_expert.h"
 
 namespace kvla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scripted demonstrator of search_drawers.
 #ifndef KVLA_TASKS_SEARCH_DRAWERS_SEARCH_DRAWERS_EXPERT_H_
 #define KVLA_TASKS_SEARCH_DRAWERS_SEARCH_DRAWERS_EXPERT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/shell_game/shell_game.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A cup rises and shows a ball, the cups swap places, and much later the cup that hides the ball
 // must be lifted.
 #ifndef KVLA_TASKS_SHELL_GAME_SHELL_GAME_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scripted demonstrator of shell_game.
 #ifndef KVLA_TASKS_SHELL_GAME_SHELL_GAME_EXPERT_H_
 #define KVLA_TASKS_SHELL_GAME_SHELL_GAME_EXPERT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tasks/sort_by_cue/sort_by_cue.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bins flash in the colours of the blocks, one after the other: each block is shown its own bin.
 // Later two of the blocks are asked for in turn and must be put into their bins.
 #ifndef KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_H_

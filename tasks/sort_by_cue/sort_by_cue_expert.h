@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scripted demonstrator of sort_by_cue.
 #ifndef KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_EXPERT_H_
 #define KVLA_TASKS_SORT_BY_CUE_SORT_BY_CUE_EXPERT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bad input of every kind: exit status 2, a message that names it, nothing written.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person types: numbers of every option, unknown words, help, keys of configs, completion.
 #include <gtest/gtest.h>
 

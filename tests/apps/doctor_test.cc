@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla doctor` from outside, as a person runs it.
 #include <gtest/gtest.h>
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole evaluations with the real program, and their tables without what a clock measured.
 #ifndef KVLA_TESTS_APPS_EVAL_FIXTURE_H_
 #define KVLA_TESTS_APPS_EVAL_FIXTURE_H_

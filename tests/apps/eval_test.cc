@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole evaluations with the real program: determinism over workers, kill and resume.
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An installed program needs neither the source tree nor the build folder, and may be moved.
 #include <gtest/gtest.h>
 #include <sys/wait.h>

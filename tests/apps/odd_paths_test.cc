@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every option that takes a path, given every kind of path that is none of those it wants: status 2
 // and a message, never "internal error", and nothing that waits for ever.
 #include <gtest/gtest.h>

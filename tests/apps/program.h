@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the real program from outside, as a person or a script does.
 #ifndef KVLA_TESTS_APPS_PROGRAM_H_
 #define KVLA_TESTS_APPS_PROGRAM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kvla compare and kvla report on runs, from outside.
 #include <gtest/gtest.h>
 

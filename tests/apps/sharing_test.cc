@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Folders, files and cores that two programs want at once; from outside.
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // scripts/slurm_array.sh against a real Slurm: one node, started here with its own configuration
 // and its own munge. Skipped, and said so, where Debian's slurm-wlm and munge are not installed.
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams that are closed, full, hung up or narrow; from outside.
 #include <gtest/gtest.h>
 #include <poll.h>

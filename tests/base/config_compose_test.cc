@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configs made of other files, items that inherit, and grids.
 #include "base/config_compose.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Paths of every kind, and files under temporary names.
 #include "base/files.h"
 

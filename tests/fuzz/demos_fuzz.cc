@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HDF5 demonstrations. An input that starts with 'F' is a file as it is, mutated freely (what the
 // HDF5 library does with that is its own). Any other one is a list of choices from which a valid
 // file is made, whose attributes and datasets have unexpected shapes, types and values: what our

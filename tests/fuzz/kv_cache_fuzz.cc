@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Saved states of a cache: any bytes are a state that the cache could have saved, which it goes on
 // from, or BadInput and an empty cache. An input's first byte says which method; its second whether
 // the rest is a state as it is, or changes to one that was saved: (where, two bytes; value, one).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The run's database: any bytes are a run that can be reported, or BadInput. An input that starts
 // with "R" is what a worker sends, "I" and "S" are packed inferences and steps; else the file.
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Safetensors: any bytes are tensors within the file, or BadInput; as weights they are real and
 // finite.
 #include <cmath>

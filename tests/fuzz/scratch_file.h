@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Input of a parser that reads files: written anew for every case, in memory where possible.
 #ifndef KVLA_TESTS_FUZZ_SCRATCH_FILE_H_
 #define KVLA_TESTS_FUZZ_SCRATCH_FILE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // YAML configs: any bytes are a config or BadInput, and a config prints as one that is the same.
 // A zero byte ends the file; what follows, up to the next, is a --set.
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small run of two arms on pick_place, planned from a checkpoint of its own.
 #ifndef KVLA_TESTS_HARNESS_RUN_FIXTURE_H_
 #define KVLA_TESTS_HARNESS_RUN_FIXTURE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // main() of the harness tests: gtest's, or a worker's when a test starts this program as one.
 #include "tests/harness/test_worker.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // This test executable as a worker process, with the faults that a test asks for.
 #ifndef KVLA_TESTS_HARNESS_TEST_WORKER_H_
 #define KVLA_TESTS_HARNESS_TEST_WORKER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one file of these tests that needs torch.
 #include <gtest/gtest.h>
 

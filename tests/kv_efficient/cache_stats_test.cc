@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a block costs: bytes, tokens, time by part, work. By hand on a small geometry.
 #include <cmath>
 

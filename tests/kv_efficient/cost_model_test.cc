@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "kv_efficient/cost_model.h"
 
 #include "tests/kv_efficient/episodes.h"

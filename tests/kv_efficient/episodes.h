@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random episodes of queries, keys and values, run through the cache and through training
 // attention.
 #ifndef KVLA_TESTS_KV_EFFICIENT_EPISODES_H_

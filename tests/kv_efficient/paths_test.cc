@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cached inference and parallel training agree under every method.
 #include "kv_efficient/training/training_attention.h"
 #include "tests/kv_efficient/episodes.h"

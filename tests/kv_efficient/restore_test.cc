@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forged states: a cache takes only what Save() could have written, else it is left empty.
 #include <cmath>
 #include <functional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy and demonstrations small enough for unit tests. Includes torch.
 #ifndef KVLA_TESTS_POLICY_TINY_POLICY_H_
 #define KVLA_TESTS_POLICY_TINY_POLICY_H_

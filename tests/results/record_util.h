@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Made-up episodes for the tests of results/.
 #ifndef KVLA_TESTS_RESULTS_RECORD_UTIL_H_
 #define KVLA_TESTS_RESULTS_RECORD_UTIL_H_

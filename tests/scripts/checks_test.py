@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Each check of scripts/check.py fails when it should, and only then; and the hook on a commit's message."""
 import pathlib
 import subprocess

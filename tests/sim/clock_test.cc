@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many control steps the world makes while the policy thinks.
 #include "sim/clock.h"
 

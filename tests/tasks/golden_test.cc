@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every task as it was when the data file was written: texts, schedules, physics, colours, labels.
 // Certificates, trained weights and recorded runs rest on these; whoever rebuilds a task must not
 // move them. The states are compared bit by bit: MuJoCo's library is the same one everywhere and

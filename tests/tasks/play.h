@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Playing episodes in the tests of tasks: RunExpert() plays one under the scripted expert, Play
 // lets a test intervene between control steps.
 #ifndef KVLA_TESTS_TASKS_PLAY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // press_named, repeat_sequence, count_presses: what ends an episode, and how it counts.
 #include <gtest/gtest.h>
 

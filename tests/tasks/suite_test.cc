@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What holds for every task of the list, at every delay.
 #include <gtest/gtest.h>
 

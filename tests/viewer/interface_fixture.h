@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person's hand on the real interface, over a made-up run or a made-up live episode.
 #ifndef KVLA_TESTS_VIEWER_INTERFACE_FIXTURE_H_
 #define KVLA_TESTS_VIEWER_INTERFACE_FIXTURE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A live episode and the window itself under a person's hand.
 #include "tests/viewer/interface_fixture.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A replay under a person's hand: every control must do what its label says.
 #include <filesystem>
 #include <fstream>

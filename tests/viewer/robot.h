@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Drives the real interface as a person would, through Dear ImGui's test engine.
 #ifndef KVLA_TESTS_VIEWER_ROBOT_H_
 #define KVLA_TESTS_VIEWER_ROBOT_H_

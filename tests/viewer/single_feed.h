@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A feed over one source and one queue: no choice.
 #ifndef KVLA_TESTS_VIEWER_SINGLE_FEED_H_
 #define KVLA_TESTS_VIEWER_SINGLE_FEED_H_

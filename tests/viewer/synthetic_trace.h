@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A made-up episode for the viewer's tests.
 #ifndef KVLA_TESTS_VIEWER_SYNTHETIC_TRACE_H_
 #define KVLA_TESTS_VIEWER_SYNTHETIC_TRACE_H_

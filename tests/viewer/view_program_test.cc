@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `kvla view` from outside: whoever watches changes nothing.
 #include <gtest/gtest.h>
 

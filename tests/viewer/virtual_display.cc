@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/viewer/virtual_display.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An X server without a screen, for tests that open a window.
 #ifndef KVLA_TESTS_VIEWER_VIRTUAL_DISPLAY_H_
 #define KVLA_TESTS_VIEWER_VIRTUAL_DISPLAY_H_

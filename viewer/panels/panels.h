@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The viewer's panels. Each draws one docked window from the context and keeps no more than its
 // textures and what the mouse is doing.
 #ifndef KVLA_VIEWER_PANELS_PANELS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "viewer/panels/plot_tools.h"
 
 #include <imgui_internal.h>

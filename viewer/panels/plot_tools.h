@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the plots over the episode's time share.
 #ifndef KVLA_VIEWER_PANELS_PLOT_TOOLS_H_
 #define KVLA_VIEWER_PANELS_PLOT_TOOLS_H_

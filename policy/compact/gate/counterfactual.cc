@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/gate/counterfactual.h"
 
 #include <algorithm>
@@ -7,9 +8,9 @@
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
-#include "policy/compact/gate/encode_episode.h"
 #include "policy/compact/gate/needed_chunks.h"
 #include "policy/compact/net/cached_forward.h"
+#include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/losses.h"
 #include "policy/compact/training/minibatch.h"
 #include "policy/compact/training/training_forward.h"

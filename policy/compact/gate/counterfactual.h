@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which old chunks does a frozen policy need? Includes torch.
 #ifndef KVLA_POLICY_COMPACT_GATE_COUNTERFACTUAL_H_
 #define KVLA_POLICY_COMPACT_GATE_COUNTERFACTUAL_H_

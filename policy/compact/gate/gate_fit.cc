@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/gate/gate_fit.h"
 
 #include <fmt/format.h>

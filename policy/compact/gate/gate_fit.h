@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fits a ChunkGate to labelled chunks, calibrates it and counts what it keeps. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_GATE_GATE_FIT_H_
 #define KVLA_POLICY_COMPACT_GATE_GATE_FIT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/gate/gate_training.h"
 
 #include <fmt/format.h>
@@ -168,7 +169,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   // Before the long work: what cannot be written should be said now.
   const Result<WriterLock> lock = WriterLock::OfFile(config_.out);
   if (!lock.ok()) return lock.status();
-  if (Status s = CheckSameGate(config_); !s.ok()) return s;
+  if (Status s = CheckSameGate(config_.out, PrintConfig(config_)); !s.ok()) return s;
   if (Status s = Label("label chunks", demos, config_.episodes, &train_); !s.ok()) return s;
   if (Status s =
           Label("label validation chunks", validation, config_.validation_episodes, &validation_);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trains a ChunkGate for a frozen policy by counterfactual distillation.
 //
 // Which old chunk does the policy's own loss, where a decision begins or goes on to its next

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fewest chunks that a loss cannot do without.
 #ifndef KVLA_POLICY_COMPACT_GATE_NEEDED_CHUNKS_H_
 #define KVLA_POLICY_COMPACT_GATE_NEEDED_CHUNKS_H_

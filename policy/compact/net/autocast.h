@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mixed precision for a scope. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_AUTOCAST_H_
 #define KVLA_POLICY_COMPACT_NET_AUTOCAST_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The policy over a KvCache, one frame block at a time. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_CACHED_FORWARD_H_
 #define KVLA_POLICY_COMPACT_NET_CACHED_FORWARD_H_

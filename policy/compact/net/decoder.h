@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Llama-style decoder whose attention is handed in. Includes torch.
 //
 // Parameter names are those of Hugging Face's Llama under the prefix "model.", so that a

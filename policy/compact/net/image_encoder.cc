@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/image_encoder.h"
 
 namespace kvla {

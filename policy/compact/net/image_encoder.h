@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Camera images to a few tokens. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_IMAGE_ENCODER_H_
 #define KVLA_POLICY_COMPACT_NET_IMAGE_ENCODER_H_

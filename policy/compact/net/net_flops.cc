@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/net_flops.h"
 
 #include <string>

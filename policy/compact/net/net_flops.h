@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The work of the net outside its decoder. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_NET_FLOPS_H_
 #define KVLA_POLICY_COMPACT_NET_NET_FLOPS_H_

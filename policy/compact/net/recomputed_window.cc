@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/recomputed_window.h"
 
 #include "policy/compact/net/cached_forward.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The window computed anew at every inference, for methods that ask for it (Needs::window_again).
 // Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_RECOMPUTED_WINDOW_H_

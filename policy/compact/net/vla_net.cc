@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/vla_net.h"
 
 #include <cmath>
@@ -7,7 +8,7 @@
 #include "kv_efficient/kv_cache.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/text/tokenizer.h"
-#include "policy/compact/training/demo_source.h"
+#include "policy/dimensions.h"
 
 namespace kvla {
 namespace {

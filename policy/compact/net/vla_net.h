@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The policy's network: encoders, decoder, heads. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_VLA_NET_H_
 #define KVLA_POLICY_COMPACT_NET_VLA_NET_H_

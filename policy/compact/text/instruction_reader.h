@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Instructions as a policy's net reads them. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TEXT_INSTRUCTION_READER_H_
 #define KVLA_POLICY_COMPACT_TEXT_INSTRUCTION_READER_H_

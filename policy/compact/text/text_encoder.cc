@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/text/text_encoder.h"
 
 #include <fmt/format.h>

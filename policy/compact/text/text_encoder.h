@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // all-MiniLM-L6-v2: a pretrained BERT that turns a sentence into one vector. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TEXT_TEXT_ENCODER_H_
 #define KVLA_POLICY_COMPACT_TEXT_TEXT_ENCODER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the sentence encoder's files lie and what they are; without torch, for programs that only
 // look.
 #ifndef KVLA_POLICY_COMPACT_TEXT_TEXT_ENCODER_FILES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words to ids over the vocabulary that a checkpoint carries.
 #ifndef KVLA_POLICY_COMPACT_TEXT_TOKENIZER_H_
 #define KVLA_POLICY_COMPACT_TEXT_TOKENIZER_H_

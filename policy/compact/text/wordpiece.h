@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BERT's uncased WordPiece tokenizer.
 #ifndef KVLA_POLICY_COMPACT_TEXT_WORDPIECE_H_
 #define KVLA_POLICY_COMPACT_TEXT_WORDPIECE_H_

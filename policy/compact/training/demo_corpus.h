@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demonstrations in memory, and which of them a training step looks at.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_DEMO_CORPUS_H_
 #define KVLA_POLICY_COMPACT_TRAINING_DEMO_CORPUS_H_

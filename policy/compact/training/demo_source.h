@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demonstrations as the trainers see them; the harness reads them from HDF5.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_DEMO_SOURCE_H_
 #define KVLA_POLICY_COMPACT_TRAINING_DEMO_SOURCE_H_

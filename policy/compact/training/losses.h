@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The losses of behaviour cloning. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_LOSSES_H_
 #define KVLA_POLICY_COMPACT_TRAINING_LOSSES_H_

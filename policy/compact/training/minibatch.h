@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tensors of one training step. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_MINIBATCH_H_
 #define KVLA_POLICY_COMPACT_TRAINING_MINIBATCH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gradients of a batch whose parts are worked on side by side. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_PARALLEL_BACKWARD_H_
 #define KVLA_POLICY_COMPACT_TRAINING_PARALLEL_BACKWARD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Independent work, each piece on one thread.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_PARALLEL_TORCH_JOBS_H_
 #define KVLA_POLICY_COMPACT_TRAINING_PARALLEL_TORCH_JOBS_H_

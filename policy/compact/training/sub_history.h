@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which frame blocks of a demonstration a training step looks at.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_SUB_HISTORY_H_
 #define KVLA_POLICY_COMPACT_TRAINING_SUB_HISTORY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/training/train.h"
 
 #include <fmt/format.h>
@@ -17,11 +18,11 @@
 #include "base/machine.h"
 #include "base/writer_lock.h"
 #include "policy/compact/checkpoint.h"
-#include "policy/compact/gate/encode_episode.h"
 #include "policy/compact/net/autocast.h"
 #include "policy/compact/text/instruction_reader.h"
 #include "policy/compact/text/tokenizer.h"
 #include "policy/compact/training/demo_corpus.h"
+#include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/losses.h"
 #include "policy/compact/training/minibatch.h"
 #include "policy/compact/training/parallel_backward.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Behaviour cloning over whole episodes and chunk-aligned sub-histories.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_TRAIN_H_
 #define KVLA_POLICY_COMPACT_TRAINING_TRAIN_H_

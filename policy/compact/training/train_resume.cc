@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/training/train_resume.h"
 
 #include <fmt/format.h>
@@ -115,19 +116,18 @@ Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {
       now.config.out, was.demonstrations, now.demonstrations));
 }
 
-Status CheckSameGate(const GateTrainConfig& config) {
-  if (!Exists(config.out)) return {};
-  const Result<TensorFile> file = ReadSafetensors(config.out);
+Status CheckSameGate(const std::string& out, const std::string& config) {
+  if (!Exists(out)) return {};
+  const Result<TensorFile> file = ReadSafetensors(out);
   if (!file.ok()) return file.status();
-  const Result<std::string> was = Note(config.out, file->metadata, kGateNote);
+  const Result<std::string> was = Note(out, file->metadata, kGateNote);
   if (!was.ok()) return was.status();
-  const std::string now = PrintConfig(config);
-  if (*was == now) return {};
-  std::vector<std::string> differences = ConfigDifferences(*was, now, "that gate");
+  if (*was == config) return {};
+  std::vector<std::string> differences = ConfigDifferences(*was, config, "that gate");
   std::erase_if(differences, [](const std::string& line) {
     return line.starts_with("out is ") || line.starts_with("threads is ");
   });
-  return Refusal(config.out, "gate", differences);
+  return Refusal(out, "gate", differences);
 }
 
 }  // namespace kvla

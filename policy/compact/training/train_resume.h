@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which training a folder holds, and whether another may go on with it.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_TRAIN_RESUME_H_
 #define KVLA_POLICY_COMPACT_TRAINING_TRAIN_RESUME_H_
@@ -8,7 +9,6 @@
 #include <string>
 
 #include "base/status.h"
-#include "policy/compact/gate/gate_training.h"
 #include "policy/compact/training/demo_corpus.h"
 #include "policy/compact/training/train.h"
 
@@ -37,8 +37,9 @@ Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now);
 Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now);
 
 // The same of a gate that would be overwritten: one is trained anew under the same settings alone
-// (of a policy that has learnt more, say). Ok where config.out is not there.
-Status CheckSameGate(const GateTrainConfig& config);
+// (of a policy that has learnt more, say). `config`: its settings, as YAML. Ok where `out` is not
+// there.
+Status CheckSameGate(const std::string& out, const std::string& config);
 
 }  // namespace kvla
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a training run needs to go on after a stop. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_TRAIN_STATE_H_
 #define KVLA_POLICY_COMPACT_TRAINING_TRAIN_STATE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/training/training_forward.h"
 
 #include <fmt/format.h>

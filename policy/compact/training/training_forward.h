@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole of a sub-history in one pass, seeing what cached inference would see. Includes torch.
 #ifndef KVLA_POLICY_COMPACT_TRAINING_TRAINING_FORWARD_H_
 #define KVLA_POLICY_COMPACT_TRAINING_TRAINING_FORWARD_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demonstrations that are not what the file, or the policy, says: refused, with file, found and
 // wanted. The shards are made by hand; demos_test.cc has recorded ones.
 #include "harness/demos/demo_reader.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demonstrations: recorded, written as HDF5, read back; interrupted and broken files.
 #include "harness/demos/demos.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an HDF5 file says is checked before it is read: attributes, datasets, filters, locks.
 #include "harness/demos/hdf5_file.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wording and disturbance of an episode, from the run's config to what the policy is given.
 #include <gtest/gtest.h>
 

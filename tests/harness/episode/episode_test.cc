@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The closed loop with policies that a test can read.
 #include "harness/episode/episode.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is written down of a look at the evaluation split.
 #include "harness/eval/ledger.h"
 

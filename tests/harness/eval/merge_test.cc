@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of a run in one folder: what is refused, and what happens to videos.
 #include "harness/eval/merge.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Worker processes that answer, die, hang and talk nonsense.
 #include "harness/workers/worker_pool.h"
 

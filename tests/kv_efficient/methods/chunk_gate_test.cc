@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 
 #include "kv_efficient/training/training_attention.h"

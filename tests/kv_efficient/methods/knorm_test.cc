@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/kv_efficient/episodes.h"
 
 namespace kvla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Schedules, settings and decisions of the methods.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The chunk store: what is held, where it lies, and that memory really goes back.
 #include <sys/resource.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The weights in policy/weights, with their gates, on made-up frames.
 #include <gtest/gtest.h>
 

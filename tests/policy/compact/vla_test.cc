@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The policy as the harness runs it: what an inference says it cost, and what it does.
 #include "policy/compact/vla.h"
 

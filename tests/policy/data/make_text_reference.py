@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the reference for tests/policy/compact/text/text_encoder_test.cc with the published implementation.
 
   python3 -m venv /tmp/venv

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Prints tests/results/data/statistics_reference.json: what statistics_reference_test.cc holds
 results/ against. Nothing here is a transcription of the C++: intervals come from statsmodels, and
 where neither library has the method, its definition is solved by scipy's general optimizers.

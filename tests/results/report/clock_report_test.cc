@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stale actions, missed deadlines and what latency cost, from a run's records.
 #include "results/report/clock_report.h"
 

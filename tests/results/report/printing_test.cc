@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts of a run on a terminal: nothing in them is obeyed, nothing is cut in half.
 #include <gtest/gtest.h>
 #include <unistd.h>

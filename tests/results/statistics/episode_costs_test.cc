@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/statistics/episode_costs.h"
 
 #include <gtest/gtest.h>

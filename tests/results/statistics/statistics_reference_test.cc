@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // results/ against scipy and statsmodels: values and how they were made in tests/results/data/.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reference values: scipy 1.17.1, statsmodels 0.15.0 and numpy, printed by
 //   statsmodels.stats.proportion.proportion_confint(k, n, alpha, method="wilson")
 //   statsmodels.stats.contingency_tables.mcnemar([[10, b], [c, 10]], exact=True).pvalue

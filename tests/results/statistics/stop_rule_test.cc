@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "results/statistics/stop_rule.h"
 
 #include <gtest/gtest.h>

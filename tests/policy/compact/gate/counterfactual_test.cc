@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The gate's labels: against a cache that is run block by block, and against hand-made losses.
 #include "policy/compact/gate/counterfactual.h"
 
@@ -11,8 +12,8 @@
 
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/chunk_gate.h"
-#include "policy/compact/gate/encode_episode.h"
 #include "policy/compact/net/cached_forward.h"
+#include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/losses.h"
 #include "policy/compact/training/minibatch.h"
 #include "tests/policy/tiny_policy.h"

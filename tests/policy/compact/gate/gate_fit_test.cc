@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The gate's loss, fit, calibration and counts, against values worked out by hand.
 #include "policy/compact/gate/gate_fit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/gate/needed_chunks.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `recompute` shows what the window alone knows; under `window` a trace goes on from block to
 // block.
 #include "policy/compact/net/recomputed_window.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Agreement with the published implementation: tests/policy/data/text_reference.json, which
 // make_text_reference.py beside it writes.
 #include "policy/compact/text/text_encoder.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/text/tokenizer.h"
 
 #include <gtest/gtest.h>

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/training/minibatch.h"
 
 #include <gtest/gtest.h>
 
-#include "policy/compact/gate/encode_episode.h"
 #include "policy/compact/net/vla_net.h"
+#include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/training_forward.h"
 #include "tensors/torch.h"
 #include "tests/policy/tiny_policy.h"

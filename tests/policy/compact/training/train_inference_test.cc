@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The training pass and cached inference agree within 1e-5 under every method.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-#include "policy/compact/gate/encode_episode.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/compact/training/encode_episode.h"
 
 #include <algorithm>
 #include <vector>

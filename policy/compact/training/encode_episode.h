@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // A demonstration's frame blocks through a frozen encoder. Includes torch.
-#ifndef KVLA_POLICY_COMPACT_GATE_ENCODE_EPISODE_H_
-#define KVLA_POLICY_COMPACT_GATE_ENCODE_EPISODE_H_
+#ifndef KVLA_POLICY_COMPACT_TRAINING_ENCODE_EPISODE_H_
+#define KVLA_POLICY_COMPACT_TRAINING_ENCODE_EPISODE_H_
 
 #include "policy/compact/net/vla_net.h"
 #include "policy/compact/training/demo_source.h"
@@ -13,4 +14,4 @@ torch::Tensor EncodeEpisode(VlaNet& net, const DemoEpisode& episode);
 
 }  // namespace kvla
 
-#endif  // KVLA_POLICY_COMPACT_GATE_ENCODE_EPISODE_H_
+#endif  // KVLA_POLICY_COMPACT_TRAINING_ENCODE_EPISODE_H_
