@@ -4,7 +4,7 @@
 
     scripts/check.py [CHECK...] [--index] [--fix]
 
-Without CHECK all of them: formatting, licences, docs, imports, sizes (scripts/checks/, one module each). A finding is one
+Without CHECK all of them: formatting, licences, docs, imports, sizes, mutants (scripts/checks/, one module each). A finding is one
 line, FILE:LINE and what would be right. --index checks what git is about to commit (formatting: of the files that
 change) and not the folder as it stands; --fix adds licence lines. Exit status 1: findings. Standard library only.
 """
@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 
-from checks import docs, formatting, imports, licences, sizes
+from checks import docs, formatting, imports, licences, mutants, sizes
 from checks.tree import Tree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CHECKS = {"formatting": formatting, "licences": licences, "docs": docs, "imports": imports, "sizes": sizes}
+CHECKS = {"formatting": formatting, "licences": licences, "docs": docs, "imports": imports, "sizes": sizes,
+          "mutants": mutants}
 
 
 def git(*arguments):

@@ -49,14 +49,18 @@ class Mutant:
 
 
 def read(path):
+    return parse(path.name, path.read_text())
+
+
+def parse(name, text):
     mutants, block = [], []
-    for line in path.read_text().splitlines() + [""]:
+    for line in text.splitlines() + [""]:
         if line.startswith("#"):
             continue
         if line.strip():
             block.append(line)
         elif block:
-            mutants.append(Mutant(path.name, block))
+            mutants.append(Mutant(name, block))
             block = []
     return mutants
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs one evaluation as a Slurm job array, submits again what failed, and merges:
 #   scripts/slurm_array.sh CONFIG OUT SHARDS [EVAL OPTIONS...] [-- SBATCH OPTIONS...]
-#   e.g.  scripts/slurm_array.sh configs/recall_color.yaml runs/rc 16 --set seed=1 -- --cpus-per-task=4 --time=4:00:00
+#   e.g.  scripts/slurm_array.sh configs/studies/recall_color.yaml runs/rc 16 --set seed=1 -- --cpus-per-task=4 --time=4:00:00
 # OUT must be on a file system that all nodes share; the shards are in OUT/shards, the whole run in OUT.
 # An element that was killed goes on where it was. Stopped itself (Ctrl-C), what it submitted runs on, and
 # the same command waits for that and goes on.

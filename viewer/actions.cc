@@ -167,6 +167,8 @@ void Choose(PanelContext& context, const Pick& pick) {
   if (!status.ok()) context.Say("Cannot show that: " + status.message());
 }
 
+// One line an action; what takes more than that has a function of its own above. The table of keys
+// and the help are in actions.h.
 void Perform(ViewerAction action, PanelContext& context) {
   ViewState& state = context.state;
   switch (action) {

@@ -169,6 +169,8 @@ Result<Hdf5Node> DemoReader::Group(int index) {
   return file->OpenGroup(fmt::format("data/demo_{}", entry.demo));
 }
 
+// Sizes first: Open() has checked every dataset against them, so that reading is a list of names.
+// What the file has by control step and the policy wants by inference is then picked out.
 Result<DemoEpisode> DemoReader::Read(int index) {
   Result<Hdf5Node> group = Group(index);
   if (!group.ok()) return group.status();

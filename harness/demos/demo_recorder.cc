@@ -63,6 +63,9 @@ Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& ta
   return recorder;
 }
 
+// A control step: see (at every replan_steps_-th one), note the state, ask the expert, act. What is
+// learnt is the expert's action from where the arm is; what is done may be a disturbed one or a
+// policy's, so that demonstrations show the way back from mistakes.
 Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNoise& noise,
                                            Phrasing phrasing, DemoDriver* driver) {
   if (key.split == Split::kEvaluation) {

@@ -139,6 +139,9 @@ class ShardClient : public PoolClient {
 
 }  // namespace
 
+// What is missing is found first; then an episode of each set is recorded into a scratch folder,
+// which tells the time and the disk that the rest will take; then a pool records shard by shard. A
+// shard gets its name only when it is whole, so that a stop at any moment loses no more than one.
 Result<DemosSummary> GenerateDemos(const DemosConfig& config, const DemosOptions& options) {
   if (Status status = CheckDemosConfig(config, options.asset_root); !status.ok()) return status;
   if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;

@@ -372,6 +372,9 @@ Result<int> CheckEvaluation(const RunPlan& plan, const EvaluationOptions& option
   return static_cast<int>(done->size());
 }
 
+// Opens or makes the run, takes out of the plan what is there, and gives the rest to a pool of
+// workers whose records the client writes as they come. The stop rule looks at the rows before the
+// first and after every episode; whatever ended is kept, however the pool ends.
 Result<EvaluationSummary> RunEvaluation(const RunPlan& plan, const EvaluationOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   if (Result<int> checked = CheckEvaluation(plan, options); !checked.ok()) return checked.status();

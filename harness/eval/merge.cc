@@ -91,6 +91,9 @@ Status CopyVideo(const Part& part, const EpisodeRow& row, const fs::path& out) {
 
 }  // namespace
 
+// Everything is checked before anything is written: that the parts are of one run, and that an
+// episode which several hold ended alike in all of them and in what an earlier merge left. Then
+// facts that differ (machines, workers) are listed, and the episodes that are new are copied.
 Result<MergeSummary> MergeRuns(const fs::path& out, const std::vector<fs::path>& runs) {
   std::vector<Part> parts;
   for (const fs::path& run : runs) {

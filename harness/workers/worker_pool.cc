@@ -273,6 +273,10 @@ Status Pool::HandlePoll(Process* process) {
   return status;
 }
 
+// One round: hand out jobs to who is ready, start a worker where work waits and nobody is idle,
+// wait for a message or a tick, take what came, and kill who is past its deadline. A job whose
+// worker died goes to the front of the queue once (Lose()); time in which this process stood still
+// counts against nobody.
 Status Pool::Run() {
   std::optional<Job> first = Next();
   if (!first) return {};

@@ -87,6 +87,10 @@ Status ChunkStore::CheckPlan(const Plan& plan) const {
   return {};
 }
 
+// Writes the lane's new list of tokens from the old one, and how rows have to move for it. Old
+// chunks keep their order; a decided one gives only what its cut names, of what it still holds; the
+// leaving chunk comes last, from the window. Moves only ever go down, so that they can be applied
+// in order without a second slab. A cut that asks for tokens that are gone is the method's mistake.
 Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,
                             std::vector<Move>* moves) const {
   const int leaving = near_begin_block_ / chunk_blocks_, slots = geometry_.tokens_per_block;

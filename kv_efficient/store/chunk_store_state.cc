@@ -108,6 +108,8 @@ std::array<std::pair<int64_t, int64_t>, 2> ChunkStore::HeldRows(int lane) const 
   return {{{0, far}, {near_begin(), near}}};
 }
 
+// Sizes, counts, token lists and values are all checked before the first of them is taken, so that
+// bytes from anywhere leave either a state that Save() could have written or an empty store.
 Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   Reset();
   ByteReader in(bytes);

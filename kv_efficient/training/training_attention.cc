@@ -128,6 +128,9 @@ class TwoRegionAttention : public torch::autograd::Function<TwoRegionAttention> 
 
 }  // namespace
 
+// Most of the [N*T, I + N*T + S*T] mask is empty: a row sees its window and few old chunks. So far
+// columns are ordered by the first row that sees them, rows are cut into slices, and a slice
+// attends over a range of near keys and a prefix of far ones; the mask is exact within them.
 Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const RotaryTable& rotary,
                                   int age_clamp_blocks, at::Device device) {
   if (samples.empty()) return InternalError("a training plan needs a sample");

@@ -205,6 +205,9 @@ class WarningSummary {
 
 }  // namespace
 
+// Rows of the run are gathered by cell; inferences stream by once, since a run's traces need not
+// fit into memory, and leave costs by episode (for paired ratios) and times by cell (for
+// quantiles).
 Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
   Report report;
   Result<RunMeta> meta = store.Meta();

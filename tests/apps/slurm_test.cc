@@ -129,6 +129,8 @@ bool Installed() {
 
 class SlurmTest : public EvalTest {};
 
+// A whole run here, the same as an array on a cluster of one machine, one element of which is
+// killed in its middle and submitted again: the merged table is the same.
 TEST_F(SlurmTest, AnArrayWithAKilledElementGivesTheSameTable) {
   if (!Installed()) {
     GTEST_SKIP() << "SKIPPED: no Slurm here (apt install slurm-wlm munge, and run as root)";

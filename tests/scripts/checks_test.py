@@ -9,7 +9,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
-from checks import docs, formatting, imports, licences, sizes, tools  # noqa: E402
+from checks import docs, formatting, imports, licences, mutants, sizes, tools  # noqa: E402
 from checks.tree import Tree  # noqa: E402
 import tidy  # noqa: E402
 
@@ -34,6 +34,12 @@ class ChecksTest(unittest.TestCase):
         style = (ROOT / ".clang-format").read_text()
         files = {".clang-format": style, "a/good.cc": "int x = 1;\n", "a/bad.cc": "int x = 1;\nint   y=2;\n"}
         self.assertEqual(self.found(formatting.check, files), [("a/bad.cc", 2)])
+
+    def test_a_mutant_that_lost_its_line_is_found(self):
+        mutant = "a/{}.cc\n- {}\n+ return 2;\n! a Suite.*\n"
+        files = {"a/x.cc": "  return 1;\n", "tests/mutants/x.txt": "\n".join(
+            [mutant.format("x", "return 1;"), mutant.format("x", "return 3;"), mutant.format("y", "return 1;")])}
+        self.assertEqual(self.found(mutants.check, files), [("tests/mutants/x.txt", 7), ("tests/mutants/x.txt", 2)])
 
     def test_a_missing_licence_line_is_found_and_added(self):
         files = {"LICENSE": "  Apache License\n  Version 2.0, January 2004\n",

@@ -220,6 +220,9 @@ void CachePanel::DrawTooltip(PanelContext& context, const Side& side, const Chun
   ImGui::EndTooltip();
 }
 
+// From back to front: the instruction's bar, a cell a chunk as of the playhead (faint where not
+// seen yet), then frames and arrows of the chunks that saw the cue, and the tooltip of the one
+// under the mouse.
 void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bool ticks) {
   const Side& side = context.sides[index];
   const EpisodeModel& model = side.model;

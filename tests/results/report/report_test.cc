@@ -60,6 +60,8 @@ class ReportTest : public testing::Test {
   RunStore store_;
 };
 
+// Ten episodes in the reference and in an arm at half the cost that loses three; one more ended in
+// an error and counts nowhere but as that.
 TEST_F(ReportTest, CountsAndCosts) {
   for (int i = 0; i < 10; ++i) Add({"full", "recall_color", "long", i}, true);
   for (int i = 0; i < 10; ++i) Add({"gated", "recall_color", "long", i}, i < 7, 0.5);
