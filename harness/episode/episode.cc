@@ -234,6 +234,17 @@ PolicyPort PortOf(Vla* vla) {
   return port;
 }
 
+std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy) {
+  if (cache.window_blocks == policy.window_blocks && cache.chunk_blocks == policy.chunk_blocks) {
+    return "";
+  }
+  return fmt::format(
+      "a window of {} blocks in chunks of {}, but the policy was trained with {} in chunks of {}: "
+      "tokens older than the window get other positions, under 'full' as well, so that this arm "
+      "compares another policy",
+      cache.window_blocks, cache.chunk_blocks, policy.window_blocks, policy.chunk_blocks);
+}
+
 EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const EpisodeSettings& settings,
                         const PolicyConfig& policy) {
   const TaskInfo& info = task.info();

@@ -69,6 +69,9 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
 Status RunEpisode(const EpisodeSettings& settings, const Task& task, World& world,
                   Renderer& renderer, const PolicyPort& policy, TraceSink* sink);
 
+// Says when an arm's window is not the one that the policy was trained with; else empty.
+std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy);
+
 }  // namespace kvla
 
 #endif  // KVLA_HARNESS_EPISODE_EPISODE_H_

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/split_names.h"
 #include "base/text.h"
+#include "harness/episode/episode.h"
 #include "kv_efficient/methods/method_table.h"
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/text/text_encoder_files.h"
@@ -198,17 +199,6 @@ Result<std::string> HashAssets(const RunPlan& plan) {
 }
 
 }  // namespace
-
-std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy) {
-  if (cache.window_blocks == policy.window_blocks && cache.chunk_blocks == policy.chunk_blocks) {
-    return "";
-  }
-  return fmt::format(
-      "a window of {} blocks in chunks of {}, but the policy was trained with {} in chunks of {}: "
-      "tokens older than the window get other positions, under 'full' as well, so that this arm "
-      "compares another policy",
-      cache.window_blocks, cache.chunk_blocks, policy.window_blocks, policy.chunk_blocks);
-}
 
 std::filesystem::path ResolvePath(const std::string& path, const std::filesystem::path& root) {
   const std::filesystem::path given(path);

@@ -119,9 +119,6 @@ struct RunPlan {
 // `path` itself when absolute; else from the working directory if it is there, else from the root.
 std::filesystem::path ResolvePath(const std::string& path, const std::filesystem::path& root);
 
-// Says when an arm's window is not the one that the policy was trained with; else empty.
-std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy);
-
 // Checks names, delays, cache settings, scenes and the checkpoint's config without loading weights
 // or writing anything. BadInput says what is wrong and where.
 Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& asset_root);

@@ -37,8 +37,8 @@ TEST(CacheStats, WhatIsHeldWhileAttendingIncludesTheChunkThatThenLeaves) {
   EXPECT_EQ(s.far_tokens, 2);
   // In the block before it nothing leaves.
   const CacheStats before = After(9, g, SmallConfig("window"))->stats();
-  EXPECT_EQ(before.attending_bytes, before.live_bytes);
-  EXPECT_EQ(before.attended_tokens, 2 + 72);
+  EXPECT_EQ(before.cost.kv_attending_bytes, before.cost.kv_live_bytes);
+  EXPECT_EQ(before.cost.attended_tokens, 2 + 72);
 }
 
 TEST(CacheStats, FarTokensAreTheInstructionAndWhatWasKept) {
@@ -115,26 +115,26 @@ TEST(CacheStats, TimeGoesToThePartThatSpentIt) {
   // A tick for each of the two layers' attention; in the block after which a chunk leaves a tick
   // and the method's 1000 for the gate, one each for turning keys back and applying the plan.
   const CacheStats leaves = Timed(10, false);
-  EXPECT_EQ(leaves.attend_ms, 2);
-  EXPECT_EQ(leaves.gate_ms, 1001);
-  EXPECT_EQ(leaves.compact_ms, 2);
+  EXPECT_EQ(leaves.cost.latency.attend_ms, 2);
+  EXPECT_EQ(leaves.cost.latency.gate_ms, 1001);
+  EXPECT_EQ(leaves.cost.latency.compact_ms, 2);
   EXPECT_EQ(leaves.report_ms, 0);
   const CacheStats stays = Timed(11, false);
-  EXPECT_EQ(stays.attend_ms, 2);
-  EXPECT_EQ(stays.gate_ms + stays.compact_ms + stays.report_ms, 0);
+  EXPECT_EQ(stays.cost.latency.attend_ms, 2);
+  EXPECT_EQ(stays.cost.latency.gate_ms + stays.cost.latency.compact_ms + stays.report_ms, 0);
 }
 
 TEST(CacheStats, AMethodPaysForWhatItNeeds) {
   EXPECT_EQ(Timed(10, false).gate_flops, 7);
   EXPECT_EQ(Timed(11, false).gate_flops, 0);
-  EXPECT_EQ(Timed(10, false).method_bytes, 12);
-  EXPECT_EQ(Timed(10, false).transient_bytes, 1 << 20);
+  EXPECT_EQ(Timed(10, false).cost.method_bytes, 12);
+  EXPECT_EQ(Timed(10, false).cost.kv_transient_bytes, 1 << 20);
   // Attention mass: q.k once more in every block, and a number a chunk.
   const CacheStats mass = Timed(11, true);
-  EXPECT_EQ(mass.attended_tokens, 2 + 33);
+  EXPECT_EQ(mass.cost.attended_tokens, 2 + 33);
   EXPECT_EQ(mass.gate_flops, 2.0 * 2 * 4 * 16 * 3 * 35);
-  EXPECT_EQ(mass.method_bytes, 12 + 3 * 4);
-  EXPECT_GT(mass.attend_ms, 2);  // its time is attention's
+  EXPECT_EQ(mass.cost.method_bytes, 12 + 3 * 4);
+  EXPECT_GT(mass.cost.latency.attend_ms, 2);  // its time is attention's
 }
 
 TEST(CacheStats, AttentionAndMassAreTheProductsThatAreMade) {

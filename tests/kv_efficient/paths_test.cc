@@ -104,7 +104,7 @@ TEST(Paths, FullMatchesTheRuleWrittenOut) {
 TEST(Visibility, SubsampleEqualsFullRunWithTheRestDropped) {
   const CacheGeometry g = SmallGeometry();
   const CacheConfig c = SmallConfig("full");
-  const BlockSchedule schedule(c);
+  const BlockSchedule schedule = c.schedule();
   // Of 40 blocks the sample has chunks 1, 2, 5, 7, 8 and half of 9; the others are dropped in the
   // reference as soon as they leave. Queries agree whose window lies inside the sample.
   std::vector<int> positions;

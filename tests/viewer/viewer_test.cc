@@ -81,7 +81,7 @@ class ViewerTest : public testing::Test {
                                   : chunk % 2 == 0 ? ChunkAction::kDropped
                                                    : ChunkAction::kCompressed;
         const float score = state == ChunkAction::kDropped ? 0.2f : 0.8f;
-        event.changes = {{chunk, state, score, 7}};
+        event.changes = {{chunk, state, score, ReasonCode::kAboveThreshold}};
       }
       source_.Push(event);
       for (int s = 0; s < 4; ++s) {

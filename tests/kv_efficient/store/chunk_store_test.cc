@@ -264,7 +264,8 @@ TEST(Store, TheTemporaryIsThatOfTheLaneThatNeedsMost) {
     return ChunkCut{0, {{0, lane == 0 ? 0 : 12}}, lane == 0};
   });
   RunEpisode(*cache, MakeEpisode(g, 10, 3));
-  EXPECT_EQ(cache->stats().transient_bytes, 3 * 16 * 4);  // a summary a slot, one lane's keys
+  EXPECT_EQ(cache->stats().cost.kv_transient_bytes,
+            3 * 16 * 4);  // a summary a slot, one lane's keys
 }
 
 CacheGeometry BigGeometry() {

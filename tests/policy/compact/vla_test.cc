@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/checkpoint_hash.h"
@@ -107,12 +108,12 @@ TEST_F(VlaTest, EachPartOfAnInferenceHasItsTimeOnce) {
     const Inference inference = Infer(*vla);
     // The decoder has two layers: four looks at the clock within it, two ticks of which are
     // attention's.
-    EXPECT_EQ(inference.encode_ms, 1);
-    EXPECT_EQ(inference.linear_ms, 3);
-    EXPECT_EQ(inference.attend_ms, 2);
-    EXPECT_EQ(inference.act_ms, 1);
-    EXPECT_EQ(inference.gate_ms, block == 5 ? 1 : 0);
-    EXPECT_EQ(inference.compact_ms, block == 5 ? 2 : 0);
+    EXPECT_EQ(inference.cost.latency.encode_ms, 1);
+    EXPECT_EQ(inference.cost.latency.linear_ms, 3);
+    EXPECT_EQ(inference.cost.latency.attend_ms, 2);
+    EXPECT_EQ(inference.cost.latency.act_ms, 1);
+    EXPECT_EQ(inference.cost.latency.gate_ms, block == 5 ? 1 : 0);
+    EXPECT_EQ(inference.cost.latency.compact_ms, block == 5 ? 2 : 0);
   }
 }
 

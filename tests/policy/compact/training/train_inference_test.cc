@@ -8,6 +8,7 @@
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
+#include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/net/cached_forward.h"
