@@ -210,7 +210,7 @@ TEST(Restore, ForgedDecisionsAreRefused) {
        [](State& s) { s.log[3].decision.action = ChunkAction::kDropped; }},
       {"reason 200", [](State& s) { s.log[3].decision.reason = static_cast<ReasonCode>(200); }},
       {"score NaN", [](State& s) { s.log[3].decision.score = kNan; }},
-      {"score 2", [](State& s) { s.log[3].decision.score = 2; }},
+      {"score infinite", [](State& s) { s.log[3].decision.score = INFINITY; }},
       {"block negative", [](State& s) { s.log[3].block = -1; }},
       {"block to come", [](State& s) { s.log.back().block = 37; }},
       {"block between", [](State& s) { s.log[3].block += 1; }},

@@ -72,6 +72,9 @@ class FeatureRecorder : public CachePolicy {
   }
   MethodCost cost() const override { return {}; }  // what it records is for training
 
+ protected:
+  bool keeps(float score) const override { return score > 0; }
+
  private:
   std::set<int> kept_;
   std::vector<torch::Tensor>* features_;

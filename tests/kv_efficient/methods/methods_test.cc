@@ -158,12 +158,15 @@ TEST(Policies, AScoreThatIsNotFiniteIsAnError) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     auto cache = MakeCache(g, SmallConfig("full"),
                            std::make_unique<Scores>(std::vector<float>(9, bad), RetentionRule{}));
-    Status status;
-    for (int block = 0; block < 10 && status.ok(); ++block) {
-      EXPECT_TRUE(cache->BeginBlock().ok());
-      status = cache->EndBlock();
+    RunEpisode(*cache, MakeEpisode(g, 9, 1));  // a chunk leaves after the next block
+    EXPECT_TRUE(cache->BeginBlock().ok());
+    for (int layer = 0; layer < g.layers; ++layer) {
+      cache->Attend(layer, torch::randn({g.heads, g.tokens_per_block, g.head_dim}),
+                    torch::randn({g.kv_heads, g.tokens_per_block, g.head_dim}),
+                    torch::randn({g.kv_heads, g.tokens_per_block, g.head_dim}));
     }
-    EXPECT_NE(status.message().find("finite"), std::string::npos) << bad;
+    const Status status = cache->EndBlock();
+    EXPECT_NE(status.message().find("finite"), std::string::npos) << bad << status.message();
   }
 }
 
@@ -218,7 +221,9 @@ TEST(Policies, EveryMethodIsDeterministicOverALongEpisode) {
       }
     }
     if (c.budget_chunks > 0) {
-      EXPECT_EQ(kept, c.budget_chunks) << PrintConfig(c);
+      EXPECT_LE(kept, c.budget_chunks) << PrintConfig(c);
+      // Only a threshold can leave places of the budget free.
+      EXPECT_TRUE(kept == c.budget_chunks || method.has_threshold()) << PrintConfig(c);
     }
     if (!method.scores) continue;
     for (const DecisionEvent& event : a->decision_log()) {

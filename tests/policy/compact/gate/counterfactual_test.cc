@@ -38,6 +38,9 @@ class KeepList : public CachePolicy {
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<KeepList>(*this); }
   MethodCost cost() const override { return {}; }
 
+ protected:
+  bool keeps(float score) const override { return score > 0; }
+
  private:
   std::set<int> kept_;
   std::vector<torch::Tensor>* features_;
