@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tasks/certify.h"
-
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +11,7 @@
 #include "apps/commands.h"
 #include "base/streams.h"
 #include "harness/certify/certificate.h"
+#include "harness/certify/expert_trials.h"
 #include "harness/workers/progress.h"
 #include "tasks/task_list.h"
 

@@ -14,8 +14,8 @@
 #include "base/status.h"
 #include "base/writer_lock.h"
 #include "harness/certify/decision_probe.h"
+#include "harness/certify/expert_trials.h"
 #include "results/statistics/statistics.h"
-#include "tasks/certify.h"
 
 namespace kvla {
 

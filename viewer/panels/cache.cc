@@ -315,6 +315,7 @@ void DrawScores(PanelContext& context) {
   const std::optional<double> threshold = context.method(side).threshold;
   const auto [low, high] = ScoreAxis(side, threshold);
   ImPlot::SetupAxis(ImAxis_Y1, "score");
+  ImPlot::SetupAxisFormat(ImAxis_Y1, "%.3g");
   ImPlot::SetupAxisLimits(ImAxis_Y1, low - 0.05 * (high - low), high + 0.05 * (high - low),
                           ImPlotCond_Always);
   const double ticks[] = {low, (low + high) / 2, high};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tasks/certify.h"
+#include "harness/certify/expert_trials.h"
 
 #include <algorithm>
 #include <cmath>

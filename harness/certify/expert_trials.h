@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is a task what it claims to be? The expert with the cue must solve it, the expert without must
 // be at chance. No rendering.
-#ifndef KVLA_TASKS_CERTIFY_H_
-#define KVLA_TASKS_CERTIFY_H_
+#ifndef KVLA_HARNESS_CERTIFY_EXPERT_TRIALS_H_
+#define KVLA_HARNESS_CERTIFY_EXPERT_TRIALS_H_
 
 #include <cstdint>
 #include <functional>
@@ -51,4 +51,4 @@ Result<CertifyResult> Certify(const Task& task, const std::string& delay,
 
 }  // namespace kvla
 
-#endif  // KVLA_TASKS_CERTIFY_H_
+#endif  // KVLA_HARNESS_CERTIFY_EXPERT_TRIALS_H_
