@@ -150,8 +150,9 @@ Result<std::vector<InferenceEvent>> UnpackInferences(std::span<const uint8_t> by
     e.time_s = in.Raw<double>();
     e.cost.latency = UnpackLatency(&in);
     e.cost.kv_live_bytes = in.Delta(&last.live);
-    if (version > kInferencesMemoryAfter)
+    if (version > kInferencesMemoryAfter) {
       e.cost.kv_attending_bytes = KnownBytes(in.Delta(&last.attending));
+    }
     // The pages of older versions are those that were left after the inference: another figure.
     const int64_t committed = in.Delta(&last.committed);
     if (version > kInferencesMemoryAfter) e.cost.kv_committed_bytes = KnownBytes(committed);

@@ -34,7 +34,7 @@ class FakeLiveFeed : public SingleFeed {
                            .names = {},
                            .range = Range{0, 1},
                            .help = ""},
-                          threshold_,
+                          chosen_threshold,
                           "0.5",
                           true,
                           true};
@@ -44,7 +44,7 @@ class FakeLiveFeed : public SingleFeed {
                         .names = {"full", "gated"},
                         .range = {},
                         .help = ""},
-                       policy_,
+                       chosen_policy,
                        "gated",
                        false,
                        true};
@@ -54,19 +54,21 @@ class FakeLiveFeed : public SingleFeed {
                         .names = {},
                         .range = Range{0, 64},
                         .help = ""},
-                       window_,
+                       chosen_window,
                        "16",
                        false,
                        true};
     return {policy, window, threshold};
   }
   Status Set(size_t, const std::string& name, const std::string& value) override {
-    (name == "threshold" ? threshold_ : name == "policy" ? policy_ : window_) = value;
-    ++sets_;
+    (name == "threshold" ? chosen_threshold
+     : name == "policy"  ? chosen_policy
+                         : chosen_window) = value;
+    ++calls;
     return {};
   }
-  std::string threshold_ = "0.5", policy_ = "gated", window_ = "16";
-  int sets_ = 0;
+  std::string chosen_threshold = "0.5", chosen_policy = "gated", chosen_window = "16";
+  int calls = 0;
 };
 
 class InterfaceTest : public testing::Test {

@@ -15,20 +15,20 @@ TEST_F(InterfaceTest, SettingsOfALiveCacheAreChangedAndReset) {
     ctx->MouseDown();
     ctx->MouseMoveToPos(ImVec2(viewer_->rects().at("setting threshold").z - 4,
                                Middle(viewer_->rects().at("setting threshold")).y));
-    EXPECT_EQ(live_->sets_, 0);  // nothing is sent while the mouse still drags
+    EXPECT_EQ(live_->calls, 0);  // nothing is sent while the mouse still drags
     ctx->MouseUp();
     ctx->Yield();
-    EXPECT_EQ(live_->sets_, 1);
-    EXPECT_GT(std::stod(live_->threshold_), 0.9);
+    EXPECT_EQ(live_->calls, 1);
+    EXPECT_GT(std::stod(live_->chosen_threshold), 0.9);
     ctx->ComboClick("policy/full");
-    EXPECT_EQ(live_->policy_, "full");
+    EXPECT_EQ(live_->chosen_policy, "full");
     ctx->ItemInputValue("window_blocks", 24);
-    EXPECT_EQ(live_->window_, "24");
+    EXPECT_EQ(live_->chosen_window, "24");
     ctx->ItemClick("Reset to the config");
     ctx->Yield();
-    EXPECT_EQ(live_->threshold_, "0.5");
-    EXPECT_EQ(live_->policy_, "gated");
-    EXPECT_EQ(live_->window_, "16");
+    EXPECT_EQ(live_->chosen_threshold, "0.5");
+    EXPECT_EQ(live_->chosen_policy, "gated");
+    EXPECT_EQ(live_->chosen_window, "16");
   });
 }
 

@@ -228,7 +228,8 @@ TEST(Store, BadPlansChangeNothing) {
 }
 
 // Every lane cuts each leaving chunk as `cut` says.
-std::unique_ptr<KvCache> WithCuts(const CacheGeometry& g, std::function<ChunkCut(int lane)> cut) {
+std::unique_ptr<KvCache> WithCuts(const CacheGeometry& g,
+                                  const std::function<ChunkCut(int lane)>& cut) {
   return MakeCache(
       g, SmallConfig("full"),
       std::make_unique<Scripted>([lanes = g.lanes(), cut](const ChunkView& v, const FarState&) {

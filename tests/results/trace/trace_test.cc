@@ -20,8 +20,9 @@ InferenceEvent Inference(int index, bool image = false) {
   e.control_step = 4 * index;
   e.cost.kv_live_bytes = index;
   e.changes = {{index, ChunkAction::kWindow, 0, ReasonCode::kNone}};
-  if (index > 0)
+  if (index > 0) {
     e.changes.push_back({index - 1, ChunkAction::kDropped, 0.1f, ReasonCode::kWindowOnly});
+  }
   if (image) e.images.push_back({"front", 1, 1, {1, 2, 3}});
   return e;
 }
