@@ -14,21 +14,21 @@ TaskInfo Info() {
                                 "the first button pressed is the one before which the odd ball "
                                 "stood and was pressed after the lamp turned white");
   info.SetInstructions(
-      {"carry the block back and forth until the white light, then press the button of the ball "
-       "that differed from the others",
-       "keep moving the block between the two places; when the light turns white, push the button "
-       "where the odd ball stood",
-       "remember which of the four balls had another color while you carry the block to and fro, "
-       "and press its button when the lamp goes white",
-       "move the block from side to side, and once the lamp is white press the button behind the "
-       "one ball that was unlike the rest",
+      {("carry the block back and forth until the white light, then press the button of the ball "
+        "that differed from the others"),
+       ("keep moving the block between the two places; when the light turns white, push the button "
+        "where the odd ball stood"),
+       ("remember which of the four balls had another color while you carry the block to and fro, "
+        "and press its button when the lamp goes white"),
+       ("move the block from side to side, and once the lamp is white press the button behind the "
+        "one ball that was unlike the rest"),
        "shuttle the block until the lamp shines white; then hit the button of the odd one out"},
-      {"transport the block here and there, and at the white signal push the button that belongs "
-       "to the only ball of its color",
-       "four balls will appear for a moment, three of them alike: keep the other one's place in "
-       "mind, go on carrying the block, and choose its button after the lamp becomes white",
-       "work with the block until white light appears, then pick the button next to which the "
-       "differently colored ball was"});
+      {("transport the block here and there, and at the white signal push the button that belongs "
+        "to the only ball of its color"),
+       ("four balls will appear for a moment, three of them alike: keep the other one's place in "
+        "mind, go on carrying the block, and choose its button after the lamp becomes white"),
+       ("work with the block until white light appears, then pick the button next to which the "
+        "differently colored ball was")});
   info.chance = 1.0 / kRowOfFour;
   info.needs_memory = true;
   info.num_targets = info.num_choices = kRowOfFour;
