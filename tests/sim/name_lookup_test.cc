@@ -9,9 +9,9 @@ namespace kvla {
 namespace {
 
 struct Lights {
-  explicit Lights(NameLookup& names) : geoms(names.Numbered(mjOBJ_GEOM, "light", 3)) { ++made; }
+  explicit Lights(NameLookup& names) : geoms(names.Numbered(mjOBJ_GEOM, "light", 3)) { ++made_; }
   std::vector<int> geoms;
-  static inline int made = 0;
+  static inline int made_ = 0;
 };
 
 struct Missing {
@@ -27,20 +27,20 @@ class NameLookupTest : public testing::Test {
 };
 
 TEST_F(NameLookupTest, AWorldLooksASetOfIdsUpOnce) {
-  Lights::made = 0;
+  Lights::made_ = 0;
   EXPECT_TRUE(world_->Bind<Lights>().ok());
   ASSERT_EQ(world_->Ids<Lights>().geoms.size(), 3u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(world_->Ids<Lights>().geoms[static_cast<size_t>(i)],
               *world_->GeomId("light" + std::to_string(i)));
   }
-  EXPECT_EQ(Lights::made, 1);
+  EXPECT_EQ(Lights::made_, 1);
   ASSERT_TRUE(world_->Reset().ok());
   world_->Ids<Lights>();
-  EXPECT_EQ(Lights::made, 1);
+  EXPECT_EQ(Lights::made_, 1);
   const auto other = *World::Load(world_->path());
   other->Ids<Lights>();
-  EXPECT_EQ(Lights::made, 2);
+  EXPECT_EQ(Lights::made_, 2);
 }
 
 TEST_F(NameLookupTest, TheFirstNameThatIsMissingIsSaidAndItsIdIsSafe) {
