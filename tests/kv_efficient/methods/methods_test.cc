@@ -152,6 +152,21 @@ TEST(Policies, BudgetKeepsTheTopScores) {
   }
 }
 
+TEST(Policies, ABudgetThatIsLoweredHoldsFromTheNextDecisionOn) {
+  Scores policy({.6f, .9f, .7f, .8f}, {.threshold = .5f, .budget_chunks = 3});
+  std::vector<ChunkRecord> chunks;
+  for (int chunk = 0; chunk < 4; ++chunk) {
+    if (chunk == 3) policy.SetRetention(.5f, 1);
+    const Plan plan = policy.PlanLeaving({.chunk = chunk}, {.chunks = chunks});
+    chunks.push_back({});
+    for (const ChunkDecision& d : plan.decisions) chunks[d.chunk].decision = d;
+  }
+  for (int chunk = 0; chunk < 4; ++chunk) {
+    EXPECT_EQ(chunks[chunk].decision.action,
+              chunk == 1 ? ChunkAction::kWhole : ChunkAction::kDropped);
+  }
+}
+
 // A score that is no number would be below every threshold, and above every budget.
 TEST(Policies, AScoreThatIsNotFiniteIsAnError) {
   const CacheGeometry g = SmallGeometry();
