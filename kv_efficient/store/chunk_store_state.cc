@@ -23,7 +23,8 @@ struct FarShape {
 
   // Of a chunk's original tokens: offset -> position.
   float PositionOf(int chunk, int offset) const {
-    return static_cast<float>(chunk * chunk_blocks + offset / slots);
+    const int block = chunk * chunk_blocks + offset / slots;
+    return static_cast<float>(block);
   }
   float MeanOf(int chunk) const {
     return static_cast<float>(chunk * chunk_blocks) + 0.5F * static_cast<float>(chunk_blocks - 1);

@@ -50,24 +50,24 @@ TaskInfo Info() {
       "the named one where a drawer's lamp was lit, none twice and none out of turn, and one "
       "transfer of the block was done for every 6 s between, before the search";
   info.SetInstructions(
-      {"carry the block back and forth; at each white light open the drawer whose lamp is lit, "
-       "or if none is lit the leftmost one not opened before, until you find the ball",
-       "keep moving the block between the two places; when the light turns white, pull out the "
-       "drawer with the lit lamp, and where no lamp is lit the leftmost drawer you have not "
-       "looked into yet",
-       "remember which drawers you have opened while you carry the block to and fro; at a "
-       "white light look into the marked drawer, "
-       "or else into the leftmost new one, and find the ball",
-       "move the block from side to side, and each time the lamp is white open one drawer, the "
-       "marked one or the leftmost unopened one, until the ball turns up",
-       "shuttle the block; at every white light check the drawer that is marked, otherwise the "
-       "first from the left that has not been opened, and never one twice"},
-      {"transport the block here and there, and at each white signal search the drawer under "
-       "the lit lamp or, without one, the next one from the left that you have not seen inside",
-       "find the ball: when white light appears open a drawer, the indicated one if there is "
-       "one, if not the leftmost not yet opened, and work with the block in between",
-       "work with the block, and whenever the lamp becomes white pull the drawer that is "
-       "pointed out or the leftmost one still unopened, but no drawer a second time"});
+      {("carry the block back and forth; at each white light open the drawer whose lamp is lit, "
+        "or if none is lit the leftmost one not opened before, until you find the ball"),
+       ("keep moving the block between the two places; when the light turns white, pull out the "
+        "drawer with the lit lamp, and where no lamp is lit the leftmost drawer you have not "
+        "looked into yet"),
+       ("remember which drawers you have opened while you carry the block to and fro; at a "
+        "white light look into the marked drawer, "
+        "or else into the leftmost new one, and find the ball"),
+       ("move the block from side to side, and each time the lamp is white open one drawer, the "
+        "marked one or the leftmost unopened one, until the ball turns up"),
+       ("shuttle the block; at every white light check the drawer that is marked, otherwise the "
+        "first from the left that has not been opened, and never one twice")},
+      {("transport the block here and there, and at each white signal search the drawer under "
+        "the lit lamp or, without one, the next one from the left that you have not seen inside"),
+       ("find the ball: when white light appears open a drawer, the indicated one if there is "
+        "one, if not the leftmost not yet opened, and work with the block in between"),
+       ("work with the block, and whenever the lamp becomes white pull the drawer that is "
+        "pointed out or the leftmost one still unopened, but no drawer a second time")});
   info.chance = 5.0 / 16;
   info.needs_memory = true;
   info.num_targets = info.num_choices = SearchDrawers::kDrawers;

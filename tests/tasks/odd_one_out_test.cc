@@ -64,8 +64,9 @@ TEST(OddOneOut, ColorsAreIndependentOfTheSlot) {
     ++counts[{common, odd}][static_cast<size_t>(s.target)];
   }
   EXPECT_EQ(counts.size(), 12u);
+  const int even = n / 48;
   for (const auto& [pair, slots] : counts) {
-    for (const int count : slots) EXPECT_NEAR(count, n / 48, 40) << pair.first << pair.second;
+    for (const int count : slots) EXPECT_NEAR(count, even, 40) << pair.first << pair.second;
   }
 }
 
