@@ -5,7 +5,6 @@
 
 #include <map>
 
-#include "base/config_node.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -49,6 +48,17 @@ std::vector<std::string> ConfigDifferences(const std::string& was, const std::st
   }
   if (out.empty()) out.emplace_back("the config lists the same settings in another order");
   return out;
+}
+
+std::vector<ConfigMember> ChangedMembers(const std::string& was, const std::string& now) {
+  const Result<ConfigNode> was_node = ParseYaml(was, "was"), now_node = ParseYaml(now, "now");
+  std::vector<ConfigMember> changed;
+  if (!was_node.ok() || !now_node.ok()) return changed;
+  for (const ConfigMember& member : now_node->members) {
+    const ConfigNode* before = was_node->Find(member.key);
+    if (before == nullptr || before->text != member.value.text) changed.push_back(member);
+  }
+  return changed;
 }
 
 std::string ListDifferences(std::vector<std::string> differences) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/config_node.h"
+
 namespace kvla {
 
 // One line a setting of two resolved configs (YAML), such as
@@ -13,6 +15,10 @@ namespace kvla {
 // REQUIRES: was != now.
 std::vector<std::string> ConfigDifferences(const std::string& was, const std::string& now,
                                            const std::string& holder);
+
+// Members of the config `now` that are not in `was` with the same text, in their order: for structs
+// without structs in them.
+std::vector<ConfigMember> ChangedMembers(const std::string& was, const std::string& now);
 
 // The first few, a line each, two blanks before all but the first; how many more there are.
 std::string ListDifferences(std::vector<std::string> differences);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/config_differences.h"
 #include "base/config_io.h"
 
 namespace kvla {
@@ -178,13 +179,9 @@ void LiveRunner::Obey(const ViewerCommand& command) {
 
 std::vector<CommandEvent> LiveRunner::ChangesFrom(const LiveJob& wanted) const {
   const CacheConfig& configured = plan_.caches[static_cast<size_t>(wanted.job.arm)];
-  const Result<ConfigNode> was = ParseYaml(PrintConfig(configured), "(config)", false);
-  const Result<ConfigNode> is = ParseYaml(PrintConfig(wanted.cache), "(cache)", false);
   std::vector<CommandEvent> changes;
-  if (!was.ok() || !is.ok()) return changes;
-  for (const ConfigMember& member : is->members) {
-    const ConfigNode* before = was->Find(member.key);
-    if (before != nullptr && before->text == member.value.text) continue;
+  for (const ConfigMember& member :
+       ChangedMembers(PrintConfig(configured), PrintConfig(wanted.cache))) {
     CommandEvent change;
     change.name = member.key;
     change.text = member.value.text;

@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/config_differences.h"
 #include "base/config_io.h"
 #include "base/text.h"
 
@@ -16,22 +17,6 @@ namespace {
 // Read by all methods.
 constexpr std::array<std::string_view, 3> kCommon = {"policy", "window_blocks", "chunk_blocks"};
 
-// Fields that differ from their defaults, the common ones apart.
-std::vector<std::string> ChangedSettings(const CacheConfig& config) {
-  const Result<ConfigNode> is = ParseYaml(PrintConfig(config), "(cache)", false);
-  const Result<ConfigNode> was = ParseYaml(PrintConfig(CacheConfig()), "(defaults)", false);
-  std::vector<std::string> changed;
-  if (!is.ok() || !was.ok()) return changed;
-  for (const ConfigMember& member : is->members) {
-    const ConfigNode* before = was->Find(member.key);
-    const bool common = std::ranges::find(kCommon, member.key) != kCommon.end();
-    if (!common && (before == nullptr || before->text != member.value.text)) {
-      changed.push_back(member.key);
-    }
-  }
-  return changed;
-}
-
 }  // namespace
 
 Status ValidateCacheConfig(const CacheConfig& c) {
@@ -40,10 +25,11 @@ Status ValidateCacheConfig(const CacheConfig& c) {
     return BadInput(fmt::format("cache: unknown policy '{}'; there are {}", c.policy,
                                 Join(CacheMethodNames(), ", ")));
   }
-  for (const std::string& setting : ChangedSettings(c)) {
-    if (method->reads(setting)) continue;
+  for (const ConfigMember& setting : ChangedMembers(PrintConfig(CacheConfig()), PrintConfig(c))) {
+    const bool common = std::ranges::find(kCommon, setting.key) != kCommon.end();
+    if (common || method->reads(setting.key)) continue;
     return BadInput(fmt::format("cache: policy '{}' does not read '{}' (read by {}); remove it",
-                                c.policy, setting, ReadersOf(setting)));
+                                c.policy, setting.key, ReadersOf(setting.key)));
   }
   if (c.window_blocks < 0 || c.chunk_blocks < 1) {
     return BadInput(
