@@ -134,19 +134,16 @@ ViewerHooks HooksOf(const RunPlan& plan, const ViewFlags& flags) {
     return found == methods.end() ? MethodTraits() : found->second;
   };
   if (plan.max_blocks > 0) {  // the policy's config was read
-    const PolicyConfig& policy = plan.policy;
-    hooks.cameras = policy.cameras;
-    hooks.image_size = policy.image_size;
-    hooks.layers = policy.num_layers;
-    CacheGeometry geometry;
-    geometry.layers = policy.num_layers;
-    geometry.heads = policy.num_heads;
-    geometry.kv_heads = policy.num_kv_heads;
-    geometry.head_dim = policy.head_dim();
-    hooks.attention_flops = [geometry, query = policy.tokens_per_block()](const EpisodeBegin&,
-                                                                          double tokens) {
-      return DecoderFlops(geometry, {}, query, tokens).attention;
-    };
+    for (const PolicyCamera& camera : plan.policy.cameras) {
+      hooks.cameras.push_back(camera.name);
+      hooks.image_size = std::max(hooks.image_size, camera.width);
+    }
+    if (const std::optional<CacheGeometry>& attention = plan.policy.attention) {
+      hooks.layers = attention->layers;
+      hooks.attention_flops = [geometry = *attention](const EpisodeBegin&, double tokens) {
+        return DecoderFlops(geometry, {}, geometry.tokens_per_block, tokens).attention;
+      };
+    }
   }
   return hooks;
 }

@@ -71,3 +71,11 @@ function(kvla_require_unpacked path)
     message(FATAL_ERROR "missing ${path}: run scripts/setup.sh first")
   endif()
 endfunction()
+
+# A source of wider vectors: nothing in it may run, or be linked into the rest, on a machine without
+# them. (GCC 12 takes its own header's undefined operands for ours.)
+function(kvla_avx512_source file)
+  set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+    "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-Wno-maybe-uninitialized;-Wno-uninitialized"
+    SKIP_PRECOMPILE_HEADERS ON)
+endfunction()

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <utility>
 
-#include "kv_efficient/attention.h"
+#include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/saved_state.h"
 #include "tensors/torch.h"
@@ -48,10 +48,7 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
         ChunkStore::Create(geometry, config.chunk_blocks, cache->rotary_, device);
     if (!store.ok()) return store.status();
     cache->store_ = std::move(store).value();
-    const int64_t rows = int64_t{geometry.group()} * geometry.tokens_per_block;
-    const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(device);
-    cache->near_query_ = torch::empty({1, geometry.kv_heads, rows, geometry.head_dim}, options);
-    cache->far_query_ = torch::empty_like(cache->near_query_);
+    cache->MakeBuffers();
   } catch (const c10::Error& e) {
     return InternalError(
         fmt::format("cannot make the cache on {}: {}", device.str(), e.what_without_backtrace()));
@@ -74,6 +71,16 @@ KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
 
 KvCache::~KvCache() = default;
 
+void KvCache::MakeBuffers() {
+  const int rows = PaddedRows(geometry_.group() * geometry_.tokens_per_block);
+  const int64_t queries = int64_t{geometry_.head_dim} * rows;
+  // Padding stays zero.
+  near_queries_.assign(geometry_.kv_heads * queries, 0);
+  far_queries_.assign(geometry_.kv_heads * queries, 0);
+  attended_.resize(queries);
+  log_sum_exp_.resize(rows);
+}
+
 void KvCache::Reset(const EpisodeFacts& facts) {
   store_->Reset();
   policy_->Reset(facts);
@@ -93,6 +100,10 @@ Status KvCache::AppendInstruction(int layer, const at::Tensor& k, const at::Tens
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("instruction tokens: {}", e.what_without_backtrace()));
   }
+}
+
+Status KvCache::AppendInstruction(int layer, int tokens, const HeadRows& k, const HeadRows& v) {
+  return store_->AppendInstruction(layer, tokens, k, v);
 }
 
 Status KvCache::BeginBlock() {
@@ -116,94 +127,6 @@ Status KvCache::BeginBlock() {
   stats_.report_ms = 0;
   if (report_) received_.assign(geometry_.layers * (1 + chunks_.size()), 0);
   return {};
-}
-
-void KvCache::RotateQuery(const at::Tensor& q) {
-  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
-  const int near = blocks(), far = geometry_.age_clamp_blocks;
-  if (!device_.is_cpu()) {
-    const auto at_position = [&](int p, at::Tensor* out) {
-      const at::Tensor position = torch::full({1}, p, torch::kInt64);
-      out->copy_(Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
-                     .reshape(out->sizes()));
-    };
-    at_position(near, &near_query_);
-    at_position(far, &far_query_);
-    return;
-  }
-  const at::Tensor rows = q.stride(-1) == 1 ? q : q.contiguous();
-  const float* base = rows.const_data_ptr<float>();
-  float* near_out = near_query_.data_ptr<float>();
-  float* far_out = far_query_.data_ptr<float>();
-  for (int h = 0; h < geometry_.heads; ++h) {
-    for (int t = 0; t < tokens; ++t, near_out += width, far_out += width) {
-      const float* row = base + h * rows.stride(0) + t * rows.stride(1);
-      RotateRow(row, near_out, rotary_->cos(near), rotary_->sin(near), width, 1);
-      RotateRow(row, far_out, rotary_->cos(far), rotary_->sin(far), width, 1);
-    }
-  }
-}
-
-at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
-                           const at::Tensor& v) {
-  c10::InferenceMode inference;
-  const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
-  TORCH_CHECK(in_block_, "Attend needs BeginBlock");
-  TORCH_CHECK(q.dim() == 3 && q.size(0) == geometry_.heads &&
-                  q.size(1) == geometry_.tokens_per_block && q.size(2) == geometry_.head_dim &&
-                  q.scalar_type() == at::kFloat,
-              "queries must be f32 [", geometry_.heads, ", ", geometry_.tokens_per_block, ", ",
-              geometry_.head_dim, "]");
-  store_->AppendBlock(layer, k, v);
-  RotateQuery(q);
-  // Laid out [tokens, heads, head_dim], as the output projection reads it.
-  at::Tensor out =
-      torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
-  // Lanes of one length: one call a region for the whole layer; else one for each KV head.
-  const bool together = store_->uniform(layer);
-  const int step = together ? geometry_.kv_heads : 1;
-  for (int h = 0; h < geometry_.kv_heads; h += step) {
-    const LaneView near = together ? store_->NearView(layer) : store_->NearView(layer, h);
-    const LaneView far = together ? store_->FarView(layer) : store_->FarView(layer, h);
-    const at::Tensor near_query = together ? near_query_ : near_query_.narrow(1, h, 1);
-    Attended a = FusedAttention(near_query, near), b;
-    if (far.tokens > 0) {
-      b = FusedAttention(together ? far_query_ : far_query_.narrow(1, h, 1), far);
-    }
-    MergeAttended(a, b, h, geometry_.group(), &out);
-    if (mass_.empty() && !report_) continue;
-    double took_ms = 0;
-    {
-      const Stopwatch report(clock_, &took_ms);
-      AddMass(layer, near, far, h, step, b.out.defined() ? torch::logaddexp(a.lse, b.lse) : a.lse);
-    }
-    if (mass_.empty()) stats_.report_ms += took_ms;
-  }
-  return out.transpose(0, 1);
-}
-
-void KvCache::AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
-                      const at::Tensor& lse) {
-  const auto queries = static_cast<float>(geometry_.heads * geometry_.tokens_per_block);
-  float* row = report_ ? &received_[layer * (1 + chunks_.size())] : nullptr;
-  const auto add = [&](const at::Tensor& query, const LaneView& view, auto chunk_of) {
-    if (view.tokens == 0) return;
-    const at::Tensor mass = KeyMass(query.narrow(1, head, heads), view, lse)
-                                .to(torch::kCPU, torch::kFloat32)
-                                .contiguous();
-    const float* m = mass.const_data_ptr<float>();
-    for (int h = 0; h < heads; ++h) {
-      for (int t = 0; t < view.tokens; ++t, ++m) {
-        const int chunk = chunk_of(head + h, t);
-        if (chunk >= 0 && !mass_.empty()) mass_[chunk] += *m;
-        if (report_) row[1 + chunk] += *m / queries;
-      }
-    }
-  };
-  add(near_query_, near, [&](int, int t) {
-    return schedule_.ChunkOf(store_->near_begin_block() + t / geometry_.tokens_per_block);
-  });
-  add(far_query_, far, [&](int h, int t) { return store_->far(layer, h)[t].chunk; });
 }
 
 Status KvCache::EndBlock() {
@@ -293,8 +216,7 @@ std::unique_ptr<KvCache> KvCache::Clone() const {
   std::unique_ptr<KvCache> copy(new KvCache(geometry_, config_, policy_->Clone(), device_, clock_));
   copy->rotary_ = rotary_;
   copy->store_ = store_->Clone();
-  copy->near_query_ = torch::empty_like(near_query_);
-  copy->far_query_ = torch::empty_like(far_query_);
+  copy->MakeBuffers();
   copy->stats_ = stats_;
   copy->chunks_ = chunks_;
   copy->log_ = log_;

@@ -4,9 +4,9 @@
 // Position rule, a property of the model and so the same for every method: a near token (in the
 // window, see schedule.h) is at its true distance in blocks; a far token (instruction, chunks that
 // left) is at the constant distance age_clamp_blocks. Near keys are stored rotated by their block
-// index, far keys un-rotated; attention is two fused calls, one a region, with the query rotated by
-// its block index or by age_clamp_blocks, merged by their log-sum-exps. All tokens of a block see
-// each other.
+// index, far keys un-rotated; attention is one pass over both regions (ragged_attention.h), with
+// the query rotated by its block index or by age_clamp_blocks. All tokens of a block see each
+// other.
 //
 // One block:  BeginBlock(); for each layer: Attend(layer, q, k, v); EndBlock();
 #ifndef KVLA_KV_EFFICIENT_KV_CACHE_H_
@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "base/stopwatch.h"
 #include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/head_rows.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/plan.h"
@@ -56,6 +57,7 @@ class KvCache {
   // k, v [kv_heads, n, head_dim] un-rotated, n <= geometry.instruction_tokens; before the first
   // block.
   Status AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v);
+  Status AppendInstruction(int layer, int tokens, const HeadRows& k, const HeadRows& v);  // CPU
 
   // kBadInput when the episode is longer than geometry.max_blocks.
   Status BeginBlock();
@@ -64,6 +66,8 @@ class KvCache {
   // [heads, tokens_per_block, head_dim], laid out so that transpose(0, 1) is contiguous.
   // Throws c10::Error on wrong shapes or order of calls.
   at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+  // The same on a CPU, without tensors, into out [tokens_per_block, heads, head_dim].
+  void Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v, float* out);
   // The oldest chunk leaves if it is time: the policy plans, the store applies.
   Status EndBlock();
 
@@ -98,9 +102,13 @@ class KvCache {
  private:
   KvCache(const CacheGeometry& geometry, const CacheConfig& config,
           std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock);
-  void RotateQuery(const at::Tensor& q);
-  void AddMass(int layer, const LaneView& near, const LaneView& far, int head, int heads,
-               const at::Tensor& lse);
+  void MakeBuffers();
+  void RotateQuery(const HeadRows& q);
+  at::Tensor AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v);
+  bool wants_mass() const { return !mass_.empty() || report_; }
+  // What the tokens of a region received: mass [tokens] of lane (layer, head).
+  void AddMass(int layer, int head, bool far, std::span<const float> mass);
   // Whether the far tokens are those that the last decisions leave.
   bool HoldsWhatWasDecided() const;
   void UpdateStats();
@@ -113,7 +121,8 @@ class KvCache {
   std::unique_ptr<CachePolicy> policy_;
   std::shared_ptr<const RotaryTable> rotary_;
   std::unique_ptr<ChunkStore> store_;
-  at::Tensor near_query_, far_query_;  // [1, kv_heads, group * T, head_dim]
+  // CPU: what ragged attention reads and writes. Queries [kv_heads, head_dim, padded rows].
+  std::vector<float> near_queries_, far_queries_, attended_, log_sum_exp_, key_mass_;
   bool in_block_ = false;
   CacheStats stats_;
   std::vector<ChunkRecord> chunks_;
@@ -123,10 +132,6 @@ class KvCache {
   bool report_ = false;
   std::vector<float> received_;
 };
-
-// Attention of the instruction tokens among themselves: all see all, at one position.
-// q [..., heads, n, head_dim], k, v [..., kv_heads, n, head_dim]. Differentiable.
-at::Tensor InstructionAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 }  // namespace kvla
 

@@ -81,7 +81,7 @@ def run(mutant, preset):
         if build.returncode != 0:
             return "DOES NOT COMPILE: " + (build.stdout.strip().splitlines() or ["?"])[-1], 0
         test = subprocess.run([str(ROOT / "build" / preset / "tests" / target),
-                               f"--gtest_filter={mutant.filter}"],
+                               f"--gtest_filter={mutant.filter}", "--gtest_fail_fast"],
                               cwd=ROOT, capture_output=True, text=True, timeout=1200)
     finally:
         path.write_text(source)

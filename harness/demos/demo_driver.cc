@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "policy/compact/text/text_encoder_files.h"
+#include "policy/compact/vla.h"
 
 namespace kvla {
 namespace {
@@ -23,11 +24,14 @@ Result<std::unique_ptr<DemoDriver>> DemoDriver::Create(const DemoDriverConfig& c
   Vla::Options options;
   options.checkpoint = config.checkpoint;
   options.text_encoder = TextEncoderFolder(asset_root);
-  options.max_blocks = kMostBlocks;
   Result<std::unique_ptr<Vla>> policy = Vla::Load(options);
   if (!policy.ok()) return policy.status().In("driver");
+  Result<std::unique_ptr<Session>> session =
+      (*policy)->NewSession({.cache = {}, .max_blocks = kMostBlocks});
+  if (!session.ok()) return session.status().In("driver");
+  const PolicyConfig reads = (*policy)->config();
   driver->policy_ = *std::move(policy);
-  const PolicyConfig& reads = driver->policy_->config();
+  driver->session_ = *std::move(session);
   if (reads.cameras == cameras && reads.image_size == image_size &&
       reads.replan_steps == replan_steps) {
     return driver;
@@ -43,11 +47,11 @@ Status DemoDriver::Begin(const std::string& instruction, Rng rng) {
   acts_ = rng_.Uniform() < config_.share;
   EpisodeContext context;
   context.instruction = instruction;
-  return policy_->BeginEpisode(context);
+  return session_->BeginEpisode(context);
 }
 
 Status DemoDriver::See(const std::vector<Image>& images, const Proprioception& proprio) {
-  Result<Inference> inference = policy_->Infer(MakeFrameInput(images, proprio));
+  Result<Inference> inference = InferOne(*policy_, *session_, MakeFrameInput(images, proprio));
   if (!inference.ok()) return inference.status();
   chunk_ = {proprio.ee.position, std::move(inference->targets), 0};
   // Who acts is drawn anew where a stretch ends, so that the share holds over all of them.

@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "harness/episode/policy_io.h"
-#include "policy/compact/vla.h"
+#include "policy/policy.h"
 #include "sim/renderer.h"
 #include "sim/specs.h"
 #include "sim/world.h"
@@ -57,7 +57,8 @@ class DemoDriver {
   DemoDriver() = default;
 
   DemoDriverConfig config_;
-  std::unique_ptr<Vla> policy_;
+  std::unique_ptr<Policy> policy_;
+  std::unique_ptr<Session> session_;
   Rng rng_{0};
   bool acts_ = false;
   ActionChunk chunk_;

@@ -12,8 +12,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "kv_efficient/methods/cache_config.h"
-#include "policy/compact/policy_config.h"
-#include "policy/compact/vla.h"
+#include "policy/policy.h"
 #include "results/trace/trace.h"
 #include "sim/clock.h"
 #include "sim/renderer.h"
@@ -22,16 +21,6 @@
 #include "tasks/task.h"
 
 namespace kvla {
-
-// The policy as the loop sees it; PortOf() wraps the real one.
-struct PolicyPort {
-  PolicyConfig config;
-  std::function<Status(const EpisodeContext&)> begin;
-  std::function<Result<Inference>(const FrameInput&)> infer;
-  std::function<int()> instruction_tokens;
-};
-// `vla` must outlive the port.
-PolicyPort PortOf(Vla* vla);
 
 // What the loop asks between control steps, for a person who watches.
 enum class StepVerdict { kGo, kStop };
@@ -57,7 +46,7 @@ struct EpisodeSettings {
 
 // What an episode says of itself before it starts; also for episodes that never could.
 EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const EpisodeSettings& settings,
-                        const PolicyConfig& policy);
+                        const PolicySpec& policy);
 
 // Runs one episode, from placement to its end. When the world goes on while the policy thinks, the
 // arm holds the last target that it was given (at the start: where it is), and each control step of
@@ -67,10 +56,10 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
 // diverged, policy failed): that is an outcome, not a bad status. A bad status means that the
 // episode could not begin.
 Status RunEpisode(const EpisodeSettings& settings, const Task& task, World& world,
-                  Renderer& renderer, const PolicyPort& policy, TraceSink* sink);
+                  Renderer& renderer, Policy& policy, Session& session, TraceSink* sink);
 
 // Says when an arm's window is not the one that the policy was trained with; else empty.
-std::string GeometryWarning(const CacheConfig& cache, const PolicyConfig& policy);
+std::string GeometryWarning(const CacheConfig& cache, const PolicySpec& policy);
 
 }  // namespace kvla
 

@@ -25,7 +25,6 @@ Message EvalSetup(const RunPlan& plan) {
           {"checkpoint", plan.checkpoint.string()},
           {"caches", caches},
           {"recorded_ms", plan.recorded_ms},
-          {"policy", PrintConfig(plan.policy)},
           {"max_blocks", plan.max_blocks}};
 }
 
@@ -66,7 +65,6 @@ Status FromYaml(const Message& text, T* config) {
 Result<RunPlan> PlanFrom(const Message& setup) {
   RunPlan plan;
   if (Status status = FromYaml(setup.at("config"), &plan.config); !status.ok()) return status;
-  if (Status status = FromYaml(setup.at("policy"), &plan.policy); !status.ok()) return status;
   plan.asset_root = setup.at("asset_root").get<std::string>();
   plan.checkpoint = setup.at("checkpoint").get<std::string>();
   plan.max_blocks = setup.at("max_blocks").get<int>();

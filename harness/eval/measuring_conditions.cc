@@ -119,7 +119,13 @@ bool HasCostModelClock(const RunPlan& plan) {
 
 json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
   const RunConfig& config = plan.config;
-  const PolicyConfig& policy = plan.policy;
+  const PolicySpec& policy = plan.policy;
+  std::vector<std::string> cameras, sizes;
+  for (const PolicyCamera& camera : policy.cameras) {
+    cameras.push_back(camera.name);
+    const std::string size = fmt::format("{}x{}", camera.width, camera.height);
+    if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
+  }
   json out = json::array();
   out.push_back(Tasks(plan));
   out.push_back(Section("Episodes")
@@ -146,13 +152,12 @@ json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
                                      "vector); grip -1 opens, +1 closes",
                                      kMaxDeltaPosition, kMaxDeltaRotation))
           .Take());
-  out.push_back(
-      Section("Observation")
-          .Add("cameras", Join(policy.cameras, ", "))
-          .Add("images", fmt::format("{0} x {0} pixels, RGB8, row 0 on top", policy.image_size))
-          .Add("frames", "metres; world: x away from the robot, y to its left, z up")
-          .Add("rotations", "quaternions as w x y z")
-          .Take());
+  out.push_back(Section("Observation")
+                    .Add("cameras", Join(cameras, ", "))
+                    .Add("images", fmt::format("{} pixels, RGB8, row 0 on top", Join(sizes, ", ")))
+                    .Add("frames", "metres; world: x away from the robot, y to its left, z up")
+                    .Add("rotations", "quaternions as w x y z")
+                    .Take());
   const MachineFacts machine = ReadMachineFacts();
   const std::string why_not = WhyNotComparable(std::span(&facts, 1));
   out.push_back(Section("Versions and machine")

@@ -118,8 +118,8 @@ Result<std::vector<Cells>> CheckTasks(const RunPlan& plan) {
     }
     Result<std::unique_ptr<World>> world = World::Load(cell.task->scene());
     if (!world.ok()) return world.status();
-    for (const std::string& camera : plan.policy.cameras) {
-      if (Result<int> id = (*world)->CameraId(camera); !id.ok()) return id.status().In(where);
+    for (const PolicyCamera& camera : plan.policy.cameras) {
+      if (Result<int> id = (*world)->CameraId(camera.name); !id.ok()) return id.status().In(where);
     }
     cells.push_back(std::move(cell));
   }
@@ -217,8 +217,11 @@ Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& as
     return BadInput(fmt::format("checkpoint {}: no such folder, neither from here nor in {}",
                                 config.checkpoint, plan.asset_root.string()));
   }
-  const std::filesystem::path policy = plan.checkpoint / "config.yaml";
-  if (Status status = LoadConfigFile(policy, {}, &plan.policy); !status.ok()) return status;
+  PolicyConfig policy;
+  if (Status status = LoadConfigFile(plan.checkpoint / "config.yaml", {}, &policy); !status.ok()) {
+    return status;
+  }
+  plan.policy = SpecOf(policy);
   if (Status status = CheckArms(config, &plan); !status.ok()) return status;
   Result<std::vector<Cells>> cells = CheckTasks(plan);
   if (!cells.ok()) return cells.status();
@@ -255,19 +258,28 @@ StopPlan StopPlanOf(const RunPlan& plan) {
   return stop;
 }
 
+Result<std::unique_ptr<Policy>> LoadPolicy(const RunPlan& plan) {
+  Vla::Options options;
+  options.checkpoint = plan.checkpoint;
+  options.text_encoder = TextEncoderFolder(plan.asset_root);
+  options.device = plan.config.device;
+  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+  if (!vla.ok()) return vla.status();
+  return std::unique_ptr<Policy>(*std::move(vla));
+}
+
 Result<std::string> CheckPolicies(const RunPlan& plan) {
   Result<std::string> hash = CheckpointHash(plan.checkpoint);
   if (!hash.ok()) return hash;
+  const Result<std::unique_ptr<Policy>> policy = LoadPolicy(plan);
+  if (!policy.ok()) return policy.status();
   std::string all = *hash;
   for (size_t arm = 0; arm < plan.caches.size(); ++arm) {
-    Vla::Options options;
-    options.text_encoder = TextEncoderFolder(plan.asset_root);
-    options.checkpoint = plan.checkpoint;
-    options.cache = plan.caches[arm];
-    options.device = plan.config.device;
-    options.max_blocks = plan.max_blocks;
-    const Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
-    if (!vla.ok()) return vla.status().In(fmt::format("arm '{}'", plan.config.arms[arm].name));
+    const Result<std::unique_ptr<Session>> session =
+        (*policy)->NewSession({.cache = plan.caches[arm], .max_blocks = plan.max_blocks});
+    if (!session.ok()) {
+      return session.status().In(fmt::format("arm '{}'", plan.config.arms[arm].name));
+    }
     if (plan.caches[arm].gate.empty()) continue;
     const Result<std::string> gate = HashFileHex(plan.caches[arm].gate);
     if (!gate.ok()) return gate;

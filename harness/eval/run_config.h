@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 #include "harness/episode/latency.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/methods/cache_config.h"
-#include "policy/compact/policy_config.h"
+#include "policy/policy.h"
 #include "results/statistics/stop_rule.h"
 
 namespace kvla {
@@ -107,7 +108,7 @@ struct RunPlan {
   std::filesystem::path checkpoint;              // resolved
   std::vector<CacheConfig> caches;               // of the arms, gate files resolved
   std::vector<std::vector<double>> recorded_ms;  // of the arms, for clocks that ask for them
-  PolicyConfig policy;
+  PolicySpec policy;
   std::vector<EpisodeJob> jobs;  // in the order of work: arms of one episode one after the other
   int max_blocks = 0;            // inferences of the longest episode
   int planned = 0;               // episodes of the whole run, whatever the shard
@@ -129,6 +130,9 @@ StopPlan StopPlanOf(const RunPlan& plan);
 // Leaves the jobs of one part of `count`: whole groups of arms, so that pairs stay together.
 // `index` counts from 1.
 Status TakeShard(int index, int count, RunPlan* plan);
+
+// The run's policy, with its weights.
+Result<std::unique_ptr<Policy>> LoadPolicy(const RunPlan& plan);
 
 // Loads the policy with every arm's cache once and lets it go: what PlanRun() could not see.
 // Returns the checkpoint's hash, gate files included.

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base/split_names.h"
 #include "kv_efficient/methods/method_table.h"
-#include "policy/compact/text/text_encoder_files.h"
 #include "tasks/task_list.h"
 
 namespace kvla {
@@ -27,7 +27,7 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
     std::optional<BlockSchedule> gated;
     if (method != nullptr && method->reads("gate")) gated = settings.cache.schedule();
     const LatencyModel model(clock, plan.recorded_ms[arm], plan.config.vla,
-                             plan.policy.tokens_per_block(), gated);
+                             plan.policy.tokens_per_block, gated);
     settings.think_s = [model](int index, const Inference& inference) {
       return model.Seconds(index, inference.cost.attended_tokens);
     };
@@ -44,16 +44,15 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
 
 Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan, Options options) {
   std::unique_ptr<EpisodeRunner> runner(new EpisodeRunner(plan, std::move(options)));
-  for (const CacheConfig& cache : runner->plan_.caches) {
-    Vla::Options vla_options;
-    vla_options.checkpoint = plan.checkpoint;
-    vla_options.text_encoder = TextEncoderFolder(plan.asset_root);
-    vla_options.cache = cache;
-    vla_options.device = plan.config.device;
-    vla_options.max_blocks = plan.max_blocks;
-    Result<std::unique_ptr<Vla>> vla = Vla::Load(vla_options);
-    if (!vla.ok()) return vla.status();
-    runner->policies_.push_back(*std::move(vla));
+  Result<std::unique_ptr<Policy>> policy = LoadPolicy(plan);
+  if (!policy.ok()) return policy.status();
+  runner->policy_ = *std::move(policy);
+  runner->plan_.policy = runner->policy_->spec();
+  for (const CacheConfig& cache : plan.caches) {
+    Result<std::unique_ptr<Session>> session =
+        runner->policy_->NewSession({.cache = cache, .max_blocks = plan.max_blocks});
+    if (!session.ok()) return session.status();
+    runner->sessions_.push_back(*std::move(session));
   }
   return runner;
 }
@@ -68,8 +67,12 @@ Status EpisodeRunner::Prepare(const std::string& name) {
   if (!task.ok()) return task.status();
   Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
   if (!world.ok()) return world.status();
-  const int size = plan_.policy.image_size;
-  Result<std::unique_ptr<Renderer>> renderer = Renderer::Create((*world)->model(), size, size);
+  int width = 1, height = 1;
+  for (const PolicyCamera& camera : plan_.policy.cameras) {
+    width = std::max(width, camera.width);
+    height = std::max(height, camera.height);
+  }
+  Result<std::unique_ptr<Renderer>> renderer = Renderer::Create((*world)->model(), width, height);
   if (!renderer.ok()) return renderer.status();
   task_ = *std::move(task);
   world_ = *std::move(world);
@@ -85,8 +88,7 @@ Status EpisodeRunner::Run(const EpisodeJob& job, TraceSink* sink) {
   settings.states = options_.states;
   settings.images = options_.images;
   settings.before_step = options_.before_step;
-  const PolicyPort port = PortOf(policies_[static_cast<size_t>(job.arm)].get());
-  return RunEpisode(settings, *task_, *world_, *renderer_, port, sink);
+  return RunEpisode(settings, *task_, *world_, *renderer_, *policy_, session(job.arm), sink);
 }
 
 Result<EpisodeRecord> LostRecord(const RunPlan& plan, const EpisodeJob& job,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that episodes of a run need, built once and reused: policies by arm, one scene.
+// Everything that episodes of a run need, built once and reused: the policy, a session an arm, one
+// scene.
 #ifndef KVLA_HARNESS_EVAL_RUNNER_H_
 #define KVLA_HARNESS_EVAL_RUNNER_H_
 
@@ -11,7 +12,7 @@
 #include "base/status.h"
 #include "harness/episode/episode.h"
 #include "harness/eval/run_config.h"
-#include "policy/compact/vla.h"
+#include "policy/policy.h"
 #include "results/trace/trace.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
@@ -30,7 +31,7 @@ class EpisodeRunner {
     std::function<StepVerdict(bool inference_due)> before_step;
   };
 
-  // Loads the policy once per arm. `plan` is copied.
+  // Loads the policy, and makes a session of it for each arm. `plan` is copied.
   static Result<std::unique_ptr<EpisodeRunner>> Create(const RunPlan& plan, Options options);
 
   // Runs one episode; see RunEpisode(). `job.arm` indexes the plan's arms.
@@ -41,7 +42,7 @@ class EpisodeRunner {
   const RunPlan& plan() const { return plan_; }
   // For a person's hand between control steps; null before the first Run().
   World* world() { return world_.get(); }
-  Vla* policy(int arm) { return policies_[static_cast<size_t>(arm)].get(); }
+  Session& session(int arm) { return *sessions_[static_cast<size_t>(arm)]; }
 
  private:
   EpisodeRunner(RunPlan plan, Options options)
@@ -50,7 +51,8 @@ class EpisodeRunner {
 
   RunPlan plan_;
   Options options_;
-  std::vector<std::unique_ptr<Vla>> policies_;  // by arm
+  std::unique_ptr<Policy> policy_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // by arm
   std::unique_ptr<Task> task_;
   std::unique_ptr<World> world_;
   std::unique_ptr<Renderer> renderer_;

@@ -132,7 +132,7 @@ Status LiveRunner::Prepare(const LiveJob& wanted) {
   Result<std::unique_ptr<EpisodeRunner>> made = EpisodeRunner::Create(plan, options);
   if (!made.ok()) return made.status();
   runner_ = *std::move(made);
-  runner_->policy(0)->ReportAttention(true);
+  runner_->session(0).ReportAttention(true);
   loaded_ = wanted;
   return {};
 }
@@ -166,7 +166,7 @@ void LiveRunner::Obey(const ViewerCommand& command) {
     }
     for (const Change& change : changes) {
       if (loaded_->cache.policy == change.cache.policy) {
-        runner_->policy(0)->SetRetention(change.cache.threshold, change.cache.budget_chunks);
+        runner_->session(0).SetRetention(change.cache.threshold, change.cache.budget_chunks);
       }
       event.name = change.name;
       event.text = change.value;
@@ -218,7 +218,7 @@ void LiveRunner::Run() {
     Status status = Prepare(wanted);
     if (status.ok()) {
       // A threshold that was changed and then kept is in force from the start.
-      runner_->policy(0)->SetRetention(wanted.cache.threshold, wanted.cache.budget_chunks);
+      runner_->session(0).SetRetention(wanted.cache.threshold, wanted.cache.budget_chunks);
       sink.set_changes(ChangesFrom(wanted));
       EpisodeJob job = wanted.job;
       job.arm = 0;

@@ -2,10 +2,14 @@
 // The paper's method (KV-Efficient VLA): a learned gate scores each chunk that leaves.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/gate_forward.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
 #include "tensors/safetensors.h"
@@ -14,18 +18,30 @@
 namespace kvla {
 namespace {
 
+GateForward ForwardOf(const ChunkGateImpl& gate) {
+  const auto weights = [parameters = gate.named_parameters()](const std::string& name) {
+    const at::Tensor values = parameters[name].detach().contiguous();
+    const float* data = values.const_data_ptr<float>();
+    return std::vector<float>(data, data + values.numel());
+  };
+  return {weights, gate.shape().features, gate.shape().hidden};
+}
+
 // The gate is shared, read only; the LSTM's state is the method's own.
 class Gated : public CachePolicy {
  public:
-  Gated(ChunkGate gate, RetentionRule rule) : CachePolicy(rule), gate_(std::move(gate)) {}
+  Gated(ChunkGate gate, RetentionRule rule)
+      : CachePolicy(rule), gate_(std::move(gate)), forward_(ForwardOf(*gate_)) {}
 
   Needs needs() const override { return {.keys_values = true}; }
   void Reset(const EpisodeFacts&) override { state_ = {}; }
   float Score(const ChunkView& chunk) override {
     c10::InferenceMode inference;
     // The gate is small and its answer is needed on the host: it runs there.
-    const at::Tensor features = GateFeatures(chunk.keys, chunk.values).unsqueeze(0).cpu();
-    return torch::sigmoid(gate_->Step(features, &state_)).item<float>();
+    const at::Tensor features = GateFeatures(chunk.keys, chunk.values).cpu().contiguous();
+    const float logit = forward_.Step(features.const_data_ptr<float>(),
+                                      static_cast<int>(features.size(0)), &state_);
+    return static_cast<float>(1 / (1 + std::exp(-double{logit})));
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Gated>(*this); }
   MethodCost cost() const override {
@@ -40,10 +56,8 @@ class Gated : public CachePolicy {
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;
-    if (!state_.h.defined()) return out.Take();
-    for (const at::Tensor& t : {state_.h, state_.c}) {
-      const at::Tensor values = t.cpu().contiguous();
-      out.Raw(values.const_data_ptr<float>(), values.numel() * sizeof(float));
+    for (const std::vector<float>* values : {&state_.h, &state_.c}) {
+      out.Raw(values->data(), static_cast<int64_t>(values->size() * sizeof(float)));
     }
     return out.Take();
   }
@@ -51,16 +65,15 @@ class Gated : public CachePolicy {
   Status RestoreState(std::span<const uint8_t> bytes) override {
     state_ = {};
     if (bytes.empty()) return {};
-    c10::InferenceMode inference;
     ByteReader in(bytes);
-    ChunkGateImpl::State state;
-    for (at::Tensor* t : {&state.h, &state.c}) {
-      at::Tensor values = torch::empty({1, gate_->shape().hidden});
-      const bool read = in.Raw(values.data_ptr<float>(), values.numel() * sizeof(float));
-      if (!read || !torch::isfinite(values).all().item<bool>()) {
+    GateForward::State state;
+    for (std::vector<float>* values : {&state.h, &state.c}) {
+      values->resize(gate_->shape().hidden);
+      const bool read =
+          in.Raw(values->data(), static_cast<int64_t>(values->size() * sizeof(float)));
+      if (!read || !std::ranges::all_of(*values, [](float x) { return std::isfinite(x); })) {
         return BadInput("the saved state of the gate is cut short or not finite");
       }
-      *t = values;
     }
     if (!in.done()) return BadInput("the saved state does not belong to this gate");
     state_ = state;
@@ -69,7 +82,8 @@ class Gated : public CachePolicy {
 
  private:
   ChunkGate gate_;
-  ChunkGateImpl::State state_;  // tensors are replaced, never written: copies may share them
+  GateForward forward_;
+  GateForward::State state_;
 };
 
 Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,

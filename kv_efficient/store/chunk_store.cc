@@ -14,10 +14,14 @@ namespace {
 
 constexpr int64_t kValueBytes = sizeof(float);
 
-// Rows of `x` [kv_heads, n, head_dim] as f32 with a dense last dimension.
+// [kv_heads, n, head_dim] with a dense last dimension.
 at::Tensor DenseRows(const at::Tensor& x) {
   TORCH_CHECK(x.scalar_type() == at::kFloat, "the cache holds f32, not ", x.scalar_type());
   return x.stride(-1) == 1 ? x : x.contiguous();
+}
+
+HeadRows RowsOf(const at::Tensor& dense) {
+  return {dense.const_data_ptr<float>(), dense.stride(0), dense.stride(1)};
 }
 
 }  // namespace
@@ -96,75 +100,109 @@ int ChunkStore::near_end(int layer) const {
   return instruction_ + appended_[layer] * geometry_.tokens_per_block;
 }
 
-Status ChunkStore::AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v) {
-  const int n = static_cast<int>(k.size(1));
+Status ChunkStore::BeginInstruction(int layer, int tokens) {
   const bool first = std::none_of(instruction_appended_.begin(), instruction_appended_.end(),
                                   [](int done) { return done; });
   if (blocks_ > 0 || appended_[0] > 0 || instruction_appended_[layer]) {
     return InternalError("instruction tokens come once a layer and before the first block");
   }
-  if (n > geometry_.instruction_tokens) {
-    return BadInput(fmt::format("the instruction has {} tokens, the cache has room for {}", n,
+  if (tokens > geometry_.instruction_tokens) {
+    return BadInput(fmt::format("the instruction has {} tokens, the cache has room for {}", tokens,
                                 geometry_.instruction_tokens));
   }
-  if (!first && n != instruction_) {
+  if (!first && tokens != instruction_) {
     return InternalError(
-        fmt::format("layer {} got {} instruction tokens, others {}", layer, n, instruction_));
+        fmt::format("layer {} got {} instruction tokens, others {}", layer, tokens, instruction_));
   }
   if (first) {
-    instruction_ = n;
+    instruction_ = tokens;
     far_.assign(1, {});
-    for (int i = 0; i < n; ++i) far_[0].push_back({.chunk = -1, .offset = i, .position = -1});
+    for (int i = 0; i < tokens; ++i) far_[0].push_back({.chunk = -1, .offset = i, .position = -1});
     UpdateIndex();
   }
   instruction_appended_[layer] = 1;
-  const int64_t lane = int64_t{layer} * geometry_.kv_heads;
-  keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(k);
-  values_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(v);
-  const int64_t end = n * geometry_.head_dim * kValueBytes;
-  for (int h = 0; cpu() && h < geometry_.kv_heads; ++h) {
-    key_slab_.Grow(lane + h, end);
-    value_slab_.Grow(lane + h, end);
-  }
   return {};
 }
 
-void ChunkStore::AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v) {
-  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
+void ChunkStore::GrowLayer(int layer, int64_t tokens) {
+  const int64_t end = tokens * geometry_.head_dim * kValueBytes;
+  for (int h = 0; h < geometry_.kv_heads; ++h) {
+    key_slab_.Grow(layer * geometry_.kv_heads + h, end);
+    value_slab_.Grow(layer * geometry_.kv_heads + h, end);
+  }
+}
+
+Status ChunkStore::AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v) {
+  const int n = static_cast<int>(k.size(1));
+  if (cpu()) {
+    const at::Tensor dense_k = DenseRows(k), dense_v = DenseRows(v);
+    return AppendInstruction(layer, n, RowsOf(dense_k), RowsOf(dense_v));
+  }
+  if (Status s = BeginInstruction(layer, n); !s.ok()) return s;
+  const int64_t lane = int64_t{layer} * geometry_.kv_heads;
+  keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(k);
+  values_.narrow(0, lane, geometry_.kv_heads).narrow(1, 0, n).copy_(v);
+  return {};
+}
+
+Status ChunkStore::AppendInstruction(int layer, int tokens, const HeadRows& k, const HeadRows& v) {
+  if (Status s = BeginInstruction(layer, tokens); !s.ok()) return s;
+  const int64_t width = geometry_.head_dim;
+  for (int h = 0; h < geometry_.kv_heads; ++h) {
+    const int64_t lane = (int64_t{layer} * geometry_.kv_heads + h) * keys_.stride(0);
+    for (int t = 0; t < tokens; ++t) {
+      std::memcpy(keys_.data_ptr<float>() + lane + t * width, k.row(h, t), width * kValueBytes);
+      std::memcpy(values_.data_ptr<float>() + lane + t * width, v.row(h, t), width * kValueBytes);
+    }
+  }
+  GrowLayer(layer, tokens);
+  return {};
+}
+
+int ChunkStore::BeginAppend(int layer) {
   TORCH_CHECK(appended_[layer] == blocks_ && blocks_ < geometry_.max_blocks,
               "a block goes into each layer once, and the cache has room for ",
               geometry_.max_blocks);
-  TORCH_CHECK(k.dim() == 3 && k.size(0) == geometry_.kv_heads && k.size(1) == tokens &&
-                  k.size(2) == width && v.sizes() == k.sizes(),
-              "keys and values must be [", geometry_.kv_heads, ", ", tokens, ", ", width, "]");
-  const int64_t lane = int64_t{layer} * geometry_.kv_heads;
   const int begin = near_end(layer);
   appended_[layer] = blocks_ + 1;
-  if (!cpu()) {
-    const at::Tensor position = torch::full({1}, blocks_, torch::kInt64);
-    const at::Tensor cos = rotary_->Cos(position).to(device_);
-    const at::Tensor sin = rotary_->Sin(position).to(device_);
-    keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(Rotate(k, cos, sin));
-    values_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(v);
+  return begin;
+}
+
+void ChunkStore::AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v) {
+  const int tokens = geometry_.tokens_per_block;
+  TORCH_CHECK(k.dim() == 3 && k.size(0) == geometry_.kv_heads && k.size(1) == tokens &&
+                  k.size(2) == geometry_.head_dim && v.sizes() == k.sizes(),
+              "keys and values must be [", geometry_.kv_heads, ", ", tokens, ", ",
+              geometry_.head_dim, "]");
+  if (cpu()) {
+    const at::Tensor dense_k = DenseRows(k), dense_v = DenseRows(v);
+    AppendBlock(layer, RowsOf(dense_k), RowsOf(dense_v));
     return;
   }
-  const at::Tensor kd = DenseRows(k), vd = DenseRows(v);
+  const int64_t lane = int64_t{layer} * geometry_.kv_heads, begin = BeginAppend(layer);
+  const at::Tensor position = torch::full({1}, blocks_, torch::kInt64);
+  const at::Tensor cos = rotary_->Cos(position).to(device_);
+  const at::Tensor sin = rotary_->Sin(position).to(device_);
+  keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(Rotate(k, cos, sin));
+  values_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(v);
+}
+
+void ChunkStore::AppendBlock(int layer, const HeadRows& k, const HeadRows& v) {
+  const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
+  const int begin = BeginAppend(layer);
   const float* cos = rotary_->cos(blocks_);
   const float* sin = rotary_->sin(blocks_);
-  float* keys = keys_.data_ptr<float>();
-  float* values = values_.data_ptr<float>();
   for (int h = 0; h < geometry_.kv_heads; ++h) {
-    const int64_t at = (lane + h) * keys_.stride(0) + int64_t{begin} * width;
-    const float* from_k = kd.const_data_ptr<float>() + h * kd.stride(0);
-    const float* from_v = vd.const_data_ptr<float>() + h * vd.stride(0);
-    for (int t = 0; t < tokens; ++t) {
-      RotateRow(from_k + t * kd.stride(1), keys + at + t * width, cos, sin, width, 1);
-      std::memcpy(values + at + t * width, from_v + t * vd.stride(1), width * kValueBytes);
+    const int64_t at =
+        (int64_t{layer} * geometry_.kv_heads + h) * keys_.stride(0) + int64_t{begin} * width;
+    float* keys = keys_.data_ptr<float>() + at;
+    float* values = values_.data_ptr<float>() + at;
+    for (int t = 0; t < tokens; ++t, keys += width, values += width) {
+      RotateRow(k.row(h, t), keys, cos, sin, width, 1);
+      std::memcpy(values, v.row(h, t), width * kValueBytes);
     }
-    const int64_t end = int64_t{begin + tokens} * width * kValueBytes;
-    key_slab_.Grow(lane + h, end);
-    value_slab_.Grow(lane + h, end);
   }
+  GrowLayer(layer, begin + tokens);
 }
 
 void ChunkStore::EndBlock() {
@@ -242,6 +280,25 @@ LaneView ChunkStore::NearView(int layer) const {
 
 LaneView ChunkStore::NearView(int layer, int kv_head) const {
   return View({}, layer * geometry_.kv_heads + kv_head, 1, near_begin(), near_end(layer));
+}
+
+KvRegion ChunkStore::Region(const at::Tensor& bias, int lane, int begin, int end) const {
+  const int64_t offset = lane * keys_.stride(0) + int64_t{begin} * geometry_.head_dim;
+  KvRegion region;
+  region.keys = keys_.const_data_ptr<float>() + offset;
+  region.values = values_.const_data_ptr<float>() + offset;
+  if (bias.defined()) region.bias = bias.const_data_ptr<float>();
+  region.tokens = end - begin;
+  return region;
+}
+
+KvRegion ChunkStore::FarRegion(int layer, int kv_head) const {
+  const int lane = layer * geometry_.kv_heads + kv_head;
+  return Region(bias_[uniform() ? 0 : lane], lane, 0, static_cast<int>(far_of(lane).size()));
+}
+
+KvRegion ChunkStore::NearRegion(int layer, int kv_head) const {
+  return Region({}, layer * geometry_.kv_heads + kv_head, near_begin(), near_end(layer));
 }
 
 int64_t ChunkStore::held_tokens() const {

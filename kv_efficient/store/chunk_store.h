@@ -23,7 +23,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/head_rows.h"
 #include "kv_efficient/plan.h"
 #include "kv_efficient/rotary.h"
 #include "kv_efficient/store/page_pool.h"
@@ -67,9 +69,11 @@ class ChunkStore {
   void Reset();
   // k, v [kv_heads, n, head_dim], un-rotated. Before the first block, once a layer.
   Status AppendInstruction(int layer, const at::Tensor& k, const at::Tensor& v);
+  Status AppendInstruction(int layer, int tokens, const HeadRows& k, const HeadRows& v);  // CPU
   // k, v [kv_heads, tokens_per_block, head_dim], k un-rotated: stored rotated by the index of the
   // current block. Once a layer for each block. REQUIRES: blocks() < geometry.max_blocks.
   void AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v);
+  void AppendBlock(int layer, const HeadRows& k, const HeadRows& v);  // CPU
   // The block is complete in all layers.
   void EndBlock();
   // Forgets the near blocks: the first of them comes next again, at its own position. Between
@@ -96,6 +100,9 @@ class ChunkStore {
   LaneView FarView(int layer, int kv_head) const;
   LaneView NearView(int layer) const;  // includes the current block once it is appended
   LaneView NearView(int layer, int kv_head) const;
+  // The same on a CPU, as ragged attention reads them; the queries are the caller's.
+  KvRegion FarRegion(int layer, int kv_head) const;
+  KvRegion NearRegion(int layer, int kv_head) const;
 
   int64_t live_bytes() const;                                   // keys and values held
   int64_t committed_bytes() const;                              // pages held
@@ -121,6 +128,10 @@ class ChunkStore {
              std::shared_ptr<PagePool> pool);
   const std::vector<FarToken>& far_of(int lane) const { return far_[uniform() ? 0 : lane]; }
   LaneView View(const at::Tensor& bias, int lane, int lanes, int begin, int end) const;
+  Status BeginInstruction(int layer, int tokens);
+  int BeginAppend(int layer);  // where the block begins in a lane
+  void GrowLayer(int layer, int64_t tokens);
+  KvRegion Region(const at::Tensor& bias, int lane, int begin, int end) const;
   Status CheckPlan(const Plan& plan) const;
   // The far tokens of a lane after the plan, and the moves that get there.
   Status MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,

@@ -11,7 +11,8 @@
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/method_table.h"
 #include "policy/compact/checkpoint.h"
-#include "policy/compact/net/cached_forward.h"
+#include "policy/compact/cpu/cpu_net.h"
+#include "policy/compact/net/device_net.h"
 #include "policy/compact/net/net_flops.h"
 #include "policy/compact/net/recomputed_window.h"
 #include "policy/compact/text/instruction_reader.h"
@@ -33,61 +34,228 @@ Result<torch::Device> DeviceOf(const std::string& name) {
 
 }  // namespace
 
-struct Vla::Impl {
+PolicySpec SpecOf(const PolicyConfig& config) {
+  PolicySpec spec;
+  for (const std::string& camera : config.cameras) {
+    spec.cameras.push_back({camera, config.image_size, config.image_size});
+  }
+  spec.replan_steps = config.replan_steps;
+  spec.tokens_per_block = config.tokens_per_block();
+  spec.window_blocks = config.window_blocks;
+  spec.chunk_blocks = config.chunk_blocks;
+  spec.attention = GeometryOf(config, 0, 0);
+  return spec;
+}
+
+struct Vla::Model {
+  std::filesystem::path checkpoint;
   PolicyConfig config;
-  VlaNet net{nullptr};
+  PolicySpec spec;
+  std::unique_ptr<BlockForward> net;
   std::optional<InstructionReader> reader;
   torch::Device device{torch::kCPU};
-  std::unique_ptr<KvCache> cache;
-  std::optional<RecomputedWindow> window;  // where the method wants it anew at every inference
-  int instruction_tokens = 0;
   NetFlops net_flops;
   MsClock clock;
+};
 
-  torch::Tensor Encode(const FrameInput& input);
+struct Vla::Episode : Session {
+  Model* model = nullptr;
+  std::unique_ptr<KvCache> cache;
+  std::optional<RecomputedWindow> window;  // where the method wants it anew at every inference
+  int instruction = 0;                     // its tokens
+
+  Status BeginEpisode(const EpisodeContext& context) override;
+  int instruction_tokens() const override { return instruction; }
+  void SetRetention(double threshold, int budget_chunks) override {
+    cache->policy().SetRetention(static_cast<float>(threshold), budget_chunks);
+  }
+  void ReportAttention(bool on) override { cache->ReportAttention(on); }
+
+  // Adds what the cache knows of this inference to what the pass has measured.
   void Measure(Inference* inference) const;
 };
 
-// [tokens_per_block, hidden]
-torch::Tensor Vla::Impl::Encode(const FrameInput& input) {
-  const int64_t side = config.image_size;
-  std::vector<torch::Tensor> images;
-  for (const std::span<const uint8_t>& image : input.images) {
-    // The tensor borrows the caller's bytes until the encoder has converted them.
-    images.push_back(
-        torch::from_blob(const_cast<uint8_t*>(image.data()), {1, side, side, 3}, torch::kUInt8)
-            .to(device));
+Status Vla::Episode::BeginEpisode(const EpisodeContext& context) {
+  try {
+    const c10::InferenceMode inference_mode;
+    EpisodeFacts facts;
+    facts.stream_key = context.stream_key;
+    if (cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
+    cache->Reset(facts);
+    const Result<torch::Tensor> read = model->reader->Read(context.instruction);
+    if (!read.ok()) return read.status();
+    model->reader->Release();
+    instruction = model->config.reads_sentences() ? model->config.instruction_tokens
+                                                  : static_cast<int>(read->size(0));
+    return model->net->ReadInstruction(*read, *cache);
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("policy at the instruction: {}", e.what()));
   }
-  const torch::Tensor proprio =
-      torch::tensor(torch::ArrayRef<float>(input.proprio)).unsqueeze(0).to(device);
-  return net->EncodeBlocks(images, proprio).squeeze(0);
 }
 
-void Vla::Impl::Measure(Inference* inference) const {
+void Vla::Episode::Measure(Inference* inference) const {
   const CacheStats& stats = cache->stats();
   const RecomputedWindow::Work before = window ? window->work() : RecomputedWindow::Work();
   InferenceCost& cost = inference->cost;
   const LatencyParts measured = cost.latency;  // encode, linear and act: the cache knows the rest
   cost = stats.cost;
-  const double attend_ms = cost.latency.attend_ms + before.attend_ms;
-  cost.latency.attend_ms = attend_ms - stats.report_ms - before.report_ms;
+  cost.latency.attend_ms += before.attend_ms - stats.report_ms - before.report_ms;
   cost.latency.encode_ms = measured.encode_ms;
-  cost.latency.linear_ms = measured.linear_ms - attend_ms;
+  cost.latency.linear_ms = measured.linear_ms;
   cost.latency.act_ms = measured.act_ms;
   cost.method_bytes = *cost.method_bytes + (window ? window->held_bytes() : 0);
   inference->attention = cache->received();
   const int blocks = before.blocks + 1;
   const double attended = (before.attended_tokens + stats.cost.attended_tokens) / blocks;
+  const PolicyConfig& config = model->config;
   FlopParts flops = DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
                                  config.tokens_per_block() * blocks, attended);
-  flops.encode = net_flops.encode;
-  flops.heads = net_flops.heads;
+  flops.encode = model->net_flops.encode;
+  flops.heads = model->net_flops.heads;
   flops.gate = stats.gate_flops;
   cost.flops = flops.total();
   inference->changes = cache->TakeChangedDecisions();
 }
 
-Vla::Vla(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+// One call of Infer(): encode, decoder and heads once for all its episodes.
+class Vla::Pass {
+ public:
+  Pass(Model* model, std::span<const InferRequest> requests)
+      : model_(model), results_(requests.size(), Result<Inference>(Inference())) {
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (Status status = Check(*requests[i].input); !status.ok()) {
+        results_[i] = std::move(status);
+      } else {
+        due_.push_back({i, static_cast<Episode*>(requests[i].session), requests[i].input});
+      }
+    }
+  }
+
+  std::vector<Result<Inference>> Run() {
+    try {
+      const c10::InferenceMode inference_mode;
+      if (!due_.empty()) Encode();
+      if (!due_.empty()) Decode();
+      if (!due_.empty()) Act();
+    } catch (const std::exception& e) {
+      for (const Due& due : due_) {
+        results_[due.request] = InternalError(fmt::format("policy: {}", e.what()));
+      }
+    }
+    return std::move(results_);
+  }
+
+ private:
+  struct Due {
+    size_t request;
+    Episode* episode;
+    const FrameInput* input;
+  };
+
+  Status Check(const FrameInput& input) const {
+    const std::vector<PolicyCamera>& cameras = model_->spec.cameras;
+    bool fits = input.images.size() == cameras.size();
+    for (size_t i = 0; fits && i < cameras.size(); ++i) {
+      fits = input.images[i].size() == size_t{3} * cameras[i].width * cameras[i].height;
+    }
+    return fits ? Status()
+                : BadInput(fmt::format("the policy wants {} RGB images of {}x{}", cameras.size(),
+                                       model_->config.image_size, model_->config.image_size));
+  }
+
+  LatencyParts& latency(const Due& due) { return results_[due.request]->cost.latency; }
+  std::span<float> block(size_t i) {
+    const size_t size =
+        static_cast<size_t>(model_->config.tokens_per_block()) * model_->config.hidden_size;
+    return std::span(blocks_).subspan(i * size, size);
+  }
+  std::vector<const FrameInput*> inputs() const {
+    std::vector<const FrameInput*> inputs;
+    for (const Due& due : due_) inputs.push_back(due.input);
+    return inputs;
+  }
+  // Shared out evenly over all of the pass.
+  void Share(double LatencyParts::*part, double ms) {
+    for (const Due& due : due_) latency(due).*part = ms / static_cast<double>(due_.size());
+  }
+
+  void Encode() {
+    const double begin = model_->clock();
+    blocks_.resize(due_.size() * block(0).size());
+    model_->net->Encode(inputs(), blocks_.data());
+    Share(&LatencyParts::encode_ms, model_->clock() - begin);
+  }
+
+  void Decode() {
+    // Those whose window is computed anew feed several blocks, each by itself.
+    std::vector<Due> together;
+    std::vector<KvCache*> caches;
+    std::vector<float> shared;
+    std::vector<Due> alone_due;
+    std::vector<float> alone_blocks;
+    for (size_t i = 0; i < due_.size(); ++i) {
+      const Due& due = due_[i];
+      KvCache& cache = *due.episode->cache;
+      if (!due.episode->window) {
+        if (Status status = cache.BeginBlock(); !status.ok()) {
+          results_[due.request] = std::move(status);
+          continue;
+        }
+        together.push_back(due);
+        caches.push_back(&cache);
+        shared.insert(shared.end(), block(i).begin(), block(i).end());
+        continue;
+      }
+      const double begin = model_->clock();
+      Status status = due.episode->window->Feed(*model_->net, block(i), cache);
+      if (!status.ok()) {
+        results_[due.request] = std::move(status);
+        continue;
+      }
+      const double attend_ms =
+          cache.stats().cost.latency.attend_ms + due.episode->window->work().attend_ms;
+      latency(due).linear_ms = model_->clock() - begin - attend_ms;
+      alone_due.push_back(due);
+      alone_blocks.insert(alone_blocks.end(), block(i).begin(), block(i).end());
+    }
+    if (!together.empty()) {
+      const double begin = model_->clock();
+      model_->net->Feed(caches, shared.data());
+      double linear_ms = model_->clock() - begin;
+      for (const KvCache* cache : caches) linear_ms -= cache->stats().cost.latency.attend_ms;
+      for (const Due& due : together) {
+        latency(due).linear_ms = linear_ms / static_cast<double>(together.size());
+      }
+    }
+    due_ = std::move(together);
+    due_.insert(due_.end(), alone_due.begin(), alone_due.end());
+    blocks_ = std::move(shared);
+    blocks_.insert(blocks_.end(), alone_blocks.begin(), alone_blocks.end());
+  }
+
+  void Act() {
+    const double begin = model_->clock();
+    std::vector<BlockForward::Targets> targets(due_.size());
+    model_->net->Act(inputs(), blocks_.data(), targets);
+    Share(&LatencyParts::act_ms, model_->clock() - begin);
+    for (size_t i = 0; i < due_.size(); ++i) {
+      const Due& due = due_[i];
+      if (Status status = due.episode->cache->EndBlock(); !status.ok()) {
+        results_[due.request] = std::move(status);
+        continue;
+      }
+      results_[due.request]->targets = std::move(targets[i]);
+      due.episode->Measure(&*results_[due.request]);
+    }
+  }
+
+  Model* model_;
+  std::vector<Result<Inference>> results_;
+  std::vector<Due> due_;
+  std::vector<float> blocks_;  // [due, tokens_per_block, hidden]: encoded, then what the heads read
+};
+
+Vla::Vla(std::unique_ptr<Model> model) : model_(std::move(model)) {}
 Vla::~Vla() = default;
 
 Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
@@ -97,107 +265,58 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
     if (!device.ok()) return device.status();
     Result<Checkpoint> checkpoint = LoadCheckpoint(options.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();
-    auto impl = std::make_unique<Impl>();
-    impl->config = checkpoint->config;
-    impl->net = checkpoint->net;
-    impl->device = *device;
-    impl->net->to(*device);
-    impl->net->eval();
+    auto model = std::make_unique<Model>();
+    model->checkpoint = options.checkpoint;
+    model->config = checkpoint->config;
+    model->spec = SpecOf(checkpoint->config);
+    model->device = *device;
+    model->net_flops = NetFlopsOf(checkpoint->net);
+    model->clock = options.clock;
     Result<InstructionReader> reader =
-        InstructionReader::Create(impl->config, options.text_encoder);
+        InstructionReader::Create(model->config, options.text_encoder);
     if (!reader.ok()) return reader.status();
-    impl->reader = *std::move(reader);
-    impl->net_flops = NetFlopsOf(impl->net);
-    impl->clock = options.clock;
-    const CacheGeometry geometry =
-        GeometryOf(impl->config, impl->config.instruction_capacity(), options.max_blocks);
-    Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(options.cache, geometry);
-    if (!policy.ok()) return policy.status();
-    if (!options.cache.gate.empty()) {
-      Status fits = CheckGatePolicy(options.cache.gate, options.checkpoint);
-      if (!fits.ok()) return fits;
+    model->reader = *std::move(reader);
+    if (device->is_cpu()) {
+      model->net = std::make_unique<CpuNet>(*checkpoint->net);
+    } else {
+      checkpoint->net->to(*device);
+      checkpoint->net->eval();
+      model->net = std::make_unique<DeviceNet>(checkpoint->net, *device);
     }
-    Result<std::unique_ptr<KvCache>> cache =
-        KvCache::Create(geometry, options.cache, *std::move(policy), *device, options.clock);
-    if (!cache.ok()) return cache.status();
-    impl->cache = *std::move(cache);
-    if (impl->cache->needs().window_again) impl->window.emplace();
-    return std::unique_ptr<Vla>(new Vla(std::move(impl)));
+    return std::unique_ptr<Vla>(new Vla(std::move(model)));
   } catch (const std::exception& e) {
     return InternalError(fmt::format("{}: {}", options.checkpoint.string(), e.what()));
   }
 }
 
-Status Vla::BeginEpisode(const EpisodeContext& context) {
+Result<std::unique_ptr<Session>> Vla::NewSession(const SessionOptions& options) {
   try {
-    const c10::InferenceMode inference_mode;
-    EpisodeFacts facts;
-    facts.stream_key = context.stream_key;
-    if (impl_->cache->needs().cue_hint) facts.cue_blocks = context.cue_blocks;
-    impl_->cache->Reset(facts);
-    const Result<torch::Tensor> instruction = impl_->reader->Read(context.instruction);
-    if (!instruction.ok()) return instruction.status();
-    impl_->reader->Release();
-    impl_->instruction_tokens = impl_->net->InstructionTokens(*instruction);
-    return FeedInstruction(impl_->net, *instruction, *impl_->cache);
-  } catch (const std::exception& e) {
-    return InternalError(fmt::format("policy at the instruction: {}", e.what()));
-  }
-}
-
-Result<Inference> Vla::Infer(const FrameInput& input) {
-  const PolicyConfig& config = impl_->config;
-  const size_t image_bytes = size_t{3} * config.image_size * config.image_size;
-  if (input.images.size() != config.cameras.size() ||
-      std::any_of(input.images.begin(), input.images.end(),
-                  [&](const auto& image) { return image.size() != image_bytes; })) {
-    return BadInput(fmt::format("the policy wants {} RGB images of {}x{}", config.cameras.size(),
-                                config.image_size, config.image_size));
-  }
-  try {
-    const c10::InferenceMode inference_mode;
-    Inference inference;
-    double begin = impl_->clock();
-    const torch::Tensor block = impl_->Encode(input);
-    inference.cost.latency.encode_ms = impl_->clock() - begin;
-
-    begin = impl_->clock();
-    const Result<torch::Tensor> hidden = impl_->window
-                                             ? impl_->window->Feed(impl_->net, block, *impl_->cache)
-                                             : FeedBlock(impl_->net, block, *impl_->cache);
-    if (!hidden.ok()) return hidden.status();
-    inference.cost.latency.linear_ms =
-        impl_->clock() - begin;  // attention is taken out in Measure()
-
-    begin = impl_->clock();
-    const HeadOutputs heads = impl_->net->Heads(
-        *hidden, torch::tensor(torch::ArrayRef<float>(input.proprio)).to(impl_->device));
-    const torch::Tensor motion = heads.motion.cpu().contiguous();
-    const torch::Tensor gripper = heads.gripper.cpu().contiguous();
-    const float* m = motion.data_ptr<float>();
-    for (int step = 0; step < config.replan_steps; ++step, m += kTargetDim - 1) {
-      const auto scale = static_cast<float>(VlaNetImpl::kPositionScale);
-      const float close = gripper.data_ptr<float>()[step] > 0 ? 1.0F : -1.0F;
-      inference.targets.push_back(
-          {m[0] * scale, m[1] * scale, m[2] * scale, m[3], m[4], m[5], close});
+    const CacheGeometry geometry =
+        GeometryOf(model_->config, model_->config.instruction_capacity(), options.max_blocks);
+    Result<std::unique_ptr<CachePolicy>> method = MakeCachePolicy(options.cache, geometry);
+    if (!method.ok()) return method.status();
+    if (!options.cache.gate.empty()) {
+      Status fits = CheckGatePolicy(options.cache.gate, model_->checkpoint);
+      if (!fits.ok()) return fits;
     }
-    inference.cost.latency.act_ms = impl_->clock() - begin;
-
-    if (Status status = impl_->cache->EndBlock(); !status.ok()) return status;
-    impl_->Measure(&inference);
-    return inference;
+    Result<std::unique_ptr<KvCache>> cache =
+        KvCache::Create(geometry, options.cache, *std::move(method), model_->device, options.clock);
+    if (!cache.ok()) return cache.status();
+    auto episode = std::make_unique<Episode>();
+    episode->model = model_.get();
+    episode->cache = *std::move(cache);
+    if (episode->cache->needs().window_again) episode->window.emplace();
+    return std::unique_ptr<Session>(std::move(episode));
   } catch (const std::exception& e) {
-    return InternalError(fmt::format("policy: {}", e.what()));
+    return InternalError(fmt::format("a session of {}: {}", model_->checkpoint.string(), e.what()));
   }
 }
 
-void Vla::SetRetention(double threshold, int budget_chunks) {
-  impl_->cache->policy().SetRetention(static_cast<float>(threshold), budget_chunks);
+std::vector<Result<Inference>> Vla::Infer(std::span<const InferRequest> requests) {
+  return Pass(model_.get(), requests).Run();
 }
 
-void Vla::ReportAttention(bool on) { impl_->cache->ReportAttention(on); }
-
-const PolicyConfig& Vla::config() const { return impl_->config; }
-int Vla::instruction_tokens() const { return impl_->instruction_tokens; }
+const PolicySpec& Vla::spec() const { return model_->spec; }
+const PolicyConfig& Vla::config() const { return model_->config; }
 
 }  // namespace kvla

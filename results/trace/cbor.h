@@ -9,7 +9,8 @@
 
 namespace kvla {
 
-// Discarded where the bytes are not CBOR, or are nested deeper than any record of ours: the library
+// Discarded where the bytes are not CBOR, or are nested deeper than any record of ours (strings in
+// parts, which ours never are, included): the library
 // reads nested values by recursion, and would run out of stack.
 nlohmann::json ParseCbor(std::span<const uint8_t> bytes);
 

@@ -85,8 +85,8 @@ Status RunThroughCache(VlaNet& net, const torch::Tensor& instruction, const torc
   cache.Reset({});
   if (Status s = FeedInstruction(net, instruction, cache); !s.ok()) return s;
   for (int64_t block = 0; block < encoded.size(0); ++block) {
-    const Result<torch::Tensor> hidden = FeedBlock(net, encoded[block], cache);
-    if (!hidden.ok()) return hidden.status();
+    if (Status status = cache.BeginBlock(); !status.ok()) return status;
+    FeedBlock(net, encoded[block], cache);
     if (Status status = cache.EndBlock(); !status.ok()) return status;
   }
   return {};

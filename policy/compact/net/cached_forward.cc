@@ -16,8 +16,7 @@ Status FeedInstruction(VlaNet& net, const torch::Tensor& instruction, KvCache& c
   return {};
 }
 
-Result<torch::Tensor> FeedBlock(VlaNet& net, const torch::Tensor& block, KvCache& cache) {
-  if (Status status = cache.BeginBlock(); !status.ok()) return status;
+torch::Tensor FeedBlock(VlaNet& net, const torch::Tensor& block, KvCache& cache) {
   return net->decoder()->forward(block, [&cache](int layer, const Qkv& qkv) {
     return cache.Attend(layer, qkv.q, qkv.k, qkv.v);
   });

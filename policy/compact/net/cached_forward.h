@@ -14,8 +14,8 @@ namespace kvla {
 Status FeedInstruction(VlaNet& net, const torch::Tensor& instruction, KvCache& cache);
 
 // block: [tokens_per_block, hidden], of EncodeBlocks() -> what the heads read, of the same shape.
-// The cache's EndBlock() is the caller's, so that it can be timed apart.
-Result<torch::Tensor> FeedBlock(VlaNet& net, const torch::Tensor& block, KvCache& cache);
+// The cache's BeginBlock() and EndBlock() are the caller's.
+torch::Tensor FeedBlock(VlaNet& net, const torch::Tensor& block, KvCache& cache);
 
 }  // namespace kvla
 

@@ -3,10 +3,10 @@
 
 #include <string>
 
+#include "policy/compact/net/shapes.h"
+
 namespace kvla {
 namespace {
-
-constexpr double kNormEpsilon = 1e-5;
 
 torch::nn::Linear NoBias(int in, int out) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
@@ -22,7 +22,7 @@ torch::Tensor SplitHeads(const torch::Tensor& x, int heads) {
 RmsNormImpl::RmsNormImpl(int size) { weight_ = register_parameter("weight", torch::ones({size})); }
 
 torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) {
-  return torch::rms_norm(x, weight_.sizes(), weight_, kNormEpsilon);
+  return torch::rms_norm(x, weight_.sizes(), weight_, kRmsNormEpsilon);
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const DecoderSizes& sizes) : sizes_(sizes) {

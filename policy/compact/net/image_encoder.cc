@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/image_encoder.h"
 
+#include "policy/compact/net/shapes.h"
+
 namespace kvla {
 namespace {
-
-constexpr int kPatch = 8, kPatchStride = 4;  // the first convolution: overlapping patches
-constexpr int kChannels[] = {48, 64, 64};
-constexpr int kMapChannels = 32;  // what the linear map reads; most weights are in that map
-constexpr int kStride = 8;        // of the whole trunk
 
 torch::nn::Conv2d Conv(int in, int out, int kernel, int stride, int padding) {
   return torch::nn::Conv2d(
@@ -26,15 +23,17 @@ torch::Tensor ChannelNormImpl::forward(const torch::Tensor& x) {
 
 ImageEncoderImpl::ImageEncoderImpl(int image_size, int tokens, int hidden_size)
     : tokens_(tokens), hidden_size_(hidden_size) {
-  const int side = image_size / kStride;
+  const int side = image_size / kTrunkStride;
   trunk_ = register_module(
       "trunk",
-      torch::nn::Sequential(
-          Conv(3, kChannels[0], kPatch, kPatchStride, (kPatch - kPatchStride) / 2),
-          ChannelNorm(kChannels[0]), torch::nn::SiLU(), Conv(kChannels[0], kChannels[1], 3, 2, 1),
-          ChannelNorm(kChannels[1]), torch::nn::SiLU(), Conv(kChannels[1], kChannels[2], 3, 1, 1),
-          ChannelNorm(kChannels[2]), torch::nn::SiLU(), Conv(kChannels[2], kMapChannels, 1, 1, 0),
-          ChannelNorm(kMapChannels), torch::nn::SiLU()));
+      torch::nn::Sequential(Conv(3, kTrunkChannels[0], kPatch, kPatchStride, kPatchPadding),
+                            ChannelNorm(kTrunkChannels[0]), torch::nn::SiLU(),
+                            Conv(kTrunkChannels[0], kTrunkChannels[1], 3, 2, 1),
+                            ChannelNorm(kTrunkChannels[1]), torch::nn::SiLU(),
+                            Conv(kTrunkChannels[1], kTrunkChannels[2], 3, 1, 1),
+                            ChannelNorm(kTrunkChannels[2]), torch::nn::SiLU(),
+                            Conv(kTrunkChannels[2], kMapChannels, 1, 1, 0),
+                            ChannelNorm(kMapChannels), torch::nn::SiLU()));
   to_tokens_ = register_module("to_tokens",
                                torch::nn::Linear(kMapChannels * side * side, tokens * hidden_size));
   norm_ = register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{hidden_size}));

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The window computed anew at every inference, for methods that ask for it (Needs::window_again).
-// Includes torch.
 #ifndef KVLA_POLICY_COMPACT_NET_RECOMPUTED_WINDOW_H_
 #define KVLA_POLICY_COMPACT_NET_RECOMPUTED_WINDOW_H_
 
 #include <cstdint>
 #include <deque>
+#include <span>
+#include <vector>
 
 #include "base/status.h"
 #include "kv_efficient/kv_cache.h"
-#include "policy/compact/net/vla_net.h"
-#include "tensors/torch.h"
+#include "policy/compact/net/block_forward.h"
 
 namespace kvla {
 
@@ -27,16 +27,16 @@ class RecomputedWindow {
     double attend_ms = 0, report_ms = 0;  // as in CacheStats, summed
   };
 
-  // As FeedBlock(), after the blocks that are still in the cache's window: none of them in a cache
-  // that was reset.
-  Result<torch::Tensor> Feed(VlaNet& net, const torch::Tensor& block, KvCache& cache);
+  // As BlockForward::Feed() of one block, after the blocks that are still in the cache's window:
+  // none of them in a cache that was reset. BeginBlock() included, EndBlock() the caller's.
+  Status Feed(BlockForward& net, std::span<float> block, KvCache& cache);
 
   const Work& work() const { return work_; }
   // Of encoded tokens that the last Feed() needed, the newest block's among them.
   int64_t held_bytes() const;
 
  private:
-  std::deque<torch::Tensor> blocks_;  // [tokens_per_block, hidden] each, the oldest first
+  std::deque<std::vector<float>> blocks_;  // the oldest first
   Work work_;
 };
 

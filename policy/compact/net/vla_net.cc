@@ -1,54 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/vla_net.h"
 
-#include <cmath>
-#include <iterator>
 #include <string>
 
-#include "kv_efficient/kv_cache.h"
-#include "policy/compact/text/text_encoder_files.h"
+#include "kv_efficient/attention/fused_attention.h"
+#include "policy/compact/net/shapes.h"
 #include "policy/compact/text/tokenizer.h"
-#include "policy/dimensions.h"
 
 namespace kvla {
 namespace {
 
 constexpr double kEmbeddingSpread = 0.5;
-// A sentence's embedding has length 1; scaled so, its components do.
-const double kTextScale = std::sqrt(static_cast<double>(kTextEmbeddingSize));
-constexpr int kHeadWidth = 256;
-constexpr int kPlaceDim = 3;
-constexpr int kAimDim = 3 * kPlaceDim;
-constexpr int kMotionDim = 6, kPlaneDim = 2;
-constexpr double kReaches[] = {0.02, 0.06, 0.2};  // metres that an action chunk may go
-constexpr int kNumReaches = std::size(kReaches);
-constexpr int kActionDim = kMotionDim - kPlaneDim + 1 + kNumReaches;  // z, rotation, gripper, paces
-constexpr double kAimScale = 3.0;     // beside a block of about unit spread
-constexpr double kAimNear = 0.02;     // metres: where an approach slows down
-constexpr double kAimNowhere = 1e-3;  // no direction below
-// Centres and spreads that bring the workspace's proprioception to about unit scale.
-constexpr float kProprioCentre[kProprioDim] = {0.5F, 0.0F, 0.2F, 0, 0, 0, 0.04F};
-constexpr float kProprioSpread[kProprioDim] = {0.12F, 0.15F, 0.12F, 0.2F, 0.2F, 0.2F, 0.03F};
 
 // A waypoint as the action head reads it: offset, nearness, direction. [..., 3] -> [..., kAimDim]
 torch::Tensor Aim(const torch::Tensor& waypoint) {
   const torch::Tensor distance = waypoint.norm(2, -1, /*keepdim=*/true);
-  return kAimScale *
-         torch::cat({waypoint, torch::tanh(waypoint * (VlaNetImpl::kWaypointScale / kAimNear)),
-                     waypoint / (distance + kAimNowhere)},
-                    -1);
+  return kAimScale * torch::cat({waypoint, torch::tanh(waypoint * (kWaypointScale / kAimNear)),
+                                 waypoint / (distance + kAimNowhere)},
+                                -1);
 }
 
 // The way towards a waypoint in the plane, cut at each of kReaches.
 // [..., 3] -> [..., 1, kReaches, 2]
 torch::Tensor Approaches(const torch::Tensor& waypoint) {
   const torch::Tensor way =
-      waypoint.narrow(-1, 0, kPlaneDim).unsqueeze(-2) * VlaNetImpl::kWaypointScale;  // metres
+      waypoint.narrow(-1, 0, kPlaneDim).unsqueeze(-2) * kWaypointScale;  // metres
   const torch::Tensor distance = way.norm(2, -1, /*keepdim=*/true).clamp_min(kAimNowhere);
   const torch::Tensor reach =
       torch::tensor(torch::ArrayRef<double>(kReaches), way.options()).unsqueeze(-1);
-  return (way * torch::minimum(reach / distance, torch::ones_like(distance)) /
-          VlaNetImpl::kPositionScale)
+  return (way * torch::minimum(reach / distance, torch::ones_like(distance)) / kPositionScale)
       .unsqueeze(-3);
 }
 
@@ -111,7 +91,7 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
       "places_head", torch::nn::Linear(block_width, kPlaceDim * config.num_target_classes));
   waypoint_head_ = register_module("waypoint_head", two_layers(block_width, kPlaceDim + 1));
   action_head_ = register_module(
-      "action_head", two_layers(block_width + kAimDim, config.replan_steps * kActionDim));
+      "action_head", two_layers(block_width + kAimDim, config.replan_steps * kActionOutputs));
 }
 
 torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,
@@ -175,12 +155,12 @@ HeadOutputs VlaNetImpl::Heads(const torch::Tensor& hidden, const torch::Tensor& 
                      share.unsqueeze(-1) * (outputs.goal.to(torch::kFloat32) - outputs.elsewhere);
   const torch::Tensor actions =
       action_head_->forward(torch::cat({block, Aim(outputs.waypoint).to(block.dtype())}, -1))
-          .unflatten(-1, {config_.replan_steps, kActionDim})
+          .unflatten(-1, {config_.replan_steps, kActionOutputs})
           .to(torch::kFloat32);
   // In the plane the motion leads towards the waypoint, however far: nothing else could tell the
   // head to follow its own past.
   const torch::Tensor pace =
-      actions.narrow(-1, kActionDim - kNumReaches, kNumReaches).unsqueeze(-1);
+      actions.narrow(-1, kActionOutputs - kNumReaches, kNumReaches).unsqueeze(-1);
   const torch::Tensor plane = (pace * Approaches(outputs.waypoint)).sum(-2);
   outputs.motion = torch::cat({plane, actions.narrow(-1, 0, kMotionDim - kPlaneDim)}, -1);
   outputs.gripper = actions.select(-1, kMotionDim - kPlaneDim);

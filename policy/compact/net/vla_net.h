@@ -28,9 +28,6 @@ struct HeadOutputs {
 
 class VlaNetImpl : public torch::nn::Module {
  public:
-  static constexpr double kPositionScale = 0.05;  // metres a unit of the action head
-  static constexpr double kWaypointScale = 0.25;  // metres a unit of the waypoint head
-
   explicit VlaNetImpl(const PolicyConfig& config);
 
   // images: per camera [frames, size, size, 3] uint8; proprio: [frames, 7]

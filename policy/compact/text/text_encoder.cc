@@ -33,7 +33,7 @@ class Taker {
       return torch::zeros(shape);
     }
     if (Status s = CheckWeights(name, found->second); status_.ok()) status_ = std::move(s);
-    return found->second.to(torch::kFloat32);
+    return found->second;
   }
   const Status& status() const { return status_; }
 
@@ -64,10 +64,12 @@ Result<TextEncoder> TextEncoder::Load(const std::filesystem::path& folder) {
   if (!file.ok()) return file.status();
   Taker taker(&*file);
   const auto norm = [&taker](const std::string& name) {
-    return Map{taker.Take(name + ".weight", {kSize}), taker.Take(name + ".bias", {kSize})};
+    return Map{taker.Take(name + ".weight", {kSize}).to(torch::kFloat64),
+               taker.Take(name + ".bias", {kSize}).to(torch::kFloat64)};
   };
   const auto map = [&taker](const std::string& name, int in, int out) {
-    return Map{taker.Take(name + ".weight", {out, in}), taker.Take(name + ".bias", {out})};
+    return Map{taker.Take(name + ".weight", {out, in}).to(torch::kFloat64),
+               taker.Take(name + ".bias", {out}).to(torch::kFloat64)};
   };
   encoder.words_ =
       taker.Take("embeddings.word_embeddings.weight", {encoder.tokenizer_.size(), kSize});
@@ -93,7 +95,8 @@ Result<TextEncoder> TextEncoder::Load(const std::filesystem::path& folder) {
 
 torch::Tensor TextEncoder::Hidden(const torch::Tensor& ids) const {
   const int64_t n = ids.size(0);
-  torch::Tensor x = words_.index_select(0, ids) + types_[0] + positions_.narrow(0, 0, n);
+  torch::Tensor x = words_.index_select(0, ids).to(torch::kFloat64) +
+                    types_[0].to(torch::kFloat64) + positions_.narrow(0, 0, n).to(torch::kFloat64);
   x = Norm(x, embedding_norm_);
   const auto heads = [n](const torch::Tensor& t) {
     return t.view({n, kHeads, -1}).transpose(0, 1);
@@ -114,7 +117,7 @@ torch::Tensor TextEncoder::Embed(std::string_view text) const {
   const torch::NoGradGuard no_grad;
   const torch::Tensor ids = torch::tensor(tokenizer_.Encode(text, kMaxTokens), torch::kInt64);
   const torch::Tensor mean = Hidden(ids).mean(0);
-  return mean / mean.norm().clamp_min(1e-12);
+  return (mean / mean.norm().clamp_min(1e-12)).to(torch::kFloat32);
 }
 
 }  // namespace kvla

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/training/losses.h"
 
+#include "policy/compact/net/shapes.h"
+
 namespace kvla {
 namespace {
 
@@ -72,7 +74,7 @@ BlockLosses ComputeLosses(const HeadOutputs& outputs, const Batch& batch) {
 
   const torch::Tensor waypoint = batch.waypoint.to(device);
   const torch::Tensor to_goal =
-      ((waypoint - goal).norm(2, -1) < kGoalNear / VlaNetImpl::kWaypointScale).to(torch::kFloat32) *
+      ((waypoint - goal).norm(2, -1) < kGoalNear / kWaypointScale).to(torch::kFloat32) *
       (target >= 0).to(torch::kFloat32) * has_place;
   const auto off_by = [&waypoint](const torch::Tensor& x) {
     return (x.to(torch::kFloat32) - waypoint).abs();

@@ -5,12 +5,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "policy/compact/net/shapes.h"
 #include "policy/compact/net/vla_net.h"
 
 namespace kvla {
 namespace {
-
-constexpr int kMotionDim = kTargetDim - 1;
 
 // Which of the episode's cues an inference saw; -1 none.
 int CueOrder(const DemoEpisode& episode, int block) {
@@ -44,7 +43,7 @@ class BlockWriter {
       const std::array<float, kTargetDim>& target = episode.targets[first + r];
       float* motion = batch_.motion.data_ptr<float>() + cell * kMotionDim;
       for (int i = 0; i < 3; ++i) {
-        motion[i] = (target[i] - here[i]) / static_cast<float>(VlaNetImpl::kPositionScale);
+        motion[i] = (target[i] - here[i]) / static_cast<float>(kPositionScale);
         motion[3 + i] = target[3 + i];
       }
       batch_.gripper.data_ptr<float>()[cell] = target[kMotionDim] > 0 ? 1.0F : 0.0F;
@@ -53,7 +52,7 @@ class BlockWriter {
     const int step = std::min(first, episode.steps - 1);
     for (int i = 0; i < 3; ++i) {
       batch_.waypoint.data_ptr<float>()[row * 3 + i] =
-          (episode.waypoints[step][i] - here[i]) / static_cast<float>(VlaNetImpl::kWaypointScale);
+          (episode.waypoints[step][i] - here[i]) / static_cast<float>(kWaypointScale);
     }
     const size_t classes = std::min<size_t>(episode.target_places.size(),
                                             static_cast<size_t>(config_.num_target_classes));
@@ -61,8 +60,7 @@ class BlockWriter {
       if (std::isnan(episode.target_places[c][0])) continue;
       for (size_t i = 0; i < 3; ++i) {
         batch_.places.data_ptr<float>()[(row * config_.num_target_classes + c) * 3 + i] =
-            (episode.target_places[c][i] - here[i]) /
-            static_cast<float>(VlaNetImpl::kWaypointScale);
+            (episode.target_places[c][i] - here[i]) / static_cast<float>(kWaypointScale);
       }
       batch_.places_valid.data_ptr<float>()[row * config_.num_target_classes + c] = 1.0F;
     }

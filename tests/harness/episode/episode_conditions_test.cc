@@ -9,6 +9,7 @@
 #include "harness/episode/episode.h"
 #include "harness/eval/runner.h"
 #include "tasks/task_list.h"
+#include "tests/harness/episode/fake_policy.h"
 #include "tests/harness/test_worker.h"
 
 namespace kvla {
@@ -41,8 +42,7 @@ class ConditionsTest : public testing::Test {
   // An arm that stays where it is.
   Seen Run(Phrasing phrasing, DisturbanceLevel level, uint64_t episode = 0) {
     Seen seen;
-    PolicyPort port;
-    port.config.image_size = 32;
+    FakePolicy port;
     port.begin = [&seen](const EpisodeContext& context) {
       seen.told = context.instruction;
       return Status();
@@ -54,13 +54,12 @@ class ConditionsTest : public testing::Test {
       inference.targets.assign(4, {});
       return Result<Inference>(inference);
     };
-    port.instruction_tokens = [] { return 1; };
     EpisodeSettings settings;
     settings.key = {Split::kEvaluation, 0, task_->info().name, "short", episode};
     settings.phrasing = phrasing;
     settings.disturbance = level;
     Log log;
-    EXPECT_TRUE(RunEpisode(settings, *task_, *world_, *renderer_, port, &log).ok());
+    EXPECT_TRUE(RunEpisode(settings, *task_, *world_, *renderer_, port, port, &log).ok());
     seen.begin = log.begin;
     seen.end = log.end;
     return seen;

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "harness/episode/policy_io.h"
 #include "tasks/task_list.h"
+#include "tests/harness/episode/fake_policy.h"
 
 namespace kvla {
 namespace {
@@ -48,9 +49,9 @@ struct Stage {
     settings.key = {Split::kEvaluation, 0, task->info().name, "short", episode};
     return settings;
   }
-  EventLog Run(const EpisodeSettings& settings, const PolicyPort& port) {
+  EventLog Run(const EpisodeSettings& settings, FakePolicy port) {
     EventLog log;
-    const Status status = RunEpisode(settings, *task, *world, *renderer, port, &log);
+    const Status status = RunEpisode(settings, *task, *world, *renderer, port, port, &log);
     EXPECT_TRUE(status.ok()) << status.message();
     return log;
   }
@@ -60,22 +61,15 @@ struct Stage {
   std::unique_ptr<Renderer> renderer;
 };
 
-PolicyConfig SmallPolicy() {
-  PolicyConfig config;
-  config.image_size = 32;
-  return config;
-}
-
 // Stays where it is, but for a small circle that depends on what it is shown.
-PolicyPort Wanderer() {
-  PolicyPort port;
-  port.config = SmallPolicy();
+FakePolicy Wanderer() {
+  FakePolicy port;
   auto calls = std::make_shared<int>(0);
   port.begin = [calls](const EpisodeContext&) {
     *calls = 0;
     return Status();
   };
-  port.infer = [calls, steps = port.config.replan_steps](const FrameInput& input) {
+  port.infer = [calls, steps = port.spec().replan_steps](const FrameInput& input) {
     const float angle = 0.3f * static_cast<float>((*calls)++) + input.proprio[0];
     const float pixel = static_cast<float>(input.images[0][0]) / 255.0f;
     Inference inference;
@@ -85,14 +79,14 @@ PolicyPort Wanderer() {
     inference.cost.kv_live_bytes = 100 + *calls;
     return Result<Inference>(inference);
   };
-  port.instruction_tokens = [] { return 11; };
+  port.tokens = 11;
   return port;
 }
 
 // Asks the task's expert at every control step.
-PolicyPort Replay(const Stage& stage, const EpisodeKey& key) {
-  PolicyPort port = Wanderer();
-  port.config.replan_steps = 1;
+FakePolicy Replay(const Stage& stage, const EpisodeKey& key) {
+  FakePolicy port = Wanderer();
+  port.spec().replan_steps = 1;
   const Result<Scenario> scenario = stage.task->Draw(key);
   std::shared_ptr<Expert> expert =
       stage.task->MakeExpert(*scenario, /*blind=*/false, Rng(key, "test"));
@@ -179,7 +173,7 @@ TEST(EpisodeTest, WithoutBeingAskedItSaysNothingOfStepsAndImages) {
 TEST(EpisodeTest, APolicysErrorIsAnOutcome) {
   Stage stage("pick_place");
   const auto failing = [](const std::function<Result<Inference>(const Inference&)>& third) {
-    PolicyPort port = Wanderer();
+    FakePolicy port = Wanderer();
     port.infer = [infer = port.infer, third,
                   calls = std::make_shared<int>(0)](const FrameInput& input) {
       Result<Inference> inference = infer(input);
@@ -187,7 +181,7 @@ TEST(EpisodeTest, APolicysErrorIsAnOutcome) {
     };
     return port;
   };
-  const std::vector<std::pair<std::string, PolicyPort>> cases = {
+  const std::vector<std::pair<std::string, FakePolicy>> cases = {
       {"policy: no memory left", failing([](const Inference&) {
          return Result<Inference>(InternalError("no memory left"));
        })},
@@ -208,7 +202,7 @@ TEST(EpisodeTest, APolicysErrorIsAnOutcome) {
     EXPECT_EQ(log.All<InferenceEvent>().size(), 2u);
     EXPECT_EQ(log.All<EpisodeBegin>().size(), 1u);
   }
-  PolicyPort mute = Wanderer();
+  FakePolicy mute = Wanderer();
   mute.begin = [](const EpisodeContext&) { return BadInput("too long an instruction"); };
   const EventLog log = stage.Run(stage.Settings(0), mute);
   ASSERT_EQ(log.events.size(), 2u);
@@ -263,7 +257,7 @@ TEST(EpisodeTest, NoEpisodeDependsOnThoseBeforeIt) {
 TEST(EpisodeTest, WhatThePolicyIsToldAtTheStart) {
   Stage stage("recall_color");
   std::vector<EpisodeContext> told;
-  PolicyPort port = Wanderer();
+  FakePolicy port = Wanderer();
   port.begin = [&](const EpisodeContext& context) {
     told.push_back(context);
     return BadInput("that is all");
@@ -403,7 +397,7 @@ TEST(EpisodeTest, TheWallClockCountsWhatThePolicyTook) {
   Stage stage("pick_place");
   EpisodeSettings settings = stage.Settings(2);
   settings.clock = ClockKind::kWall;
-  PolicyPort port = Wanderer();
+  FakePolicy port = Wanderer();
   port.infer = [infer = port.infer](const FrameInput& input) {
     std::this_thread::sleep_for(std::chrono::milliseconds(60));
     return infer(input);
@@ -431,9 +425,9 @@ TEST(EpisodeTest, AWindowThatCoversTheCueIsWarnedOf) {
   EpisodeSettings settings = stage.Settings(0);
   const Result<Scenario> scenario = stage.task->Draw(settings.key);
   settings.cache.policy = "window";
-  EXPECT_TRUE(BeginEvent(*stage.task, *scenario, settings, SmallPolicy()).warnings.empty());
+  EXPECT_TRUE(BeginEvent(*stage.task, *scenario, settings, FakePolicy().spec()).warnings.empty());
   settings.cache.window_blocks = 1000;
-  PolicyConfig policy = SmallPolicy();
+  PolicySpec policy = FakePolicy().spec();
   policy.window_blocks = 1000;
   EXPECT_EQ(BeginEvent(*stage.task, *scenario, settings, policy).warnings.size(), 1u);
 }
@@ -443,7 +437,7 @@ TEST(EpisodeTest, AWindowThatThePolicyWasNotTrainedWithIsWarnedOf) {
   EpisodeSettings settings = stage.Settings(0);
   const Result<Scenario> scenario = stage.task->Draw(settings.key);
   settings.cache.window_blocks = 8;
-  const EpisodeBegin begin = BeginEvent(*stage.task, *scenario, settings, SmallPolicy());
+  const EpisodeBegin begin = BeginEvent(*stage.task, *scenario, settings, FakePolicy().spec());
   ASSERT_EQ(begin.warnings.size(), 1u);
   EXPECT_NE(begin.warnings[0].find("trained with 16"), std::string::npos) << begin.warnings[0];
 }
@@ -453,8 +447,9 @@ TEST(EpisodeTest, AnEpisodeThatCannotBeginSendsNothing) {
   EpisodeSettings settings = stage.Settings(0);
   settings.key.delay = "endless";
   EventLog log;
+  FakePolicy policy = Wanderer();
   const Status status =
-      RunEpisode(settings, *stage.task, *stage.world, *stage.renderer, Wanderer(), &log);
+      RunEpisode(settings, *stage.task, *stage.world, *stage.renderer, policy, policy, &log);
   EXPECT_EQ(status.code(), StatusCode::kBadInput);
   EXPECT_TRUE(log.events.empty());
 }

@@ -14,6 +14,7 @@
 #include "harness/eval/eval_worker.h"
 #include "harness/eval/measuring_conditions.h"
 #include "harness/eval/runner.h"
+#include "policy/compact/policy_config.h"
 #include "results/store/run_store.h"
 #include "tests/harness/run_fixture.h"
 
@@ -126,7 +127,7 @@ TEST_F(RunConfigTest, AnotherKeepThanTheGatesIsWarnedOf) {
 }
 
 TEST_F(RunConfigTest, AnotherWindowThanThePolicysIsWarnedOf) {
-  const PolicyConfig policy = Plan().policy;
+  const PolicySpec policy = Plan().policy;
   for (RunArm& arm : config_.arms) {
     arm.cache.window_blocks = policy.window_blocks;
     arm.cache.chunk_blocks = policy.chunk_blocks;

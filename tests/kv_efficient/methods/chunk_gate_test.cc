@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 
+#include "kv_efficient/methods/gate_forward.h"
 #include "kv_efficient/training/training_attention.h"
 #include "tensors/torch.h"
 #include "tests/kv_efficient/episodes.h"
@@ -13,14 +14,6 @@ ChunkGate SmallGate() {
   return ChunkGate(GateShape{24, 6, 16});
 }
 
-double GradNorm(ChunkGate& gate) {
-  double sum = 0;
-  for (const at::Tensor& p : gate->parameters()) {
-    if (p.grad().defined()) sum += p.grad().square().sum().item<double>();
-  }
-  return std::sqrt(sum);
-}
-
 TEST(Gate, StepEqualsForward) {
   ChunkGate gate = SmallGate();
   const at::Tensor x = torch::randn({3, 9, 6, 24});
@@ -31,6 +24,31 @@ TEST(Gate, StepEqualsForward) {
     EXPECT_LT(MaxDifference(gate->Step(x.select(1, i), &state), all.select(1, i)), 1e-5);
   }
   EXPECT_LT(MaxDifference(gate->Forward(x[1]), all[1]), 1e-5);  // batch elements are apart
+}
+
+// What runs in an episode, against LibTorch.
+TEST(Gate, TheKernelsComputeWhatLibTorchDoes) {
+  for (const GateShape& shape : {GateShape{24, 6, 16}, GateShape{40, 1, 5}, GateShape{7, 9, 64}}) {
+    torch::manual_seed(2);
+    ChunkGate gate(shape);
+    const torch::NoGradGuard no_grad;
+    gate->named_parameters()["norm.bias"].normal_();  // fresh ones are 0 and 1
+    gate->named_parameters()["norm.weight"].normal_();
+    GateForward forward(
+        [&gate](const std::string& name) {
+          const at::Tensor w = gate->named_parameters()[name].contiguous();
+          return std::vector<float>(w.const_data_ptr<float>(),
+                                    w.const_data_ptr<float>() + w.numel());
+        },
+        shape.features, shape.hidden);
+    ChunkGateImpl::State want_state;
+    GateForward::State state;
+    for (int step = 0; step < 6; ++step) {
+      const at::Tensor x = 2 * torch::randn({shape.chunk_tokens, shape.features}) + 1;
+      const float want = gate->Step(x.unsqueeze(0), &want_state).item<float>();
+      EXPECT_NEAR(forward.Step(x.const_data_ptr<float>(), shape.chunk_tokens, &state), want, 1e-5);
+    }
+  }
 }
 
 TEST(Gate, IsCausal) {

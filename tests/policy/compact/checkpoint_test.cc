@@ -10,6 +10,7 @@
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/vla.h"
 #include "tensors/safetensors.h"
+#include "tests/policy/loaded_vla.h"
 #include "tests/policy/tiny_policy.h"
 
 namespace kvla {
@@ -112,21 +113,22 @@ TEST_F(CheckpointTest, AGateOfAnotherPolicyIsRefused) {
   ChunkGate gate(GateShape{features, sizes.chunk_blocks * sizes.tokens_per_block()});
   Vla::Options options;
   options.checkpoint = folder_;
-  options.cache.policy = "gated";
-  options.cache.window_blocks = 4;
-  options.cache.chunk_blocks = 2;
-  options.cache.gate = (folder_ / "gate.safetensors").string();
+  SessionOptions session;
+  session.cache.policy = "gated";
+  session.cache.window_blocks = 4;
+  session.cache.chunk_blocks = 2;
+  session.cache.gate = (folder_ / "gate.safetensors").string();
   const std::string hash = *CheckpointHash(folder_);
   const auto load = [&](const std::map<std::string, std::string>& metadata) {
-    EXPECT_TRUE(SaveGate(gate, options.cache.gate, metadata).ok());
-    return Vla::Load(options).status();
+    EXPECT_TRUE(SaveGate(gate, session.cache.gate, metadata).ok());
+    return LoadVla(options, session).status();
   };
   const Status own = load({{kGatePolicyKey, hash}});
   EXPECT_TRUE(own.ok()) << own.message();
   const Status other = load({{kGatePolicyKey, "0123456789abcdef"}});
   EXPECT_EQ(other.code(), StatusCode::kBadInput);
   for (const std::string& part :
-       {options.cache.gate, std::string("0123456789abcdef"), folder_.string(), hash}) {
+       {session.cache.gate, std::string("0123456789abcdef"), folder_.string(), hash}) {
     EXPECT_NE(other.message().find(part), std::string::npos) << other.message();
   }
   const Status unnamed = load({});
@@ -158,15 +160,16 @@ TEST_F(CheckpointTest, HashFollowsTheWeights) {
 TEST_F(CheckpointTest, VlaForgetsTheLastEpisode) {
   Vla::Options options;
   options.checkpoint = folder_;
-  options.cache.window_blocks = 4;
-  options.cache.chunk_blocks = 2;
-  options.max_blocks = 40;
-  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+  SessionOptions session;
+  session.cache.window_blocks = 4;
+  session.cache.chunk_blocks = 2;
+  session.max_blocks = 40;
+  Result<LoadedVla> vla = LoadVla(options, session);
   ASSERT_TRUE(vla.ok()) << vla.status().message();
   const DemoEpisode episode = TinyEpisode(TinyConfig(), 20, 3, 1);
   const size_t bytes = size_t{3} * 32 * 32;
   const auto run = [&](int blocks) {
-    EXPECT_TRUE((*vla)->BeginEpisode({.instruction = episode.instruction}).ok());
+    EXPECT_TRUE(vla->BeginEpisode({.instruction = episode.instruction}).ok());
     float last = 0;
     for (int b = 0; b < blocks; ++b) {
       FrameInput input;
@@ -174,7 +177,7 @@ TEST_F(CheckpointTest, VlaForgetsTheLastEpisode) {
         input.images.emplace_back(camera.data() + bytes * b, bytes);
       }
       input.proprio = episode.proprio[b];
-      const Result<Inference> inference = (*vla)->Infer(input);
+      const Result<Inference> inference = vla->Infer(input);
       EXPECT_TRUE(inference.ok()) << inference.status().message();
       last = inference->targets[0][0];
     }
@@ -188,13 +191,13 @@ TEST_F(CheckpointTest, VlaForgetsTheLastEpisode) {
 TEST_F(CheckpointTest, WrongImageSizeIsBadInput) {
   Vla::Options options;
   options.checkpoint = folder_;
-  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+  Result<LoadedVla> vla = LoadVla(options, {});
   ASSERT_TRUE(vla.ok()) << vla.status().message();
-  ASSERT_TRUE((*vla)->BeginEpisode({.instruction = "press the button"}).ok());
+  ASSERT_TRUE(vla->BeginEpisode({.instruction = "press the button"}).ok());
   const std::vector<uint8_t> small(12);
   FrameInput input;
   input.images = {small, small};
-  EXPECT_EQ((*vla)->Infer(input).status().code(), StatusCode::kBadInput);
+  EXPECT_EQ(vla->Infer(input).status().code(), StatusCode::kBadInput);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/vla.h"
+#include "tests/policy/loaded_vla.h"
 
 namespace kvla {
 namespace {
@@ -55,13 +56,14 @@ TEST(ShippedWeights, DoWhatTheyDidWhenTheyWereShipped) {
     Vla::Options options;
     options.checkpoint = root / "policy/weights" / recorded.checkpoint;
     options.text_encoder = TextEncoderFolder(root);
-    options.cache.policy = "gated";
-    options.cache.keep = "compressed";
-    options.cache.gate = (options.checkpoint / "gate.safetensors").string();
-    options.max_blocks = kBlocks;
-    const Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+    SessionOptions session;
+    session.cache.policy = "gated";
+    session.cache.keep = "compressed";
+    session.cache.gate = (options.checkpoint / "gate.safetensors").string();
+    session.max_blocks = kBlocks;
+    Result<LoadedVla> vla = LoadVla(options, session);
     ASSERT_TRUE(vla.ok()) << vla.status().message();
-    const Status begun = (*vla)->BeginEpisode({.instruction = recorded.instruction});
+    const Status begun = vla->BeginEpisode({.instruction = recorded.instruction});
     ASSERT_TRUE(begun.ok()) << begun.message();
     std::vector<float> scores;
     std::array<float, kTargetDim> target{};
@@ -70,7 +72,7 @@ TEST(ShippedWeights, DoWhatTheyDidWhenTheyWereShipped) {
       FrameInput input;
       input.images = {front, wrist};
       input.proprio = {0.5F, 0.002F * static_cast<float>(block), 0.2F, 0, 0, 0, 0.04F};
-      const Result<Inference> inference = (*vla)->Infer(input);
+      const Result<Inference> inference = vla->Infer(input);
       ASSERT_TRUE(inference.ok()) << inference.status().message();
       target = inference->targets.back();
       for (const ChunkDecision& d : inference->changes) {

@@ -17,9 +17,11 @@
 #include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
+#include "policy/compact/cpu/cpu_net.h"
 #include "policy/compact/net/cached_forward.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/vla.h"
+#include "tests/policy/loaded_vla.h"
 #include "tests/policy/tiny_policy.h"
 #include "tests/scratch_dir.h"
 
@@ -81,14 +83,21 @@ class RecomputedWindowTest : public testing::Test {
     const std::unique_ptr<KvCache> cache = MakeCache(method);
     EXPECT_EQ(cache->needs().window_again, method == "recompute");
     RecomputedWindow window;
-    EXPECT_TRUE(FeedInstruction(net_, instruction_, *cache).ok());
+    CpuNet forward(*net_);
+    EXPECT_TRUE(forward.ReadInstruction(instruction_, *cache).ok());
     std::vector<torch::Tensor> out;
     for (int64_t b = 0; b < blocks.size(0); ++b) {
-      const Result<torch::Tensor> hidden = cache->needs().window_again
-                                               ? window.Feed(net_, blocks[b], *cache)
-                                               : FeedBlock(net_, blocks[b], *cache);
-      EXPECT_TRUE(hidden.ok()) << hidden.status().message();
-      out.push_back(hidden->clone());
+      torch::Tensor hidden = blocks[b].clone();
+      const std::span<float> rows(hidden.data_ptr<float>(), static_cast<size_t>(hidden.numel()));
+      KvCache* const caches[] = {cache.get()};
+      if (cache->needs().window_again) {
+        const Status status = window.Feed(forward, rows, *cache);
+        EXPECT_TRUE(status.ok()) << status.message();
+      } else {
+        EXPECT_TRUE(cache->BeginBlock().ok());
+        forward.Feed(caches, rows.data());
+      }
+      out.push_back(hidden);
       EXPECT_TRUE(cache->EndBlock().ok());
     }
     if (log != nullptr) *log = cache->decision_log();
@@ -214,17 +223,16 @@ class RecomputeArm : public testing::Test {
     ASSERT_TRUE(SaveCheckpoint(folder_ / "policy", net, {}).ok());
   }
 
-  std::unique_ptr<Vla> Load(const std::string& method) {
+  LoadedVla Load(const std::string& method) {
     Vla::Options options;
     options.checkpoint = folder_ / "policy";
-    options.cache = CacheOf(method, sizes_);
-    options.max_blocks = kBlocks;
-    Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+    Result<LoadedVla> vla =
+        LoadVla(options, {.cache = CacheOf(method, sizes_), .max_blocks = kBlocks});
     EXPECT_TRUE(vla.ok()) << vla.status().message();
     return *std::move(vla);
   }
 
-  std::vector<Inference> Run(Vla& vla, const DemoEpisode& episode) {
+  std::vector<Inference> Run(LoadedVla& vla, const DemoEpisode& episode) {
     EXPECT_TRUE(vla.BeginEpisode({.instruction = episode.instruction}).ok());
     const size_t bytes = size_t{3} * sizes_.image_size * sizes_.image_size;
     std::vector<Inference> out;
@@ -247,13 +255,13 @@ class RecomputeArm : public testing::Test {
 
 TEST_F(RecomputeArm, PaysForEveryBlockThatItRunsAgain) {
   const DemoEpisode episode = TinyEpisode(sizes_, 20, 3, 1);
-  const std::unique_ptr<Vla> window = Load("window"), anew = Load("recompute");
-  const std::vector<Inference> cached = Run(*window, episode), paid = Run(*anew, episode);
+  LoadedVla window = Load("window"), anew = Load("recompute");
+  const std::vector<Inference> cached = Run(window, episode), paid = Run(anew, episode);
   const BlockSchedule schedule(sizes_.window_blocks, sizes_.chunk_blocks);
   const int64_t input_bytes = int64_t{4} * sizes_.tokens_per_block() * sizes_.hidden_size;
   // The first inference runs one block over instruction and itself: encoder, linear, attention.
-  const CacheGeometry g = GeometryOf(sizes_, anew->instruction_tokens(), kBlocks);
-  const int64_t t = sizes_.tokens_per_block(), instruction = anew->instruction_tokens();
+  const CacheGeometry g = GeometryOf(sizes_, anew.session->instruction_tokens(), kBlocks);
+  const int64_t t = sizes_.tokens_per_block(), instruction = anew.session->instruction_tokens();
   const FlopParts first = DecoderFlops(g, {sizes_.hidden_size, sizes_.intermediate_size},
                                        static_cast<int>(t), static_cast<double>(instruction + t));
   EXPECT_DOUBLE_EQ(paid[0].cost.flops, cached[0].cost.flops);
@@ -280,9 +288,9 @@ TEST_F(RecomputeArm, PaysForEveryBlockThatItRunsAgain) {
 
 TEST_F(RecomputeArm, ForgetsTheLastEpisode) {
   const DemoEpisode first = TinyEpisode(sizes_, 20, 3, 1), second = TinyEpisode(sizes_, 11, 2, 2);
-  const std::unique_ptr<Vla> used = Load("recompute"), fresh = Load("recompute");
-  Run(*used, first);
-  const std::vector<Inference> a = Run(*used, second), b = Run(*fresh, second);
+  LoadedVla used = Load("recompute"), fresh = Load("recompute");
+  Run(used, first);
+  const std::vector<Inference> a = Run(used, second), b = Run(fresh, second);
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].targets, b[i].targets) << "inference " << i;
     EXPECT_EQ(a[i].cost.kv_live_bytes, b[i].cost.kv_live_bytes) << "inference " << i;
@@ -291,9 +299,9 @@ TEST_F(RecomputeArm, ForgetsTheLastEpisode) {
 
 TEST_F(RecomputeArm, SaysWhatEachChunkReceivesOfTheAttention) {
   const DemoEpisode episode = TinyEpisode(sizes_, 12, 3, 1);
-  const std::unique_ptr<Vla> anew = Load("recompute");
-  anew->ReportAttention(true);
-  for (const Inference& inference : Run(*anew, episode)) {
+  LoadedVla anew = Load("recompute");
+  anew.session->ReportAttention(true);
+  for (const Inference& inference : Run(anew, episode)) {
     const size_t row = inference.attention.size() / static_cast<size_t>(sizes_.num_layers);
     ASSERT_GT(row, 1u);
     EXPECT_NEAR(

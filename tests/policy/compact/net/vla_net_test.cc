@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/compact/net/shapes.h"
 #include "tensors/torch.h"
 #include "tests/policy/tiny_policy.h"
 
@@ -75,8 +76,7 @@ TEST_F(HeadsTest, PlacesInTheWorldStayWhereTheyAreWhenTheHandMoves) {
     torch::Tensor moved = proprio_.clone();
     moved.select(-1, 1).add_(0.1);  // metres
     const torch::Tensor by =
-        (net->Heads(hidden_, moved).places - net->Heads(hidden_, proprio_).places) *
-        VlaNetImpl::kWaypointScale;
+        (net->Heads(hidden_, moved).places - net->Heads(hidden_, proprio_).places) * kWaypointScale;
     const double expected = places == "world" ? -0.1 : 0.0;
     EXPECT_LT((by.select(-1, 1) - expected).abs().max().item<double>(), 1e-5) << places;
     EXPECT_LT(by.select(-1, 0).abs().max().item<double>(), 1e-5) << places;

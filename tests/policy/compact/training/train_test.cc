@@ -14,6 +14,7 @@
 #include "policy/compact/vla.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
+#include "tests/policy/loaded_vla.h"
 #include "tests/policy/tiny_policy.h"
 
 namespace kvla {
@@ -241,25 +242,26 @@ TEST(Train, SentencesTellTheTasksOfOneStepApart) {
   Vla::Options options;
   options.checkpoint = config.out;
   options.text_encoder = hooks.text_encoder;
-  options.cache.window_blocks = config.policy.window_blocks;
-  options.cache.chunk_blocks = config.policy.chunk_blocks;
-  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
+  SessionOptions session;
+  session.cache.window_blocks = config.policy.window_blocks;
+  session.cache.chunk_blocks = config.policy.chunk_blocks;
+  Result<LoadedVla> vla = LoadVla(options, session);
   ASSERT_TRUE(vla.ok()) << vla.status().message();
   const DemoEpisode episode = TinyEpisode(TinyConfig(), 14, 3, 0);
   const size_t bytes = size_t{3} * 32 * 32;
   const auto first_move = [&](const std::string& instruction) {
-    EXPECT_TRUE((*vla)->BeginEpisode({.instruction = instruction}).ok());
+    EXPECT_TRUE(vla->BeginEpisode({.instruction = instruction}).ok());
     FrameInput input;
     for (const auto& camera : episode.images) input.images.emplace_back(camera.data(), bytes);
     input.proprio = episode.proprio[0];
-    const Result<Inference> inference = (*vla)->Infer(input);
+    const Result<Inference> inference = vla->Infer(input);
     EXPECT_TRUE(inference.ok()) << inference.status().message();
     return inference->targets[0][1];
   };
-  EXPECT_EQ((*vla)->config().instruction_tokens, 4);
+  EXPECT_EQ(vla->policy->config().instruction_tokens, 4);
   EXPECT_GT(first_move("move the arm to the left"), 0.03F);
   EXPECT_LT(first_move("go right and press"), -0.03F);
-  EXPECT_EQ((*vla)->instruction_tokens(), 4);
+  EXPECT_EQ(vla->session->instruction_tokens(), 4);
 }
 
 TEST(Train, ATargetWithoutALogitIsBadInput) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fused attention over one region of the cache, and the merge of two regions. torch.
-#ifndef KVLA_KV_EFFICIENT_ATTENTION_H_
-#define KVLA_KV_EFFICIENT_ATTENTION_H_
+// LibTorch's fused attention over one region of a cache on a CUDA device, and the merge of two.
+// torch.
+#ifndef KVLA_KV_EFFICIENT_ATTENTION_FUSED_ATTENTION_H_
+#define KVLA_KV_EFFICIENT_ATTENTION_FUSED_ATTENTION_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -16,7 +17,7 @@ struct Attended {
 };
 
 // query [1, kv_heads, rows, head_dim], rotated; rows = group * tokens, the query heads of a group
-// one after the other. LibTorch's fused kernels on CPU and CUDA; scale 1 / sqrt(head_dim).
+// one after the other; scale 1 / sqrt(head_dim).
 Attended FusedAttention(const at::Tensor& query, const LaneView& view);
 
 // Softmax over both sets of keys, from `a` and `b` (b.out undefined: a alone), into the KV heads
@@ -27,6 +28,10 @@ void MergeAttended(const Attended& a, const Attended& b, int kv_head, int group,
 // that of the whole softmax.
 at::Tensor KeyMass(const at::Tensor& query, const LaneView& view, const at::Tensor& lse);
 
+// Attention of the instruction tokens among themselves: all see all, at one position.
+// q [..., heads, n, head_dim], k, v [..., kv_heads, n, head_dim]. Any device; differentiable.
+at::Tensor InstructionAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
 }  // namespace kvla
 
-#endif  // KVLA_KV_EFFICIENT_ATTENTION_H_
+#endif  // KVLA_KV_EFFICIENT_ATTENTION_FUSED_ATTENTION_H_

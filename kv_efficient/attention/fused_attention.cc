@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kv_efficient/attention.h"
+#include "kv_efficient/attention/fused_attention.h"
 
 #include <cmath>
-#include <cstring>
 
-#include "kv_efficient/kv_cache.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -17,11 +15,6 @@ double Scale(const at::Tensor& query) { return 1 / std::sqrt(static_cast<double>
 Attended FusedAttention(const at::Tensor& query, const LaneView& view) {
   c10::optional<at::Tensor> bias;
   if (view.bias.defined()) bias = view.bias;
-  if (query.is_cpu()) {
-    auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
-        query, view.keys, view.values, 0.0, false, bias, Scale(query));
-    return {out, lse};
-  }
   if (bias) {
     // The kernel wants rows aligned to 16 bytes.
     const int64_t padded = (view.tokens + 7) / 8 * 8;
@@ -37,37 +30,13 @@ Attended FusedAttention(const at::Tensor& query, const LaneView& view) {
 void MergeAttended(const Attended& a, const Attended& b, int kv_head, int group, at::Tensor* out) {
   const int64_t kv_heads = a.out.size(1), rows = a.out.size(2), width = a.out.size(3);
   const int64_t tokens = rows / group;
-  if (!a.out.is_cpu()) {
-    at::Tensor merged = a.out;
-    if (b.out.defined()) {
-      const at::Tensor share = torch::sigmoid(b.lse - a.lse).unsqueeze(-1);
-      merged = torch::lerp(a.out, b.out, share.expand_as(a.out));
-    }
-    out->narrow(1, kv_head * group, kv_heads * group)
-        .copy_(merged.reshape({kv_heads * group, tokens, width}).transpose(0, 1));
-    return;
+  at::Tensor merged = a.out;
+  if (b.out.defined()) {
+    const at::Tensor share = torch::sigmoid(b.lse - a.lse).unsqueeze(-1);
+    merged = torch::lerp(a.out, b.out, share.expand_as(a.out));
   }
-  float* to = out->data_ptr<float>();
-  const float* pa = a.out.const_data_ptr<float>();
-  const float* la = a.lse.const_data_ptr<float>();
-  const float* pb = b.out.defined() ? b.out.const_data_ptr<float>() : nullptr;
-  const float* lb = b.out.defined() ? b.lse.const_data_ptr<float>() : nullptr;
-  for (int64_t h = 0; h < kv_heads; ++h) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t head = (kv_head + h) * group + r / tokens, token = r % tokens;
-      float* row = to + token * out->stride(0) + head * out->stride(1);
-      const float* ra = pa + h * a.out.stride(1) + r * a.out.stride(2);
-      if (pb == nullptr) {
-        std::memcpy(row, ra, width * sizeof(float));
-        continue;
-      }
-      const float* rb = pb + h * b.out.stride(1) + r * b.out.stride(2);
-      const float difference = lb[h * b.lse.stride(1) + r * b.lse.stride(2)] -
-                               la[h * a.lse.stride(1) + r * a.lse.stride(2)];
-      const float share = 1 / (1 + std::exp(-difference));  // of b
-      for (int64_t i = 0; i < width; ++i) row[i] = (1 - share) * ra[i] + share * rb[i];
-    }
-  }
+  out->narrow(1, kv_head * group, kv_heads * group)
+      .copy_(merged.reshape({kv_heads * group, tokens, width}).transpose(0, 1));
 }
 
 at::Tensor KeyMass(const at::Tensor& query, const LaneView& view, const at::Tensor& lse) {

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// KvCache: attention over both regions, and what each chunk received of it.
+#include <cmath>
+#include <cstring>
+
+#include "kv_efficient/attention/fused_attention.h"
+#include "kv_efficient/attention/ragged_attention.h"
+#include "kv_efficient/kv_cache.h"
+#include "tensors/torch.h"
+
+namespace kvla {
+namespace {
+
+HeadRows RowsOf(const at::Tensor& x) {
+  return {x.const_data_ptr<float>(), x.stride(0), x.stride(1)};
+}
+
+}  // namespace
+
+// Transposed as ragged attention reads them, and scaled.
+void KvCache::RotateQuery(const HeadRows& q) {
+  const int width = geometry_.head_dim, half = width / 2, tokens = geometry_.tokens_per_block;
+  const int stride = PaddedRows(geometry_.group() * tokens);
+  const float scale = 1 / std::sqrt(static_cast<float>(width));
+  const auto rotate = [&](int position, std::vector<float>* queries) {
+    const float* cos = rotary_->cos(position);
+    const float* sin = rotary_->sin(position);
+    for (int head = 0; head < geometry_.heads; ++head) {
+      float* out = queries->data() + int64_t{head / geometry_.group()} * width * stride +
+                   head % geometry_.group() * tokens;
+      for (int t = 0; t < tokens; ++t, ++out) {
+        const float* row = q.row(head, t);
+        for (int i = 0; i < half; ++i) {
+          const float a = row[i] * scale, b = row[i + half] * scale;
+          out[i * stride] = a * cos[i] - b * sin[i];
+          out[(i + half) * stride] = b * cos[i] + a * sin[i];
+        }
+      }
+    }
+  };
+  rotate(blocks(), &near_queries_);
+  rotate(geometry_.age_clamp_blocks, &far_queries_);
+}
+
+void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
+                     float* out) {
+  const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
+  TORCH_CHECK(in_block_ && device_.is_cpu(),
+              "Attend needs BeginBlock, and rows a cache on the CPU");
+  store_->AppendBlock(layer, k, v);
+  RotateQuery(q);
+  const int width = geometry_.head_dim, tokens = geometry_.tokens_per_block;
+  const int rows = geometry_.group() * tokens, stride = PaddedRows(rows);
+  const AttentionKernels& kernels = CpuAttention();
+  for (int head = 0; head < geometry_.kv_heads; ++head) {
+    AttentionJob job;
+    job.far = store_->FarRegion(layer, head);
+    job.near = store_->NearRegion(layer, head);
+    job.far.queries = far_queries_.data() + int64_t{head} * width * stride;
+    job.near.queries = near_queries_.data() + int64_t{head} * width * stride;
+    job.head_dim = width;
+    job.rows = rows;
+    job.out = attended_.data();
+    job.log_sum_exp = log_sum_exp_.data();
+    kernels.attend(job);
+    for (int g = 0; g < geometry_.group(); ++g) {
+      for (int t = 0; t < tokens; ++t) {
+        const float* from = attended_.data() + g * tokens + t;
+        float* to = out + (int64_t{t} * geometry_.heads + head * geometry_.group() + g) * width;
+        for (int d = 0; d < width; ++d) to[d] = from[d * stride];
+      }
+    }
+    if (!wants_mass()) continue;
+    double took_ms = 0;
+    {
+      const Stopwatch report(clock_, &took_ms);
+      for (const bool far : {false, true}) {
+        const KvRegion& region = far ? job.far : job.near;
+        key_mass_.resize(region.tokens);
+        kernels.key_mass(region, width, rows, log_sum_exp_.data(), key_mass_.data());
+        AddMass(layer, head, far, key_mass_);
+      }
+    }
+    if (mass_.empty()) stats_.report_ms += took_ms;
+  }
+}
+
+at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v) {
+  c10::InferenceMode inference;
+  TORCH_CHECK(in_block_, "Attend needs BeginBlock");
+  const auto check = [&](const at::Tensor& x, const char* what, int heads) {
+    TORCH_CHECK(x.dim() == 3 && x.size(0) == heads && x.size(1) == geometry_.tokens_per_block &&
+                    x.size(2) == geometry_.head_dim && x.scalar_type() == at::kFloat,
+                what, " must be f32 [", heads, ", ", geometry_.tokens_per_block, ", ",
+                geometry_.head_dim, "]");
+  };
+  check(q, "queries", geometry_.heads);
+  check(k, "keys", geometry_.kv_heads);
+  check(v, "values", geometry_.kv_heads);
+  if (!device_.is_cpu()) return AttendOnDevice(layer, q, k, v);
+  const auto dense = [](const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); };
+  const at::Tensor dense_q = dense(q), dense_k = dense(k), dense_v = dense(v);
+  // Laid out [tokens, heads, head_dim], as the output projection reads it.
+  at::Tensor out =
+      torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
+  Attend(layer, RowsOf(dense_q), RowsOf(dense_k), RowsOf(dense_v), out.data_ptr<float>());
+  return out.transpose(0, 1);
+}
+
+at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
+                                   const at::Tensor& v) {
+  const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
+  store_->AppendBlock(layer, k, v);
+  const auto rotated = [&](int p) {  // [1, kv_heads, group * T, head_dim]
+    const at::Tensor position = torch::full({1}, p, torch::kInt64);
+    return Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
+        .reshape({1, geometry_.kv_heads, -1, geometry_.head_dim});
+  };
+  const at::Tensor near_query = rotated(blocks()), far_query = rotated(geometry_.age_clamp_blocks);
+  at::Tensor out =
+      torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
+  // Lanes of one length: one call a region for the whole layer; else one for each KV head.
+  const bool together = store_->uniform(layer);
+  const int step = together ? geometry_.kv_heads : 1;
+  for (int h = 0; h < geometry_.kv_heads; h += step) {
+    const LaneView near = together ? store_->NearView(layer) : store_->NearView(layer, h);
+    const LaneView far = together ? store_->FarView(layer) : store_->FarView(layer, h);
+    const Attended a = FusedAttention(near_query.narrow(1, h, step), near);
+    Attended b;
+    if (far.tokens > 0) b = FusedAttention(far_query.narrow(1, h, step), far);
+    MergeAttended(a, b, h, geometry_.group(), &out);
+    if (!wants_mass()) continue;
+    double took_ms = 0;
+    {
+      const Stopwatch report(clock_, &took_ms);
+      const at::Tensor lse = b.out.defined() ? torch::logaddexp(a.lse, b.lse) : a.lse;
+      for (const bool is_far : {false, true}) {
+        const LaneView& view = is_far ? far : near;
+        if (view.tokens == 0) continue;
+        const at::Tensor& query = is_far ? far_query : near_query;
+        const at::Tensor mass = KeyMass(query.narrow(1, h, step), view, lse)
+                                    .to(torch::kCPU, torch::kFloat32)
+                                    .contiguous();
+        const float* m = mass.const_data_ptr<float>();
+        for (int i = 0; i < step; ++i, m += view.tokens) {
+          AddMass(layer, h + i, is_far, {m, static_cast<size_t>(view.tokens)});
+        }
+      }
+    }
+    if (mass_.empty()) stats_.report_ms += took_ms;
+  }
+  return out.transpose(0, 1);
+}
+
+void KvCache::AddMass(int layer, int head, bool far, std::span<const float> mass) {
+  const auto queries = static_cast<float>(geometry_.heads * geometry_.tokens_per_block);
+  float* row = report_ ? &received_[layer * (1 + chunks_.size())] : nullptr;
+  const std::vector<FarToken>& far_tokens = store_->far(layer, head);
+  for (size_t t = 0; t < mass.size(); ++t) {
+    const int chunk = far ? far_tokens[t].chunk
+                          : schedule_.ChunkOf(store_->near_begin_block() +
+                                              static_cast<int>(t) / geometry_.tokens_per_block);
+    if (chunk >= 0 && !mass_.empty()) mass_[chunk] += mass[t];
+    if (report_) row[1 + chunk] += mass[t] / queries;
+  }
+}
+
+}  // namespace kvla
