@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sim/sparse_drawer.h"
+
 namespace kvla {
 namespace {
 
@@ -47,8 +49,9 @@ struct Renderer::Gl {
   mjvScene scene;
   mjrContext render;
   mjvOption option;
+  std::unique_ptr<SparseDrawer> sparse;  // without effects
   int max_width = 0, max_height = 0;
-  std::vector<uint8_t> flipped;
+  std::vector<uint8_t> rgba;  // as OpenGL hands it over
 
   bool MakeCurrent() const {
     return eglGetCurrentContext() == context || eglMakeCurrent(display, surface, surface, context);
@@ -56,6 +59,7 @@ struct Renderer::Gl {
 
   ~Gl() {
     if (context != EGL_NO_CONTEXT && MakeCurrent() && has_scene) {
+      sparse.reset();
       mjr_freeContext(&render);
       mjv_freeScene(&scene);
     }
@@ -77,15 +81,19 @@ struct Renderer::Gl {
     if (!MakeCurrent()) return EglError("eglMakeCurrent");
     mjv_updateScene(world.model(), world.data(), &option, perturb, &camera, mjCAT_ALL, &scene);
     const mjrRect viewport = {0, 0, width, height};
-    mjr_render(viewport, &scene, &render);
-    const size_t row = 3 * static_cast<size_t>(width);
-    flipped.resize(row * height);
-    mjr_readPixels(flipped.data(), nullptr, viewport, &render);
+    if (sparse == nullptr || !sparse->Draw(viewport, &scene)) {
+      mjr_render(viewport, &scene, &render);
+    }
+    const size_t columns = static_cast<size_t>(width), rows = static_cast<size_t>(height);
+    rgba.resize(4 * columns * rows);
+    mjr_readPixels(rgba.data(), nullptr, viewport, &render);
     out->width = width;
     out->height = height;
-    out->rgb.resize(row * height);
-    for (int r = 0; r < height; ++r) {  // OpenGL's first row is the bottom one
-      std::memcpy(out->rgb.data() + row * r, flipped.data() + row * (height - 1 - r), row);
+    out->rgb.resize(3 * columns * rows);
+    uint8_t* to = out->rgb.data();
+    for (size_t r = rows; r-- > 0;) {  // OpenGL's first row is the bottom one
+      const uint8_t* from = rgba.data() + 4 * columns * r;
+      for (size_t c = 0; c < columns; ++c, to += 3, from += 4) std::copy_n(from, 3, to);
     }
     if (const int error = mjr_getError(); error != 0) {
       return InternalError(fmt::format("OpenGL error 0x{:x} while drawing", error));
@@ -161,6 +169,11 @@ Result<std::unique_ptr<Renderer>> Renderer::Create(const mjModel* model, int max
   mjr_setBuffer(mjFB_OFFSCREEN, &gl.render);
   if (gl.render.currentBuffer != mjFB_OFFSCREEN) {
     return IoError("off-screen rendering: this OpenGL has no framebuffer objects");
+  }
+  constexpr int kGlRgba = 0x1908;
+  gl.render.readPixelFormat = kGlRgba;  // what the buffer holds: nothing to convert
+  if (!quality.shadows && !quality.reflections && gl.render.offSamples == 0) {
+    gl.sparse = std::make_unique<SparseDrawer>(model->vis, gl.render);
   }
   gl.scene.flags[mjRND_SHADOW] = quality.shadows;
   gl.scene.flags[mjRND_REFLECTION] = quality.reflections;

@@ -16,7 +16,8 @@
 namespace kvla {
 
 // How much is drawn. The policy's cameras never see shadows or reflections: they cost more than
-// everything else together under software GL.
+// everything else together under software GL. Without any of it a SparseDrawer draws, with the
+// same pixels as MuJoCo in about half its time.
 struct RenderQuality {
   bool shadows = false;
   bool reflections = false;

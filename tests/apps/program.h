@@ -83,6 +83,7 @@ class Program {
         posix_spawn_file_actions_adddup2(&actions, fd, stream);
       }
     }
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // of whoever started the tests
     if (posix_spawn(&pid_, KVLA_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) pid_ = -1;
     posix_spawn_file_actions_destroy(&actions);
   }
