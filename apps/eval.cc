@@ -30,7 +30,7 @@ namespace {
 struct EvalFlags {
   std::string config, out, shard, ledger;
   std::vector<std::string> overrides;
-  int workers = 1;
+  int workers = 1, batch = 1;
   bool dry_run = false, check = false, redo_errors = false;
 };
 
@@ -142,6 +142,7 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
   EvaluationOptions options;
   options.out = flags.out;
   options.workers = flags.workers;
+  options.batch = flags.batch;
   options.command = SelfAsWorker(context);
   options.checkpoint_hash = *hash;
   options.ledger = flags.ledger.empty() ? DefaultLedger(context.asset_root, flags.out)
@@ -179,6 +180,12 @@ CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code) {
   command->add_option("--set", flags->overrides, "Override: key.sub=value (repeatable)")
       ->allow_extra_args(false);
   command->add_option("--workers", flags->workers, "Worker processes; latencies need one")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      ->add_option("--batch", flags->batch,
+                   "Episodes that a worker steps at a time, asking the policy once for all; no "
+                   "outcome depends on it")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command->add_option("--shard", flags->shard,

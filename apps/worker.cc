@@ -18,7 +18,7 @@ namespace kvla {
 namespace {
 
 // One explicit list of what a worker can be.
-Result<DoJob> PrepareAnyWorker(const Message& setup) {
+Result<WorkerTask> PrepareAnyWorker(const Message& setup) {
   const std::string kind = setup.value("kind", "");
   if (kind == "demos") return PrepareDemoWorker(setup);
   if (kind == "eval") return PrepareEvalWorker(setup);

@@ -108,16 +108,16 @@ Message DemosSetup(const DemosConfig& config, const std::filesystem::path& asset
           {"asset_root", AbsolutePath(asset_root).string()}};
 }
 
-Result<DoJob> PrepareDemoWorker(const Message& setup) {
+Result<WorkerTask> PrepareDemoWorker(const Message& setup) {
   Result<ConfigNode> node = ParseYaml(setup.at("config").get<std::string>(), "(worker)", false);
   if (!node.ok()) return node.status();
   DemosConfig config;
   if (Status status = ParseConfig(*node, &config); !status.ok()) return status;
   auto worker =
       std::make_shared<DemoWorker>(std::move(config), setup.at("asset_root").get<std::string>());
-  return DoJob([worker](const Message& job, const SendProgress& progress) {
+  return WorkerTask(DoJob([worker](const Message& job, const SendProgress& progress) {
     return worker->Run(job, progress);
-  });
+  }));
 }
 
 }  // namespace kvla

@@ -12,7 +12,7 @@
 namespace kvla {
 
 Message DemosSetup(const DemosConfig& config, const std::filesystem::path& asset_root);
-Result<DoJob> PrepareDemoWorker(const Message& setup);
+Result<WorkerTask> PrepareDemoWorker(const Message& setup);
 
 }  // namespace kvla
 

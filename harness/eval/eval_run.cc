@@ -71,6 +71,7 @@ RunMeta Facts(const RunPlan& plan, const EvaluationOptions& options, bool pinned
                    {"device", plan.config.device},
                    {"started", UtcNow()},
                    {"workers", std::to_string(options.workers)},
+                   {"batch", std::to_string(options.batch)},
                    {"pinned", pinned ? "yes" : "no"},
                    {"arms", JsonText(arms)},
                    {"planned", std::to_string(plan.planned)},
@@ -89,7 +90,7 @@ Status NoteChanges(const RunPlan& plan, const RunMeta& facts, bool fresh, RunSto
   if (!meta.ok()) return meta.status();
   RunMeta now = facts;
   bool changed = false;
-  for (const char* key : {"workers", "pinned", "cpu", "cpu_kernels"}) {
+  for (const char* key : {"workers", "batch", "pinned", "cpu", "cpu_kernels"}) {
     const std::string was = (*meta)[key];
     now[key] = WithListed(fresh ? "" : was, now[key]);
     if (now[key] == was) continue;
@@ -359,6 +360,13 @@ RunMeta RunIdentity(const RunPlan& plan, const std::string& checkpoint_hash) {
 }
 
 Result<int> CheckEvaluation(const RunPlan& plan, const EvaluationOptions& options) {
+  for (const RunArm& arm : plan.config.arms) {
+    if (options.batch > 1 && arm.clock.kind == "wall") {
+      return BadInput(fmt::format(
+          "arm '{}': its clock measures how long the policy takes for one episode: use a batch of 1",
+          arm.name));
+    }
+  }
   if (Status status = CheckFolderWritable(options.out); !status.ok()) return status;
   const Result<bool> exists = RunStore::Exists(options.out);
   if (!exists.ok()) return exists.status();
@@ -418,6 +426,7 @@ Result<EvaluationSummary> RunEvaluation(const RunPlan& plan, const EvaluationOpt
 
   PoolOptions pool;
   pool.workers = std::min<int>(options.workers, static_cast<int>(jobs.size()));
+  pool.slots = options.batch;
   if (core) pool.core = core->core();
   pool.job_limit_s = plan.config.episode_limit_s;
   pool.setup = EvalSetup(plan);

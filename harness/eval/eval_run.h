@@ -21,6 +21,7 @@ namespace kvla {
 struct EvaluationOptions {
   std::filesystem::path out;
   int workers = 1;
+  int batch = 1;  // episodes that a worker steps at a time; no outcome depends on it
   WorkerCommand command;
   std::string checkpoint_hash;   // of CheckPolicies()
   std::filesystem::path ledger;  // that a run on the evaluation split appends to; empty: none

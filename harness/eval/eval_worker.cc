@@ -77,9 +77,80 @@ Result<RunPlan> PlanFrom(const Message& setup) {
   return plan;
 }
 
+// Holds episodes and takes turns at them.
+class EvalWorker : public JobStepper {
+ public:
+  EvalWorker(std::unique_ptr<EpisodeRunner> runner, const std::filesystem::path& asset_root)
+      : runner_(std::move(runner)), filmer_(asset_root) {}
+
+  Status Begin(int64_t id, const Message& message) override {
+    const EpisodeJob job = EvalJobFrom(message);
+    auto held = std::make_unique<Held>();
+    held->id = id;
+    // Inferences that are left of a trial; below 0: no end.
+    held->left = job.max_inferences > 0 ? job.max_inferences : -1;
+    const auto before_step = [left = &held->left](bool inference_due) {
+      if (!inference_due || *left < 0) return StepVerdict::kGo;
+      return (*left)-- == 0 ? StepVerdict::kStop : StepVerdict::kGo;
+    };
+    Result<std::unique_ptr<RunningEpisode>> episode =
+        runner_->Begin(job, before_step, &held->recorder);
+    if (!episode.ok()) return episode.status();
+    held->episode = *std::move(episode);
+    held_.push_back(std::move(held));
+    return {};
+  }
+
+  Result<std::vector<Finished>> Step() override {
+    std::vector<RunningEpisode*> episodes;
+    for (const auto& held : held_) episodes.push_back(held->episode.get());
+    std::vector<bool> ended;
+    runner_->Step(episodes, &ended);
+    std::vector<Finished> finished;
+    std::vector<std::unique_ptr<Held>> going;
+    for (size_t i = 0; i < held_.size(); ++i) {
+      if (!ended[i]) {
+        going.push_back(std::move(held_[i]));
+        continue;
+      }
+      Result<Message> answer = Answer(*held_[i]);
+      if (!answer.ok()) return answer.status();
+      finished.push_back({held_[i]->id, *std::move(answer)});
+    }
+    held_ = std::move(going);
+    return finished;
+  }
+
+ private:
+  struct Held {
+    int64_t id = 0;
+    int left = -1;
+    EpisodeRecorder recorder;
+    std::unique_ptr<RunningEpisode> episode;
+  };
+
+  Result<Message> Answer(Held& held) {
+    const EpisodeRecord record = held.recorder.Take();
+    Message answer = EvalAnswer(record, runner_->gl_renderer());
+    const RunConfig& config = runner_->plan().config;
+    const EpisodeJob& job = held.episode->job();
+    if (job.max_inferences == 0 &&
+        WantsVideo(config.videos, config.videos_n, job.seed - config.first_episode, record.end)) {
+      Result<std::string> video = filmer_.Film(record);
+      if (!video.ok()) return video.status();
+      answer["video"] = Message::binary({video->begin(), video->end()});
+    }
+    return answer;
+  }
+
+  std::unique_ptr<EpisodeRunner> runner_;
+  EpisodeFilmer filmer_;
+  std::vector<std::unique_ptr<Held>> held_;
+};
+
 }  // namespace
 
-Result<DoJob> PrepareEvalWorker(const Message& setup) {
+Result<WorkerTask> PrepareEvalWorker(const Message& setup) {
   const Result<RunPlan> plan = PlanFrom(setup);
   if (!plan.ok()) return plan.status();
   const Result<TraceLevel> level = ParseTraceLevel(plan->config.trace);
@@ -87,33 +158,9 @@ Result<DoJob> PrepareEvalWorker(const Message& setup) {
   EpisodeRunner::Options options;
   options.steps = true;  // when stages were reached is always stored
   options.states = *level == TraceLevel::kFull || plan->config.videos != "none";
-  // Inferences that are left of a trial; below 0: no end.
-  const auto left = std::make_shared<int>(-1);
-  options.before_step = [left](bool inference_due) {
-    if (!inference_due || *left < 0) return StepVerdict::kGo;
-    return (*left)-- == 0 ? StepVerdict::kStop : StepVerdict::kGo;
-  };
-  Result<std::unique_ptr<EpisodeRunner>> made = EpisodeRunner::Create(*plan, std::move(options));
-  if (!made.ok()) return made.status();
-  std::shared_ptr<EpisodeRunner> runner = *std::move(made);
-  const auto filmer = std::make_shared<EpisodeFilmer>(plan->asset_root);
-  return DoJob([runner, left, filmer](const Message& message,
-                                      const SendProgress&) -> Result<Message> {
-    const EpisodeJob job = EvalJobFrom(message);
-    *left = job.max_inferences > 0 ? job.max_inferences : -1;
-    EpisodeRecorder recorder;
-    if (Status status = runner->Run(job, &recorder); !status.ok()) return status;
-    const EpisodeRecord record = recorder.Take();
-    Message answer = EvalAnswer(record, runner->gl_renderer());
-    const RunConfig& config = runner->plan().config;
-    if (job.max_inferences == 0 &&
-        WantsVideo(config.videos, config.videos_n, job.seed - config.first_episode, record.end)) {
-      Result<std::string> video = filmer->Film(record);
-      if (!video.ok()) return video.status();
-      answer["video"] = Message::binary({video->begin(), video->end()});
-    }
-    return answer;
-  });
+  Result<std::unique_ptr<EpisodeRunner>> runner = EpisodeRunner::Create(*plan, options);
+  if (!runner.ok()) return runner.status();
+  return WorkerTask(std::make_unique<EvalWorker>(*std::move(runner), plan->asset_root));
 }
 
 }  // namespace kvla

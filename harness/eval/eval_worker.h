@@ -16,7 +16,7 @@ Message EvalSetup(const RunPlan& plan);
 Message EvalJobMessage(const EpisodeJob& job);
 EpisodeJob EvalJobFrom(const Message& message);
 // The parent's PlanRun() checked everything; the worker trusts it and loads the policies.
-Result<DoJob> PrepareEvalWorker(const Message& setup);
+Result<WorkerTask> PrepareEvalWorker(const Message& setup);
 // An answer to a job: the record, what draws, and the worker's memory.
 Message EvalAnswer(const EpisodeRecord& record, const std::string& gl_renderer);
 

@@ -171,6 +171,7 @@ json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
                     .Add("NVIDIA driver", machine.nvidia_driver)
                     .Add("policy runs on", config.device)
                     .Add("workers", facts.at("workers"))
+                    .Add("episodes a worker steps at a time", facts.at("batch"))
                     .Add("latencies", why_not.empty() ? "comparable" : "not comparable: " + why_not)
                     .Take());
   return out;

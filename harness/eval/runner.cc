@@ -42,27 +42,31 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   return settings;
 }
 
+RunningEpisode::~RunningEpisode() {
+  loop_.reset();
+  if (world_ != nullptr) {
+    stage_->idle.push_back(std::move(world_));
+    --stage_->running;
+  }
+  if (session_ != nullptr) idle_sessions_->push_back(std::move(session_));
+}
+
 Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan, Options options) {
   std::unique_ptr<EpisodeRunner> runner(new EpisodeRunner(plan, std::move(options)));
   Result<std::unique_ptr<Policy>> policy = LoadPolicy(plan);
   if (!policy.ok()) return policy.status();
   runner->policy_ = *std::move(policy);
   runner->plan_.policy = runner->policy_->spec();
-  for (const CacheConfig& cache : plan.caches) {
-    Result<std::unique_ptr<Session>> session =
-        runner->policy_->NewSession({.cache = cache, .max_blocks = plan.max_blocks});
-    if (!session.ok()) return session.status();
-    runner->sessions_.push_back(*std::move(session));
-  }
+  runner->idle_sessions_.resize(plan.caches.size());
   return runner;
 }
 
-Status EpisodeRunner::Prepare(const std::string& name) {
-  if (task_ != nullptr && task_->info().name == name) return {};
-  // One GL context at a time.
-  renderer_.reset();
-  world_.reset();
-  task_.reset();
+Result<TaskStage*> EpisodeRunner::StageOf(const std::string& name) {
+  const auto found = stages_.find(name);
+  if (found != stages_.end()) return &found->second;
+  // Scenes that nobody plays on go first: each has a GL context.
+  std::erase_if(stages_, [](const auto& stage) { return stage.second.running == 0; });
+  TaskStage stage;
   Result<std::unique_ptr<Task>> task = MakeTask(name, plan_.asset_root);
   if (!task.ok()) return task.status();
   Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
@@ -74,21 +78,80 @@ Status EpisodeRunner::Prepare(const std::string& name) {
   }
   Result<std::unique_ptr<Renderer>> renderer = Renderer::Create((*world)->model(), width, height);
   if (!renderer.ok()) return renderer.status();
-  task_ = *std::move(task);
-  world_ = *std::move(world);
-  renderer_ = *std::move(renderer);
-  return {};
+  stage.task = *std::move(task);
+  stage.renderer = *std::move(renderer);
+  stage.idle.push_back(*std::move(world));
+  gl_renderer_ = stage.renderer->gl_renderer();
+  return &stages_.emplace(name, std::move(stage)).first->second;
 }
 
-Status EpisodeRunner::Run(const EpisodeJob& job, TraceSink* sink) {
-  if (Status status = Prepare(job.task); !status.ok()) return status;
-  EpisodeSettings settings = SettingsOf(plan_, job);
+Result<std::unique_ptr<Session>> EpisodeRunner::SessionOf(int arm) {
+  std::vector<std::unique_ptr<Session>>& idle = idle_sessions_[static_cast<size_t>(arm)];
+  if (idle.empty()) {
+    return policy_->NewSession(
+        {.cache = plan_.caches[static_cast<size_t>(arm)], .max_blocks = plan_.max_blocks});
+  }
+  std::unique_ptr<Session> session = std::move(idle.back());
+  idle.pop_back();
+  return session;
+}
+
+Result<std::unique_ptr<RunningEpisode>> EpisodeRunner::Begin(const EpisodeJob& job,
+                                                             BeforeStep before_step,
+                                                             TraceSink* sink) {
+  Result<TaskStage*> stage = StageOf(job.task);
+  if (!stage.ok()) return stage.status();
+  std::unique_ptr<RunningEpisode> episode(new RunningEpisode(job));
+  episode->stage_ = *stage;
+  std::vector<std::unique_ptr<World>>& idle = (*stage)->idle;
+  if (idle.empty()) {
+    Result<std::unique_ptr<World>> world = World::Load((*stage)->task->scene());
+    if (!world.ok()) return world.status();
+    idle.push_back(*std::move(world));
+  }
+  episode->world_ = std::move(idle.back());
+  idle.pop_back();
+  ++(*stage)->running;
+  Result<std::unique_ptr<Session>> session = SessionOf(job.arm);
+  if (!session.ok()) return session.status();
+  episode->session_ = *std::move(session);
+  episode->idle_sessions_ = &idle_sessions_[static_cast<size_t>(job.arm)];
+
+  EpisodeSettings settings = SettingsOf(plan_, episode->job_);
   settings.asset_root = plan_.asset_root;
   settings.steps = options_.steps;
   settings.states = options_.states;
   settings.images = options_.images;
-  settings.before_step = options_.before_step;
-  return RunEpisode(settings, *task_, *world_, *renderer_, *policy_, session(job.arm), sink);
+  settings.before_step = std::move(before_step);
+  Result<std::unique_ptr<EpisodeLoop>> loop =
+      EpisodeLoop::Begin(settings, *(*stage)->task, *episode->world_, *(*stage)->renderer,
+                         plan_.policy, *episode->session_, sink);
+  if (!loop.ok()) return loop.status();
+  episode->loop_ = *std::move(loop);
+  return episode;
+}
+
+void EpisodeRunner::Step(std::span<RunningEpisode* const> episodes, std::vector<bool>* ended) {
+  ended->assign(episodes.size(), false);
+  std::vector<EpisodeLoop*> due;
+  std::vector<InferRequest> requests;
+  for (size_t i = 0; i < episodes.size(); ++i) {
+    EpisodeLoop& loop = *episodes[i]->loop_;
+    if (loop.Advance()) {
+      due.push_back(&loop);
+      requests.push_back({&loop.session(), &loop.observation()});
+    } else {
+      (*ended)[i] = true;
+    }
+  }
+  if (due.empty()) return;
+  std::vector<Result<Inference>> answers = policy_->Infer(requests);
+  for (size_t i = 0; i < due.size(); ++i) due[i]->Answer(std::move(answers[i]));
+}
+
+void EpisodeRunner::Finish(RunningEpisode* episode) {
+  std::vector<bool> ended = {false};
+  while (!ended[0]) Step({&episode, 1}, &ended);
 }
 
 Result<EpisodeRecord> LostRecord(const RunPlan& plan, const EpisodeJob& job,

@@ -128,11 +128,9 @@ Status LiveRunner::Prepare(const LiveJob& wanted) {
   plan.recorded_ms = {plan_.recorded_ms[arm]};
   EpisodeRunner::Options options;
   options.steps = options.states = options.images = true;
-  options.before_step = [this](bool inference_due) { return BeforeStep(inference_due); };
   Result<std::unique_ptr<EpisodeRunner>> made = EpisodeRunner::Create(plan, options);
   if (!made.ok()) return made.status();
   runner_ = *std::move(made);
-  runner_->session(0).ReportAttention(true);
   loaded_ = wanted;
   return {};
 }
@@ -142,7 +140,7 @@ void LiveRunner::Obey(const ViewerCommand& command) {
   CommandEvent event;
   event.control_step = control_step_;
   event.name = CommandName(command.kind);
-  World* world = runner_ == nullptr ? nullptr : runner_->world();
+  World* world = episode_ == nullptr ? nullptr : &episode_->world();
   if (command.kind == ViewerCommandKind::kPull && world != nullptr) {
     const auto& p = command.pull;
     const Status status =
@@ -165,8 +163,8 @@ void LiveRunner::Obey(const ViewerCommand& command) {
       changes.swap(changes_);
     }
     for (const Change& change : changes) {
-      if (loaded_->cache.policy == change.cache.policy) {
-        runner_->session(0).SetRetention(change.cache.threshold, change.cache.budget_chunks);
+      if (episode_ != nullptr && loaded_->cache.policy == change.cache.policy) {
+        episode_->session().SetRetention(change.cache.threshold, change.cache.budget_chunks);
       }
       event.name = change.name;
       event.text = change.value;
@@ -217,8 +215,6 @@ void LiveRunner::Run() {
     }
     Status status = Prepare(wanted);
     if (status.ok()) {
-      // A threshold that was changed and then kept is in force from the start.
-      runner_->session(0).SetRetention(wanted.cache.threshold, wanted.cache.budget_chunks);
       sink.set_changes(ChangesFrom(wanted));
       EpisodeJob job = wanted.job;
       job.arm = 0;
@@ -226,7 +222,17 @@ void LiveRunner::Run() {
       control_step_ = 0;
       verdict_ = StepGate::Verdict::kGo;
       began_ = std::chrono::steady_clock::now();
-      status = runner_->Run(job, &sink);
+      Result<std::unique_ptr<RunningEpisode>> begun = runner_->Begin(
+          job, [this](bool inference_due) { return BeforeStep(inference_due); }, &sink);
+      status = begun.status();
+      if (begun.ok()) {
+        episode_ = *std::move(begun);
+        episode_->session().ReportAttention(true);
+        // A threshold that was changed and then kept is in force from the start.
+        episode_->session().SetRetention(wanted.cache.threshold, wanted.cache.budget_chunks);
+        runner_->Finish(episode_.get());
+        episode_.reset();
+      }
       CountTime();
       episodes_s_ +=
           std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();

@@ -90,6 +90,7 @@ class LiveRunner {
   StepGate gate_;
   StepGate::Verdict verdict_ = StepGate::Verdict::kGo;
   std::unique_ptr<EpisodeRunner> runner_;
+  std::unique_ptr<RunningEpisode> episode_;  // in progress, of Run()
   EpisodeRecorder recorder_;
   TeeSink out_;
   std::optional<LiveJob> loaded_;

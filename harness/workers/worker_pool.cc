@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <memory>
 
 #include "harness/workers/worker.h"
@@ -33,7 +34,8 @@ SteadyClock::duration ToDuration(double seconds) {
 
 struct Job {
   Message message;
-  int attempts = 0;  // workers it has taken down
+  int attempts = 0;  // workers that went down while they held it
+  SteadyClock::time_point deadline;
 };
 
 // How a worker process ended, in words.
@@ -83,8 +85,13 @@ class Process {
 
   MessageBuffer buffer;
   bool ready = false;
-  std::optional<Job> job;
-  SteadyClock::time_point deadline;
+  std::map<int64_t, Job> jobs;       // that it holds, by the id that it knows them by
+  SteadyClock::time_point deadline;  // of its set-up
+  // Of what it holds, a job that has been lost once is alone.
+  bool Takes(int slots) const {
+    if (!ready || static_cast<int>(jobs.size()) >= slots) return false;
+    return jobs.empty() || jobs.begin()->second.attempts == 0;
+  }
 
  private:
   int fd_ = -1;
@@ -160,10 +167,12 @@ class Pool {
   Status Handle(Process* process, const Message& message);
   Status HandlePoll(Process* process);
   Status Lose(Process* process, const std::string& why);
-  std::optional<Job> Next();
-  Status Assign(Process* process);
-  void SetDeadline(Process* process, double seconds) {
-    process->deadline = SteadyClock::now() + ToDuration(seconds);
+  std::optional<Job> Next(bool fresh);
+  void Assign(Process* process);
+  void AssignAll();
+  SteadyClock::time_point JobDeadline(const Job& job) const {
+    const int sharing = job.attempts == 0 ? options_.slots : 1;
+    return SteadyClock::now() + ToDuration(sharing * options_.job_limit_s);
   }
   void LeaveOutPause(SteadyClock::time_point now);
 
@@ -173,6 +182,7 @@ class Pool {
   std::vector<std::unique_ptr<Process>> processes_;
   std::deque<Job> retry_;
   bool exhausted_ = false;
+  int64_t next_id_ = 0;
   int setup_deaths_ = 0;
   SteadyClock::time_point last_tick_ = SteadyClock::now();
 };
@@ -185,12 +195,16 @@ void Pool::LeaveOutPause(SteadyClock::time_point now) {
   const SteadyClock::duration late = now - last_tick_ - kTick;
   last_tick_ = now;
   if (late < kMuchLater) return;
-  for (const auto& process : processes_) process->deadline += late;
+  for (const auto& process : processes_) {
+    process->deadline += late;
+    for (auto& [id, job] : process->jobs) job.deadline += late;
+  }
   client_->OnPause(std::chrono::duration<double>(late).count());
 }
 
-std::optional<Job> Pool::Next() {
-  if (!retry_.empty()) {
+// `fresh`: none that has been lost before.
+std::optional<Job> Pool::Next(bool fresh) {
+  if (!fresh && !retry_.empty()) {
     Job job = std::move(retry_.front());
     retry_.pop_front();
     return job;
@@ -201,27 +215,45 @@ std::optional<Job> Pool::Next() {
     exhausted_ = true;
     return std::nullopt;
   }
-  return Job{*std::move(message), 0};
+  return Job{*std::move(message), 0, {}};
 }
 
 Status Pool::StartWorker() {
   Result<std::unique_ptr<Process>> process =
       Process::Spawn(command_, options_.core, options_.send_limit_s);
   if (!process.ok()) return process.status();
-  SetDeadline(process->get(), options_.setup_limit_s);
+  (*process)->deadline = SteadyClock::now() + ToDuration(options_.setup_limit_s);
   // A worker that dies at once is found by poll().
   (void)WriteMessage((*process)->fd(), options_.setup);
   processes_.push_back(*std::move(process));
   return {};
 }
 
-Status Pool::Assign(Process* process) {
-  process->job = Next();
-  if (!process->job) return {};
-  SetDeadline(process, options_.job_limit_s);
+void Pool::Assign(Process* process) {
+  std::optional<Job> job = Next(/*fresh=*/!process->jobs.empty());
+  if (!job) return;
+  job->deadline = JobDeadline(*job);
+  const int64_t id = next_id_++;
   // As above: a failed write shows as the end of the stream.
-  (void)WriteMessage(process->fd(), process->job->message);
-  return {};
+  (void)WriteMessage(process->fd(), {{"id", id}, {"job", job->message}});
+  process->jobs.emplace(id, *std::move(job));
+}
+
+// One job at a time to whoever holds the fewest, so that all have about as many.
+void Pool::AssignAll() {
+  while (true) {
+    Process* emptiest = nullptr;
+    for (const auto& process : processes_) {
+      if (!process->Takes(options_.slots)) continue;
+      if (emptiest == nullptr || process->jobs.size() < emptiest->jobs.size()) {
+        emptiest = process.get();
+      }
+    }
+    if (emptiest == nullptr) return;
+    const size_t held = emptiest->jobs.size();
+    Assign(emptiest);
+    if (emptiest->jobs.size() == held) return;
+  }
 }
 
 Status Pool::Handle(Process* process, const Message& message) {
@@ -229,20 +261,23 @@ Status Pool::Handle(Process* process, const Message& message) {
   if (type == "failed") return StatusFrom(message);
   if (type == "ready") {
     process->ready = true;
-    return Assign(process);
+    AssignAll();
+    return {};
   }
-  if (!process->job) return InternalError("a worker answered without a job");
+  const auto held = process->jobs.find(message.value("id", int64_t{-1}));
+  if (held == process->jobs.end()) return InternalError("a worker answered without a job");
   if (type == "progress") {
-    SetDeadline(process, options_.job_limit_s);
-    return client_->OnProgress(process->job->message, message.at("body"));
+    held->second.deadline = JobDeadline(held->second);
+    return client_->OnProgress(held->second.message, message.at("body"));
   }
   if (type != "done") return InternalError(fmt::format("unknown message '{}'", type));
-  const Job job = *std::move(process->job);
-  process->job.reset();
+  const Job job = std::move(held->second);
+  process->jobs.erase(held);
   if (Status status = client_->OnDone(job.message, message.at("body")); !status.ok()) {
     return status;
   }
-  return Assign(process);
+  AssignAll();
+  return {};
 }
 
 Status Pool::Lose(Process* process, const std::string& why) {
@@ -250,11 +285,14 @@ Status Pool::Lose(Process* process, const std::string& why) {
     if (++setup_deaths_ > 2) return InternalError("workers die while they are set up: " + why);
     return {};
   }
-  if (!process->job) return {};
-  Job job = *std::move(process->job);
-  process->job.reset();
-  if (++job.attempts > options_.retries) return client_->OnLost(job.message, why);
-  retry_.push_back(std::move(job));
+  for (auto& [id, job] : process->jobs) {
+    if (++job.attempts <= options_.retries) {
+      retry_.push_back(std::move(job));
+    } else if (Status status = client_->OnLost(job.message, why); !status.ok()) {
+      return status;
+    }
+  }
+  process->jobs.clear();
   return {};
 }
 
@@ -278,7 +316,7 @@ Status Pool::HandlePoll(Process* process) {
 // worker died goes to the front of the queue once (Lose()); time in which this process stood still
 // counts against nobody.
 Status Pool::Run() {
-  std::optional<Job> first = Next();
+  std::optional<Job> first = Next(/*fresh=*/false);
   if (!first) return {};
   retry_.push_front(*std::move(first));
   while (true) {
@@ -290,16 +328,11 @@ Status Pool::Run() {
     bool busy = false;
     int idle = 0;
     for (const auto& process : processes_) {
-      busy = busy || process->job.has_value();
-      idle += process->ready && !process->job ? 1 : 0;
+      busy = busy || !process->jobs.empty();
+      idle += process->ready && process->jobs.empty() ? 1 : 0;
     }
     if (!busy && !waiting) break;
-    for (const auto& process : processes_) {
-      if (retry_.empty()) break;
-      if (process->ready && !process->job) {
-        if (Status status = Assign(process.get()); !status.ok()) return status;
-      }
-    }
+    if (!retry_.empty()) AssignAll();
     while (waiting && idle == 0 && static_cast<int>(processes_.size()) < options_.workers) {
       if (Status status = StartWorker(); !status.ok()) return status;
     }
@@ -325,8 +358,9 @@ Status Pool::Run() {
     LeaveOutPause(now);
     for (size_t i = 0; i < processes_.size();) {
       Process* process = processes_[i].get();
-      const bool working = !process->ready || process->job.has_value();
-      if (!working || now < process->deadline) {
+      bool late = !process->ready && now >= process->deadline;
+      for (const auto& [id, job] : process->jobs) late = late || now >= job.deadline;
+      if (!late) {
         ++i;
         continue;
       }

@@ -21,12 +21,17 @@ struct WorkerCommand {
 
 struct PoolOptions {
   int workers = 1;
-  double job_limit_s = 600;    // a job that takes longer is killed; restarted by each progress
+  int slots = 1;  // jobs that a worker holds at a time; above 1 it is a JobStepper
+  // A job that takes longer is killed, its worker with it; restarted by each progress. Jobs that
+  // share a worker have so many times as long.
+  double job_limit_s = 600;
   double setup_limit_s = 300;  // the same for a worker's set-up
   double send_limit_s = 10;    // a message that a worker does not take in time is dropped
-  int retries = 1;             // of a job whose worker died, each on a new worker
-  std::optional<int> core;     // ties every worker to it, see harness/workers/core_lock.h
-  Message setup;               // sent to every new worker first
+  // Of a job whose worker died, each on a worker that holds nothing else meanwhile: which of
+  // several took the worker down nobody knows, and only that one will again.
+  int retries = 1;
+  std::optional<int> core;  // ties every worker to it, see harness/workers/core_lock.h
+  Message setup;            // sent to every new worker first
   const std::atomic<bool>* cancel = nullptr;  // may be null
 };
 

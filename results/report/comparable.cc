@@ -39,6 +39,11 @@ std::string WhyNotComparable(std::span<const RunMeta> runs) {
   } else if (Values(runs, "pinned", "yes") != std::vector<std::string>{"yes"}) {
     reasons.emplace_back("the worker was not pinned to a core");
   }
+  const std::vector<std::string> batch = Values(runs, "batch", "1");
+  if (batch != std::vector<std::string>{"1"}) {
+    reasons.push_back("measured while a worker stepped " + Join(batch, " and ") +
+                      " episodes at a time");
+  }
   const auto one = [&](const char* key, const char* what) {
     const std::vector<std::string> values = Values(runs, key, "not recorded");
     if (values.size() > 1) reasons.push_back(what + (": " + Join(values, " and ")));

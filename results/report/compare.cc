@@ -160,11 +160,14 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
     if (!now.ok()) return now.status();
     for (const char* key :
          {"instructions", "disturbance", "checkpoint_hash", "assets_hash", "version", "commit",
-          "cpu", "cpu_kernels", "gl_renderer", "device", "workers", "pinned"}) {
+          "cpu", "cpu_kernels", "gl_renderer", "device", "workers", "batch", "pinned"}) {
       const auto value = [&](const RunMeta& meta) {
         const auto found = meta.find(key);
         const std::string of_config = found == meta.end() ? Setting(meta, key) : "";
-        return found != meta.end() ? found->second : of_config.empty() ? "not recorded" : of_config;
+        if (found != meta.end()) return found->second;
+        if (!of_config.empty()) return of_config;
+        // Of runs from before there were batches.
+        return std::string(std::string_view(key) == "batch" ? "1" : "not recorded");
       };
       if (value(*was) == value(*now)) continue;
       std::string note =

@@ -25,6 +25,7 @@ void Hang() {
 //   "obey"  what the job's "do" says
 //   "die", "hang"  every job
 //   "die-on-window"  real, but dies on every job of arm 1
+//   "die-on-first"  real, but dies in the middle of arm 0's episode 0
 Result<Message> Obey(const Message& job, const SendProgress& progress) {
   const std::string what = job.at("do").get<std::string>();
   if (what == "die") raise(SIGKILL);
@@ -64,8 +65,32 @@ Result<Message> Obey(const Message& job, const SendProgress& progress) {
   return Message{{"echo", job}, {"pid", getpid()}, {"cores", known ? CPU_COUNT(&allowed) : 0}};
 }
 
-Result<DoJob> Prepare(const std::string& mode, const std::filesystem::path& log,
-                      const Message& setup) {
+// The program's own worker, until a job comes that it is not to survive.
+class Saboteur : public JobStepper {
+ public:
+  Saboteur(std::string mode, std::filesystem::path log, std::unique_ptr<JobStepper> real)
+      : mode_(std::move(mode)), log_(std::move(log)), real_(std::move(real)) {}
+  Status Begin(int64_t id, const Message& job) override {
+    if (!log_.empty()) std::ofstream(log_, std::ios::app) << "x";
+    if (mode_ == "die-on-window" && job.at("arm") == 1) raise(SIGKILL);
+    marked_ = marked_ || (mode_ == "die-on-first" && job.at("seed") == 0 && job.at("arm") == 0);
+    return real_->Begin(id, job);
+  }
+  Result<std::vector<Finished>> Step() override {
+    if (marked_ && ++steps_ > 5) raise(SIGKILL);
+    return real_->Step();
+  }
+
+ private:
+  std::string mode_;
+  std::filesystem::path log_;
+  std::unique_ptr<JobStepper> real_;
+  bool marked_ = false;
+  int steps_ = 0;
+};
+
+Result<WorkerTask> Prepare(const std::string& mode, const std::filesystem::path& log,
+                           const Message& setup) {
   if (mode == "die in set-up") raise(SIGKILL);
   if (mode == "die twice in set-up" &&
       (!std::filesystem::exists(log) || std::filesystem::file_size(log) < 2)) {
@@ -74,20 +99,18 @@ Result<DoJob> Prepare(const std::string& mode, const std::filesystem::path& log,
   }
   if (mode == "hang in set-up") Hang();
   if (mode == "refuse") return BadInput("the set-up is bad");
-  DoJob real;
-  if (mode == "real" || mode == "die-on-window") {
-    Result<DoJob> made =
+  if (mode == "real" || mode.starts_with("die-on-")) {
+    Result<WorkerTask> real =
         setup.value("kind", "") == "demos" ? PrepareDemoWorker(setup) : PrepareEvalWorker(setup);
-    if (!made.ok()) return made.status();
-    real = *std::move(made);
+    if (!real.ok() || real->stepper == nullptr) return real;
+    return WorkerTask(std::make_unique<Saboteur>(mode, log, std::move(real->stepper)));
   }
-  return DoJob([mode, log, real](const Message& job, const SendProgress& progress) {
+  return WorkerTask(DoJob([mode, log](const Message& job, const SendProgress& progress) {
     if (!log.empty()) std::ofstream(log, std::ios::app) << "x";
     if (mode == "die") raise(SIGKILL);
     if (mode == "hang") Hang();
-    if (mode == "die-on-window" && job.at("arm") == 1) raise(SIGKILL);
-    return real ? real(job, progress) : Obey(job, progress);
-  });
+    return Obey(job, progress);
+  }));
 }
 
 int RunTestWorker(const std::string& mode, const std::filesystem::path& log) {

@@ -182,6 +182,67 @@ TEST_F(BatchTest, ARunStopsWhenItsRuleHolds) {
   ExpectRefused({"stop_when", "ful"});
 }
 
+// (arm, task, delay, seed) -> outcome and last state.
+std::map<EpisodeId, std::pair<std::string, std::string>> Outcomes(const fs::path& out) {
+  std::map<EpisodeId, std::pair<std::string, std::string>> outcomes;
+  const Result<RunStore> store = RunStore::Open(out, RunStore::Mode::kReadOnly);
+  const std::vector<EpisodeRow> rows = *store->Episodes();
+  for (const EpisodeRow& row : rows) {
+    outcomes[row.id] = {row.outcome, row.state_hash};
+  }
+  return outcomes;
+}
+
+TEST_F(BatchTest, NoOutcomeDependsOnHowManyEpisodesAWorkerSteps) {
+  config_.tasks.push_back({"press_named", {"short"}});  // two scenes side by side
+  std::map<EpisodeId, std::pair<std::string, std::string>> alone;
+  for (const auto& [batch, workers] : {std::pair{1, 1}, {4, 1}, {8, 2}, {4, 2}}) {
+    EvaluationOptions options = Batch(fmt::format("out{}-{}", batch, workers), TestWorker("real"));
+    options.batch = batch;
+    options.workers = workers;
+    const Result<EvaluationSummary> summary = RunEvaluation(Plan(), options);
+    ASSERT_TRUE(summary.ok()) << summary.status().message();
+    EXPECT_EQ(summary->errors, 0);
+    if (alone.empty()) alone = Outcomes(options.out);
+    ASSERT_FALSE(alone.empty());
+    EXPECT_EQ(Outcomes(options.out), alone) << batch << " at a time, " << workers << " workers";
+    const Result<RunStore> store = RunStore::Open(options.out, RunStore::Mode::kReadOnly);
+    EXPECT_EQ(store->Meta()->at("batch"), std::to_string(batch));
+  }
+}
+
+TEST_F(BatchTest, AnEpisodeThatTakesItsWorkerDownTakesNoOtherAlong) {
+  const fs::path real = Batch("real", TestWorker("real")).out;
+  ASSERT_TRUE(RunEvaluation(Plan(), Batch("real", TestWorker("real"))).ok());
+  EvaluationOptions options = Batch("killed", TestWorker("die-on-first"));
+  options.batch = 4;
+  const Result<EvaluationSummary> summary = RunEvaluation(Plan(), options);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->errors, 1);
+  auto want = Outcomes(real);
+  int killed = 0;
+  for (const auto& [id, outcome] : Outcomes(options.out)) {
+    if (outcome.first == "error") {
+      ++killed;
+      EXPECT_EQ(id.seed, 0);
+      EXPECT_EQ(id.arm, config_.arms[0].name);
+    } else {
+      EXPECT_EQ(outcome, want.at(id)) << ToString(id);
+    }
+  }
+  EXPECT_EQ(killed, 1);
+}
+
+TEST_F(BatchTest, AClockThatMeasuresThePolicyWantsOneEpisodeAtATime) {
+  config_.arms[0].clock.kind = "wall";
+  EvaluationOptions options = Batch("wall", TestWorker("real"));
+  options.batch = 2;
+  const Result<EvaluationSummary> refused = RunEvaluation(Plan(), options);
+  EXPECT_EQ(refused.status().code(), StatusCode::kBadInput);
+  EXPECT_NE(refused.status().message().find("batch of 1"), std::string::npos)
+      << refused.status().message();
+}
+
 TEST_F(BatchTest, LooksAtTheEvaluationSplitAloneAreWrittenDown) {
   config_.episodes = 1;
   for (const std::string split : {"validation", "evaluation"}) {

@@ -20,7 +20,9 @@ class LiveRunnerTest : public RunFixture {
     EpisodeRecorder recorder;
     Result<std::unique_ptr<EpisodeRunner>> runner = EpisodeRunner::Create(plan, {});
     EXPECT_TRUE(runner.ok()) << runner.status().message();
-    EXPECT_TRUE((*runner)->Run(job, &recorder).ok());
+    Result<std::unique_ptr<RunningEpisode>> episode = (*runner)->Begin(job, {}, &recorder);
+    EXPECT_TRUE(episode.ok()) << episode.status().message();
+    (*runner)->Finish(episode->get());
     return recorder.Take();
   }
   // The same as `kvla view` runs it, with somebody who only watches.

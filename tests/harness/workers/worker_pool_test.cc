@@ -343,30 +343,76 @@ TEST_F(MessageTest, StatusSurvivesTheTrip) {
 TEST_F(MessageTest, AWorkerServesUntilItsParentLeaves) {
   int jobs = 0;
   std::thread worker([&] {
-    EXPECT_EQ(
-        ServeWorker(fd_[1],
-                    [&](const Message& setup) -> Result<DoJob> {
-                      EXPECT_EQ(setup.at("a"), 1);
-                      return DoJob([&](const Message& job, const SendProgress& progress) {
-                        ++jobs;
-                        EXPECT_TRUE(progress({{"half", true}}).ok());
-                        return Result<Message>(Message{{"twice", job.at("x").get<int>() * 2}});
-                      });
-                    }),
-        0);
+    EXPECT_EQ(ServeWorker(
+                  fd_[1],
+                  [&](const Message& setup) -> Result<WorkerTask> {
+                    EXPECT_EQ(setup.at("a"), 1);
+                    return WorkerTask(DoJob([&](const Message& job, const SendProgress& progress) {
+                      ++jobs;
+                      EXPECT_TRUE(progress({{"half", true}}).ok());
+                      return Result<Message>(Message{{"twice", job.at("x").get<int>() * 2}});
+                    }));
+                  }),
+              0);
   });
   ASSERT_TRUE(WriteMessage(fd_[0], {{"a", 1}}).ok());
   EXPECT_EQ(ReadMessage(fd_[0])->at("type"), "ready");
   for (const int x : {3, 4}) {
-    ASSERT_TRUE(WriteMessage(fd_[0], {{"x", x}}).ok());
+    ASSERT_TRUE(WriteMessage(fd_[0], {{"id", 10 + x}, {"job", {{"x", x}}}}).ok());
     EXPECT_EQ(ReadMessage(fd_[0])->at("type"), "progress");
     const Message done = *ReadMessage(fd_[0]);
     EXPECT_EQ(done.at("type"), "done");
+    EXPECT_EQ(done.at("id"), 10 + x);
     EXPECT_EQ(done.at("body").at("twice"), 2 * x);
   }
   Close(0);
   worker.join();
   EXPECT_EQ(jobs, 2);
+}
+
+// Holds jobs {"turns": n}, each for so many turns.
+class Turns : public JobStepper {
+ public:
+  explicit Turns(size_t* most) : most_(most) {}
+  Status Begin(int64_t id, const Message& job) override {
+    if (job.contains("bad")) return BadInput("no such job");
+    held_.emplace_back(id, job.at("turns").get<int>());
+    *most_ = std::max(*most_, held_.size());
+    return {};
+  }
+  Result<std::vector<Finished>> Step() override {
+    std::vector<Finished> finished;
+    for (auto& [id, turns] : held_) {
+      if (--turns == 0) finished.push_back({id, {{"was", id}}});
+    }
+    std::erase_if(held_, [](const auto& held) { return held.second == 0; });
+    return finished;
+  }
+
+ private:
+  size_t* most_;
+  std::vector<std::pair<int64_t, int>> held_;
+};
+
+TEST_F(MessageTest, AWorkerTakesTurnsAtSeveralJobs) {
+  size_t most = 0;
+  std::thread worker([&] {
+    EXPECT_EQ(ServeWorker(fd_[1],
+                          [&](const Message&) -> Result<WorkerTask> {
+                            return WorkerTask(std::make_unique<Turns>(&most));
+                          }),
+              0);
+  });
+  ASSERT_TRUE(WriteMessage(fd_[0], Message::object()).ok());
+  EXPECT_EQ(ReadMessage(fd_[0])->at("type"), "ready");
+  // A long one, and a short one that comes later and ends sooner.
+  ASSERT_TRUE(WriteMessage(fd_[0], {{"id", 1}, {"job", {{"turns", 100'000'000}}}}).ok());
+  ASSERT_TRUE(WriteMessage(fd_[0], {{"id", 2}, {"job", {{"turns", 3}}}}).ok());
+  EXPECT_EQ(ReadMessage(fd_[0])->at("id"), 2);
+  ASSERT_TRUE(WriteMessage(fd_[0], {{"id", 3}, {"job", {{"bad", true}}}}).ok());
+  EXPECT_EQ(ReadMessage(fd_[0])->at("type"), "failed");
+  worker.join();
+  EXPECT_EQ(most, 2u);
 }
 
 }  // namespace
