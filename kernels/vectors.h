@@ -23,6 +23,21 @@ struct Avx2 {
   static V Load(const uint16_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
+  // bfloat16, exactly.
+  static V LoadBf16(const uint8_t* p) {
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+  }
+  // Whole numbers: bytes, and half bytes of which the lower comes first.
+  static V LoadBytes(const uint8_t* p) {
+    return Widened(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static V LoadNibbles(const uint8_t* p) {
+    const __m128i both = _mm_loadu_si32(p), low = _mm_set1_epi8(15);
+    return Widened(
+        _mm_unpacklo_epi8(_mm_and_si128(both, low), _mm_and_si128(_mm_srli_epi16(both, 4), low)));
+  }
+  static V Widened(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)); }
   static void Store(float* p, V x) { _mm256_storeu_ps(p, x); }
   static V Add(V a, V b) { return _mm256_add_ps(a, b); }
   static V Sub(V a, V b) { return _mm256_sub_ps(a, b); }
@@ -52,6 +67,20 @@ struct Avx512 {
   static V Load(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
+  static V LoadBf16(const uint8_t* p) {
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+  }
+  static V LoadBytes(const uint8_t* p) {
+    return Widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static V LoadNibbles(const uint8_t* p) {
+    const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i low = _mm_set1_epi8(15);
+    return Widened(
+        _mm_unpacklo_epi8(_mm_and_si128(both, low), _mm_and_si128(_mm_srli_epi16(both, 4), low)));
+  }
+  static V Widened(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
   static void Store(float* p, V x) { _mm512_storeu_ps(p, x); }
   static V Add(V a, V b) { return _mm512_add_ps(a, b); }
   static V Sub(V a, V b) { return _mm512_sub_ps(a, b); }

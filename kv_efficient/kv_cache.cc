@@ -44,8 +44,8 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
   std::unique_ptr<KvCache> cache(
       new KvCache(geometry, config, std::move(policy), device, std::move(clock)));
   try {
-    Result<std::unique_ptr<ChunkStore>> store =
-        ChunkStore::Create(geometry, config.chunk_blocks, cache->rotary_, device);
+    Result<std::unique_ptr<ChunkStore>> store = ChunkStore::Create(
+        geometry, config.chunk_blocks, cache->rotary_, device, *KvFormatNamed(config.storage));
     if (!store.ok()) return store.status();
     cache->store_ = std::move(store).value();
     cache->MakeBuffers();

@@ -41,7 +41,8 @@ struct CacheStats {
   double report_ms = 0;    // of ReportAttention(), in none of the others
 };
 
-// Not thread-safe. Attention runs in inference mode; f32.
+// Not thread-safe. Attention runs in inference mode and computes in f32, whatever type holds what
+// left the window (CacheConfig::storage).
 class KvCache {
  public:
   static Result<std::unique_ptr<KvCache>> Create(const CacheGeometry& geometry,

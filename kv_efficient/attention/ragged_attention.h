@@ -2,14 +2,16 @@
 // Attention of one KV head's queries over what its lane holds, in one pass: the far region and then
 // the near one, each under the queries rotated for it. Lanes may have any length. No torch.
 //
-// f32; the same bits on every CPU with AVX2, at either vector width, and for a query whatever
-// others come with it: each has a vector lane of its own, keys come in order, in tiles of kTile
-// from the region's start (online softmax: Milakov and Gimelshein, arXiv:1805.02867).
+// Computed in f32; the same bits on every CPU with AVX2, at either vector width, and for a query
+// whatever others come with it: each has a vector lane of its own, keys come in order, in tiles of
+// kTile from the region's start (online softmax: Milakov and Gimelshein, arXiv:1805.02867).
 #ifndef KVLA_KV_EFFICIENT_ATTENTION_RAGGED_ATTENTION_H_
 #define KVLA_KV_EFFICIENT_ATTENTION_RAGGED_ATTENTION_H_
 
 #include <cstdint>
 #include <span>
+
+#include "kv_efficient/kv_format.h"
 
 namespace kvla {
 
@@ -19,12 +21,26 @@ inline constexpr int PaddedRows(int rows) {
   return (rows + kRowPadding - 1) / kRowPadding * kRowPadding;
 }
 
+// Tokens that were encoded together (kv_format.h).
+struct KvPage {
+  const uint8_t* data = nullptr;
+  KvPageLayout layout;
+  int tokens = 0;
+};
+
+// Keys of a decoded tile; a region of pages needs room for so many keys and values.
+inline constexpr int kTileKeys = 64;
+
+// Either plain rows, or pages in order.
 struct KvRegion {
   const float* keys = nullptr;    // [tokens, head_dim]
   const float* values = nullptr;  // [tokens, head_dim]
   const float* bias = nullptr;    // [tokens], added to the scores; null: none
   int tokens = 0;
   const float* queries = nullptr;  // [head_dim, padded rows], scaled
+  const KvPage* pages = nullptr;   // in place of keys and values
+  int page_count = 0;
+  float* scratch = nullptr;  // [2, kTileKeys, head_dim], where there are pages
 };
 
 struct AttentionJob {

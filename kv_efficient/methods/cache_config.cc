@@ -10,12 +10,14 @@
 #include "base/config_differences.h"
 #include "base/config_io.h"
 #include "base/text.h"
+#include "kv_efficient/kv_format.h"
 
 namespace kvla {
 namespace {
 
 // Read by all methods.
-constexpr std::array<std::string_view, 3> kCommon = {"policy", "window_blocks", "chunk_blocks"};
+constexpr std::array<std::string_view, 4> kCommon = {"policy", "window_blocks", "chunk_blocks",
+                                                     "storage"};
 
 }  // namespace
 
@@ -35,6 +37,10 @@ Status ValidateCacheConfig(const CacheConfig& c) {
     return BadInput(
         fmt::format("cache: window_blocks {} must be 0 or more and chunk_blocks {} 1 or more",
                     c.window_blocks, c.chunk_blocks));
+  }
+  if (!KvFormatNamed(c.storage)) {
+    return BadInput(
+        fmt::format("cache: storage is '{}'; it must be f32, bf16, int8 or int4", c.storage));
   }
   if (c.keep != "whole" && c.keep != "compressed") {
     return BadInput(fmt::format("cache: keep is '{}'; it must be 'whole' or 'compressed'", c.keep));

@@ -19,6 +19,7 @@ struct CacheConfig {
   std::string policy = "full";
   int window_blocks = 16;
   int chunk_blocks = 4;
+  std::string storage = "f32";
   std::string keep = "whole";
   double threshold = 0.5;
   int budget_chunks = 0;
@@ -35,6 +36,8 @@ struct CacheConfig {
     v("policy", policy, OneOf(CacheMethodNames()), "cache method");
     v("window_blocks", window_blocks, Range{0, 4096}, "newest frame blocks, always kept whole");
     v("chunk_blocks", chunk_blocks, Range{1, 256}, "frame blocks a chunk, the unit of retention");
+    v("storage", storage, OneOf{"f32", "bf16", "int8", "int4"},
+      "type of the keys and values that have left the window, which is always f32");
     v("keep", keep, OneOf{"whole", "compressed"},
       help("how a retained chunk is stored: every token, or one summary per token slot", "keep")
           .c_str());

@@ -40,12 +40,16 @@ at::Tensor SummarizeChunk(const at::Tensor& x, int chunk_blocks, int tokens_per_
 Result<std::unique_ptr<ChunkStore>> ChunkStore::Create(const CacheGeometry& geometry,
                                                        int chunk_blocks,
                                                        std::shared_ptr<const RotaryTable> rotary,
-                                                       at::Device device,
+                                                       at::Device device, KvFormat format,
                                                        std::shared_ptr<PagePool> pool) {
   if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
+  if (format != KvFormat::kF32 && !device.is_cpu()) {
+    return BadInput(
+        fmt::format("storage {} is of the CPU: use f32 on {}", KvFormatName(format), device.str()));
+  }
   if (pool == nullptr) pool = std::make_shared<PagePool>();
   std::unique_ptr<ChunkStore> store(
-      new ChunkStore(geometry, chunk_blocks, std::move(rotary), device, std::move(pool)));
+      new ChunkStore(geometry, chunk_blocks, std::move(rotary), device, format, std::move(pool)));
   const int64_t lanes = geometry.lanes(), width = geometry.head_dim;
   store->capacity_ = geometry.instruction_tokens +
                      static_cast<int64_t>(geometry.max_blocks) * geometry.tokens_per_block;
@@ -69,12 +73,15 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::Create(const CacheGeometry& geom
 
 ChunkStore::ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
                        std::shared_ptr<const RotaryTable> rotary, at::Device device,
-                       std::shared_ptr<PagePool> pool)
+                       KvFormat format, std::shared_ptr<PagePool> pool)
     : geometry_(geometry),
       chunk_blocks_(chunk_blocks),
       rotary_(std::move(rotary)),
       device_(device),
-      pool_(std::move(pool)) {}
+      format_(format),
+      pool_(std::move(pool)) {
+  if (format != KvFormat::kF32) encoded_.emplace(format, geometry.head_dim, geometry.lanes());
+}
 
 ChunkStore::~ChunkStore() = default;
 
@@ -85,6 +92,7 @@ void ChunkStore::Reset() {
   appended_.assign(geometry_.layers, 0);
   instruction_appended_.assign(geometry_.layers, 0);
   far_.assign(1, {});
+  if (encoded_) encoded_->Reset();
   UpdateIndex();
   for (int lane = 0; cpu() && lane < geometry_.lanes(); ++lane) {
     key_slab_.Use(lane, 0, 0, 0);
@@ -147,6 +155,15 @@ Status ChunkStore::AppendInstruction(int layer, const at::Tensor& k, const at::T
 
 Status ChunkStore::AppendInstruction(int layer, int tokens, const HeadRows& k, const HeadRows& v) {
   if (Status s = BeginInstruction(layer, tokens); !s.ok()) return s;
+  if (encoded_) {
+    const int run[] = {tokens};
+    for (int h = 0; tokens > 0 && h < geometry_.kv_heads; ++h) {
+      std::vector<FarSource> sources;
+      for (int t = 0; t < tokens; ++t) sources.push_back({-1, k.row(h, t), v.row(h, t)});
+      encoded_->Rebuild(layer * geometry_.kv_heads + h, sources, run);
+    }
+    return {};
+  }
   const int64_t width = geometry_.head_dim;
   for (int h = 0; h < geometry_.kv_heads; ++h) {
     const int64_t lane = (int64_t{layer} * geometry_.kv_heads + h) * keys_.stride(0);
@@ -294,7 +311,14 @@ KvRegion ChunkStore::Region(const at::Tensor& bias, int lane, int begin, int end
 
 KvRegion ChunkStore::FarRegion(int layer, int kv_head) const {
   const int lane = layer * geometry_.kv_heads + kv_head;
-  return Region(bias_[uniform() ? 0 : lane], lane, 0, static_cast<int>(far_of(lane).size()));
+  KvRegion region =
+      Region(bias_[uniform() ? 0 : lane], lane, 0, static_cast<int>(far_of(lane).size()));
+  if (encoded_) {
+    region.pages = encoded_->pages(lane).data();
+    region.page_count = static_cast<int>(encoded_->pages(lane).size());
+    region.scratch = encoded_->scratch();
+  }
+  return region;
 }
 
 KvRegion ChunkStore::NearRegion(int layer, int kv_head) const {
@@ -309,12 +333,17 @@ int64_t ChunkStore::held_tokens() const {
 }
 
 int64_t ChunkStore::live_bytes() const {
-  return held_tokens() * geometry_.head_dim * kValueBytes * 2;
+  int64_t plain = held_tokens();
+  if (encoded_) {
+    plain = int64_t{geometry_.lanes()} * (blocks_ - near_begin_block_) * geometry_.tokens_per_block;
+  }
+  return plain * geometry_.head_dim * kValueBytes * 2 + (encoded_ ? encoded_->bytes() : 0);
 }
 
 int64_t ChunkStore::committed_bytes() const {
   if (!cpu()) return 2 * keys_.numel() * kValueBytes;
-  return key_slab_.committed_bytes() + value_slab_.committed_bytes();
+  return key_slab_.committed_bytes() + value_slab_.committed_bytes() +
+         (encoded_ ? encoded_->bytes() : 0);
 }
 
 int64_t ChunkStore::ResidentBytes() const {
@@ -348,7 +377,7 @@ void ChunkStore::UpdatePages() {
   if (!cpu()) return;
   const int64_t row = geometry_.head_dim * kValueBytes;
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    const int64_t low = far_of(lane).size() * row;
+    const int64_t low = encoded_ ? 0 : far_of(lane).size() * row;
     const int64_t end = near_end(lane / geometry_.kv_heads) * row;
     key_slab_.Use(lane, low, near_begin() * row, end);
     value_slab_.Use(lane, low, near_begin() * row, end);

@@ -8,7 +8,8 @@
 //   [ far: instruction | old chunks, compacted ) hole (no pages) [ near: the window )
 //
 // Near keys are rotated by their block index; far keys are un-rotated (see kv_cache.h). A chunk
-// that is kept whole while nothing was dropped before it stays where it is. On a CUDA device the
+// that is kept whole while nothing was dropped before it stays where it is. In another type than
+// f32 the far region is encoded_far.h's, and the slab holds the window alone. On a CUDA device the
 // slabs are plain tensors: live_bytes falls, committed_bytes does not.
 #ifndef KVLA_KV_EFFICIENT_STORE_CHUNK_STORE_H_
 #define KVLA_KV_EFFICIENT_STORE_CHUNK_STORE_H_
@@ -18,6 +19,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -26,8 +28,10 @@
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/head_rows.h"
+#include "kv_efficient/kv_format.h"
 #include "kv_efficient/plan.h"
 #include "kv_efficient/rotary.h"
+#include "kv_efficient/store/encoded_far.h"
 #include "kv_efficient/store/page_pool.h"
 
 namespace kvla {
@@ -45,6 +49,9 @@ struct FarToken {
   int32_t summary = 0;  // 1: a summary (no bool, so that saved states have no padding)
 };
 
+// Of far tokens in order: how many, one run after the other, are a page where they are encoded.
+std::vector<int> PageRuns(std::span<const FarToken> tokens);
+
 // What fused attention reads: [1, kv_heads (or 1), tokens, head_dim] views into the slabs.
 struct LaneView {
   at::Tensor keys, values;
@@ -60,6 +67,7 @@ class ChunkStore {
   static Result<std::unique_ptr<ChunkStore>> Create(const CacheGeometry& geometry, int chunk_blocks,
                                                     std::shared_ptr<const RotaryTable> rotary,
                                                     at::Device device,
+                                                    KvFormat format = KvFormat::kF32,
                                                     std::shared_ptr<PagePool> pool = nullptr);
   ~ChunkStore();
   ChunkStore(const ChunkStore&) = delete;
@@ -94,9 +102,10 @@ class ChunkStore {
   int near_begin_block() const { return near_begin_block_; }
   bool uniform() const { return far_.size() == 1; }  // all lanes hold the same tokens
   bool uniform(int layer) const { return layer_uniform_[layer] != 0; }  // ... of this layer
+  KvFormat format() const { return format_; }
   // Far tokens of a lane in slab order.
   const std::vector<FarToken>& far(int layer, int kv_head) const;
-  LaneView FarView(int layer) const;  // REQUIRES: uniform(layer)
+  LaneView FarView(int layer) const;  // REQUIRES: uniform(layer), f32
   LaneView FarView(int layer, int kv_head) const;
   LaneView NearView(int layer) const;  // includes the current block once it is appended
   LaneView NearView(int layer, int kv_head) const;
@@ -124,7 +133,7 @@ class ChunkStore {
   };
 
   ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
-             std::shared_ptr<const RotaryTable> rotary, at::Device device,
+             std::shared_ptr<const RotaryTable> rotary, at::Device device, KvFormat format,
              std::shared_ptr<PagePool> pool);
   const std::vector<FarToken>& far_of(int lane) const { return far_[uniform() ? 0 : lane]; }
   LaneView View(const at::Tensor& bias, int lane, int lanes, int begin, int end) const;
@@ -139,6 +148,8 @@ class ChunkStore {
   void ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab);
   // What a lane holds, as (first row, rows) of the slab: far, near.
   std::array<std::pair<int64_t, int64_t>, 2> HeldRows(int lane) const;
+  // Where the far region is encoded: the lane's next state by its moves.
+  void Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves, int lane);
   void UpdateIndex();  // bias_ and layer_uniform_, from far_
   void UpdatePages();
   bool cpu() const { return device_.is_cpu(); }
@@ -150,10 +161,13 @@ class ChunkStore {
   int chunk_blocks_;
   std::shared_ptr<const RotaryTable> rotary_;
   at::Device device_;
+  KvFormat format_;
   std::shared_ptr<PagePool> pool_;
   int64_t capacity_ = 0;            // tokens a lane
   PageSlab key_slab_, value_slab_;  // CPU only
   at::Tensor keys_, values_;        // [lanes, capacity, head_dim] over the slabs
+
+  std::optional<EncodedFar> encoded_;  // where the far region is not f32
 
   int instruction_ = 0;
   int blocks_ = 0;

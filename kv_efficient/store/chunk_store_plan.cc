@@ -204,6 +204,69 @@ void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes,
   }
 }
 
+std::vector<int> PageRuns(std::span<const FarToken> tokens) {
+  std::vector<int> runs;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const bool same = i > 0 && tokens[i].chunk == tokens[i - 1].chunk &&
+                      tokens[i].summary == tokens[i - 1].summary;
+    if (same) {
+      ++runs.back();
+    } else {
+      runs.push_back(1);
+    }
+  }
+  return runs;
+}
+
+// A run of one chunk's kept tokens, or of its summaries, becomes one page. What was far is copied
+// as it is encoded; what leaves the window, and every summary, comes as f32.
+void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves,
+                        int lane) {
+  const int width = geometry_.head_dim, slots = geometry_.tokens_per_block;
+  const int held = encoded_->tokens(lane);
+  const float* keys = keys_.const_data_ptr<float>() + lane * keys_.stride(0);
+  const float* values = values_.const_data_ptr<float>() + lane * values_.stride(0);
+  std::vector<FarSource> sources(tokens.size());
+  std::vector<std::vector<float>> means;  // that sources point into
+  for (const Move& move : moves) {
+    if (!move.summary) {
+      for (int i = 0; i < move.count; ++i) {
+        const int from = move.from + i;
+        sources[move.to + i] = from < held ? FarSource{from, nullptr, nullptr}
+                                           : FarSource{-1, keys + int64_t{from} * width,
+                                                       values + int64_t{from} * width};
+      }
+      continue;
+    }
+    std::vector<float> old_keys, old_values;
+    const float* rows[] = {keys + int64_t{move.from} * width, values + int64_t{move.from} * width};
+    if (move.from < held) {  // a chunk that was far already, as it would be read
+      int page = 0, first = 0;
+      while (move.from >= first + encoded_->pages(lane)[page].tokens) {
+        first += encoded_->pages(lane)[page++].tokens;
+      }
+      encoded_->Decode(lane, page, &old_keys, &old_values);
+      rows[0] = old_keys.data();
+      rows[1] = old_values.data();
+    }
+    for (const float* from : rows) {
+      const at::Tensor chunk =
+          torch::from_blob(const_cast<float*>(from), {chunk_tokens(), width}, torch::kFloat32);
+      const at::Tensor mean = SummarizeChunk(chunk, chunk_blocks_, slots).contiguous();
+      const float* data = mean.const_data_ptr<float>();
+      means.emplace_back(data, data + mean.numel());
+    }
+    transient_bytes_ = std::max(transient_bytes_, int64_t{2} * slots * width * kValueBytes);
+    const std::vector<float>& key = means[means.size() - 2];
+    const std::vector<float>& value = means.back();
+    for (int i = 0; i < move.count; ++i) {
+      sources[move.to + i] = {-1, key.data() + int64_t{i} * width,
+                              value.data() + int64_t{i} * width};
+    }
+  }
+  encoded_->Rebuild(lane, sources, PageRuns(tokens));
+}
+
 Status ChunkStore::Apply(const Plan& plan) {
   if (Status s = CheckPlan(plan); !s.ok()) return s;
   transient_bytes_ = 0;
@@ -221,6 +284,10 @@ Status ChunkStore::Apply(const Plan& plan) {
   if (kept) UnrotateLeaving();
   for (int lane = 0; lane < lists; ++lane) {
     const int lanes = together ? geometry_.lanes() : 1;
+    if (encoded_) {
+      for (int i = lane; i < lane + lanes; ++i) Encode(tokens[lane], moves[lane], i);
+      continue;
+    }
     ApplyMoves(moves[lane], lane, lanes, &keys_);
     ApplyMoves(moves[lane], lane, lanes, &values_);
   }

@@ -76,7 +76,7 @@ bool IsAppended(const std::vector<int>& appended, int instruction, int blocks) {
 
 std::unique_ptr<ChunkStore> ChunkStore::Clone() const {
   Result<std::unique_ptr<ChunkStore>> copy =
-      Create(geometry_, chunk_blocks_, rotary_, device_, pool_);
+      Create(geometry_, chunk_blocks_, rotary_, device_, format_, pool_);
   TORCH_CHECK(copy.ok(), copy.status().message());
   const Status s = (*copy)->Restore(Save());
   TORCH_CHECK(s.ok(), s.message());
@@ -85,14 +85,17 @@ std::unique_ptr<ChunkStore> ChunkStore::Clone() const {
 
 std::vector<uint8_t> ChunkStore::Save() const {
   ByteWriter out;
-  for (const int part :
-       {geometry_.layers, geometry_.kv_heads, geometry_.head_dim, geometry_.tokens_per_block,
-        chunk_blocks_, instruction_, blocks_, near_begin_block_, static_cast<int>(far_.size())}) {
+  for (const int part : {geometry_.layers, geometry_.kv_heads, geometry_.head_dim,
+                         geometry_.tokens_per_block, chunk_blocks_, static_cast<int>(format_),
+                         instruction_, blocks_, near_begin_block_, static_cast<int>(far_.size())}) {
     out.Value(part);
   }
   out.List(instruction_appended_);
   for (const auto& lane : far_) out.List(lane);
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    for (const KvPage& page : encoded_ ? encoded_->pages(lane) : std::span<const KvPage>()) {
+      out.Raw(page.data, page.layout.bytes());
+    }
     for (const at::Tensor& slab : {keys_, values_}) {
       for (const auto& [begin, count] : HeldRows(lane)) {
         const at::Tensor rows = slab.select(0, lane).narrow(0, begin, count).cpu().contiguous();
@@ -106,7 +109,7 @@ std::vector<uint8_t> ChunkStore::Save() const {
 std::array<std::pair<int64_t, int64_t>, 2> ChunkStore::HeldRows(int lane) const {
   const int64_t far = std::ssize(far_of(lane));
   const int64_t near = int64_t{blocks_ - near_begin_block_} * geometry_.tokens_per_block;
-  return {{{0, far}, {near_begin(), near}}};
+  return {{{0, encoded_ ? 0 : far}, {near_begin(), near}}};
 }
 
 // Sizes, counts, token lists and values are all checked before the first of them is taken, so that
@@ -121,7 +124,7 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
                     what));
   };
   for (const int want : {geometry_.layers, geometry_.kv_heads, geometry_.head_dim,
-                         geometry_.tokens_per_block, chunk_blocks_}) {
+                         geometry_.tokens_per_block, chunk_blocks_, static_cast<int>(format_)}) {
     int got = 0;
     if (!in.Value(&got) || got != want) return bad("its sizes are others");
   }
@@ -144,16 +147,22 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
     if (!in.List(&lane) || !IsLane(lane, shape)) return bad("its old tokens are no cache's");
   }
   // Keys and values of every lane, near ones included, finite and to the end.
-  int64_t values = 0;
-  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    values += 2 * geometry_.head_dim *
-              (std::ssize(far[lists == 1 ? 0 : lane]) +
-               int64_t{blocks - near_begin_block} * geometry_.tokens_per_block);
-  }
   ByteReader ahead = in;
-  for (int64_t i = 0; i < values; ++i) {
-    float value = 0;
-    if (!ahead.Value(&value) || !std::isfinite(value)) return bad("its keys or values");
+  EncodedFar pages(format_, geometry_.head_dim, geometry_.lanes());
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    const std::vector<FarToken>& tokens = far[lists == 1 ? 0 : lane];
+    int64_t plain = int64_t{blocks - near_begin_block} * geometry_.tokens_per_block;
+    if (!encoded_) plain += std::ssize(tokens);
+    for (const int run : encoded_ ? PageRuns(tokens) : std::vector<int>()) {
+      std::vector<uint8_t> page(pages.LayoutOf(run).bytes());
+      if (!ahead.Raw(page.data(), page.size()) || !pages.AddSaved(lane, run, page)) {
+        return bad("its pages");
+      }
+    }
+    for (int64_t i = 0; i < 2 * geometry_.head_dim * plain; ++i) {
+      float value = 0;
+      if (!ahead.Value(&value) || !std::isfinite(value)) return bad("its keys or values");
+    }
   }
   if (!ahead.done()) return bad("it goes on behind its end");
 
@@ -163,7 +172,12 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   instruction_appended_ = std::move(appended);
   appended_.assign(geometry_.layers, blocks);
   far_ = std::move(far);
+  if (encoded_) encoded_ = std::move(pages);
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    for (const KvPage& page : encoded_ ? encoded_->pages(lane) : std::span<const KvPage>()) {
+      std::vector<uint8_t> read(page.layout.bytes());  // that `pages` has taken already
+      in.Raw(read.data(), read.size());
+    }
     for (at::Tensor* slab : {&keys_, &values_}) {
       for (const auto& [begin, count] : HeldRows(lane)) {
         at::Tensor rows = torch::empty({count, geometry_.head_dim});

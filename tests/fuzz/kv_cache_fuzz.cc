@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kv_efficient/kv_cache.h"
+#include "kv_efficient/kv_format.h"
 #include "kv_efficient/methods/method_table.h"
 #include "tensors/torch.h"
 
@@ -36,6 +37,8 @@ std::unique_ptr<KvCache> Make(int method) {
   const std::vector<std::string> methods = {"full", "mean_pool", "random", "oracle", "sink_window"};
   config.policy = methods[static_cast<size_t>(method) % methods.size()];
   if (config.policy == "sink_window") config.keep = "compressed";
+  const size_t format = static_cast<size_t>(method) / methods.size() % std::size(kKvFormats);
+  config.storage = KvFormatName(kKvFormats[format]);
   config.window_blocks = 3;
   config.chunk_blocks = 2;
   Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(config, Geometry());

@@ -21,6 +21,12 @@ struct ScalarVectors {
   static V Set(float x) { return x; }
   static V Load(const float* p) { return *p; }
   static V Load(const uint16_t* p) { return _cvtsh_ss(*p); }
+  static V LoadBf16(const uint8_t* p) {
+    return std::bit_cast<float>(static_cast<uint32_t>(p[0]) << 16 | static_cast<uint32_t>(p[1])
+                                                                        << 24);
+  }
+  static V LoadBytes(const uint8_t* p) { return *p; }
+  static V LoadNibbles(const uint8_t* p) { return static_cast<float>(*p & 15); }  // not called
   static void Store(float* p, V x) { *p = x; }
   static V Add(V a, V b) { return a + b; }
   static V Sub(V a, V b) { return a - b; }

@@ -12,8 +12,19 @@ namespace {
 
 // A saved state, taken apart.
 struct State {
-  enum { kLayers, kHeads, kWidth, kSlots, kChunk, kInstruction, kBlocks, kNearBegin, kLists };
-  std::array<int, 9> sizes{};
+  enum {
+    kLayers,
+    kHeads,
+    kWidth,
+    kSlots,
+    kChunk,
+    kFormat,
+    kInstruction,
+    kBlocks,
+    kNearBegin,
+    kLists
+  };
+  std::array<int, 10> sizes{};
   std::vector<int> appended;
   std::vector<std::vector<FarToken>> far;
   std::vector<float> values;  // keys and values of all lanes
@@ -172,7 +183,7 @@ TEST(Restore, SizesThatContradictEachOtherAreRefused) {
       {"a key NaN", [](State& s) { s.values[3] = kNan; }},
       {"a value infinite", [](State& s) { s.values.back() = -HUGE_VALF; }},
   };
-  for (size_t i = 0; i < 9; ++i) {
+  for (size_t i = 0; i < 10; ++i) {
     for (const int value : {-1, 1 << 30}) {
       forged.push_back({"a size", [i, value](State& s) { s.sizes[i] = value; }});
     }

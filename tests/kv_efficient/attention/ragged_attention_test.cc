@@ -54,7 +54,8 @@ struct Answer {
 };
 
 Answer Attended(const AttentionKernels& kernels, const Region& far, const Region& near, int width,
-                int rows) {
+                int rows, const std::vector<KvPage>* far_pages = nullptr,
+                float* scratch = nullptr) {
   Answer a;
   a.out.resize(static_cast<size_t>(width) * PaddedRows(rows));
   a.lse.resize(PaddedRows(rows));
@@ -62,6 +63,12 @@ Answer Attended(const AttentionKernels& kernels, const Region& far, const Region
   a.near_mass.resize(near.tokens);
   AttentionJob job;
   job.far = far.View();
+  if (far_pages != nullptr) {
+    job.far.keys = job.far.values = nullptr;
+    job.far.pages = far_pages->data();
+    job.far.page_count = static_cast<int>(far_pages->size());
+    job.far.scratch = scratch;
+  }
   job.near = near.View();
   job.head_dim = width;
   job.rows = rows;
@@ -148,6 +155,40 @@ TEST(RaggedAttentionTest, ScoresOfAnySize) {
     const Answer a = Attended(*kernels, far, near, 8, 4);
     for (const float x : a.out) EXPECT_TRUE(std::isfinite(x));
     Check(a, far, near, 8, 4);
+  }
+}
+
+// Pages of any type: as the rows that they decode to, and alike at every width.
+TEST(RaggedAttentionTest, ReadsEncodedPages) {
+  uint64_t seed = 50;
+  for (const KvFormat format : kKvFormats) {
+    for (const int width : {2, 7, 16, 40, 64}) {
+      const int rows = 5;
+      Region far(150, width, rows, true, ++seed), near(9, width, rows, false, seed + 5);
+      std::vector<std::vector<std::byte>> data;
+      std::vector<KvPage> pages;
+      std::vector<float> scratch(size_t{2} * kTileKeys * width);
+      int first = 0;
+      for (const int tokens : {1, 64, 70, 15}) {  // a page may be more than a tile
+        const KvPageLayout layout{format, width, tokens};
+        const std::span<float> keys(far.keys.data() + first * width, tokens * width);
+        const std::span<float> values(far.values.data() + first * width, tokens * width);
+        data.emplace_back(layout.bytes());
+        EncodePage(layout, keys, values, tokens, data.back());
+        pages.push_back({reinterpret_cast<const uint8_t*>(data.back().data()), layout, tokens});
+        DecodePage(layout, data.back(), tokens, keys, values);  // what the oracle sees
+        first += tokens;
+      }
+      const auto attended = [&](const AttentionKernels& kernels) {
+        return Attended(kernels, far, near, width, rows, &pages, scratch.data());
+      };
+      const Answer want = attended(kScalar);
+      Check(want, far, near, width, rows);
+      for (const AttentionKernels* kernels : AllCpuAttention()) {
+        EXPECT_TRUE(attended(*kernels) == want)
+            << kernels->name << " " << KvFormatName(format) << " " << width;
+      }
+    }
   }
 }
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The far region of every lane where it is held in another type than f32 (kv_format.h). No torch.
+//
+// Tokens that left together, of one chunk, are one page: encoded once, with scales of their own.
+// What a later plan keeps of a page is copied code by code, so that nothing is rounded twice.
+#ifndef KVLA_KV_EFFICIENT_STORE_ENCODED_FAR_H_
+#define KVLA_KV_EFFICIENT_STORE_ENCODED_FAR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kv_efficient/attention/ragged_attention.h"
+#include "kv_efficient/kv_format.h"
+
+namespace kvla {
+
+// Where a far token of the next state comes from: one of the present state, or f32 rows.
+struct FarSource {
+  int held = -1;                 // index in the lane; below 0: the rows
+  const float* key = nullptr;    // [head_dim], un-rotated
+  const float* value = nullptr;  // [head_dim]
+};
+
+// Not thread-safe.
+class EncodedFar {
+ public:
+  EncodedFar(KvFormat format, int head_dim, int lanes);
+
+  void Reset();
+  // The lane's next state. `runs`: how many tokens, one run after the other, belong together. A run
+  // has either tokens of one page, in its order, or rows.
+  void Rebuild(int lane, std::span<const FarSource> sources, std::span<const int> runs);
+
+  int tokens(int lane) const { return lanes_[lane].tokens; }
+  std::span<const KvPage> pages(int lane) const { return lanes_[lane].pages; }
+  // Room for ragged attention to decode into.
+  float* scratch() const { return scratch_.data(); }
+  // [tokens, head_dim] each, of one page as it would be read.
+  void Decode(int lane, int page, std::vector<float>* keys, std::vector<float>* values) const;
+  int64_t bytes() const { return bytes_; }
+
+  // A page with these bytes is put at the lane's end. False, and nothing changed, where there are
+  // not layout bytes for so many tokens, or what they say is not finite.
+  bool AddSaved(int lane, int tokens, std::span<const uint8_t> bytes);
+  KvPageLayout LayoutOf(int tokens) const { return {format_, head_dim_, tokens}; }
+
+ private:
+  struct Lane {
+    std::vector<std::vector<std::byte>> data;
+    std::vector<KvPage> pages;
+    int tokens = 0;
+  };
+  void Add(Lane* lane, int tokens, std::vector<std::byte> data) const;
+  std::vector<std::byte> Encoded(std::span<const FarSource> run) const;
+  std::vector<std::byte> Copied(const Lane& lane, std::span<const FarSource> run) const;
+
+  KvFormat format_;
+  int head_dim_;
+  std::vector<Lane> lanes_;
+  int64_t bytes_ = 0;
+  mutable std::vector<float> scratch_;
+};
+
+}  // namespace kvla
+
+#endif  // KVLA_KV_EFFICIENT_STORE_ENCODED_FAR_H_
