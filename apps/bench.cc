@@ -11,7 +11,7 @@
 #include "apps/commands.h"
 #include "base/json_text.h"
 #include "base/streams.h"
-#include "harness/certify/physics_bench.h"
+#include "harness/bench/physics_bench.h"
 #include "sim/renderer.h"
 #include "tasks/task_list.h"
 
