@@ -145,8 +145,7 @@ Result<BenchReport> BenchCompact(const CompactBenchOptions& options) {
     std::list<Point> points;  // stays where it is
     for (const int history : options.history_tokens) {
       for (const Action& action : kActions) {
-        Result<std::unique_ptr<KvCache>> cache =
-            Grown(checkpoint->config, action, history, block);
+        Result<std::unique_ptr<KvCache>> cache = Grown(checkpoint->config, action, history, block);
         if (!cache.ok()) return cache.status();
         Point& point = points.emplace_back();
         point.action = &action;

@@ -17,9 +17,9 @@ struct CompactBenchOptions {
   double seconds = 10;
 };
 
-// A row for each length and each thing that may be done with the chunk: kept whole where it is, kept
-// whole and moved (an older one was dropped), compressed, dropped; and where none leaves. Times are
-// of KvCache::EndBlock(), planning left out: the plan is fixed.
+// A row for each length and each thing that may be done with the chunk: kept whole where it is,
+// kept whole and moved (an older one was dropped), compressed, dropped; and where none leaves.
+// Times are of KvCache::EndBlock(), planning left out: the plan is fixed.
 Result<BenchReport> BenchCompact(const CompactBenchOptions& options);
 
 }  // namespace kvla

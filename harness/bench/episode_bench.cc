@@ -67,18 +67,19 @@ struct Totals {
 nlohmann::json Row(const EpisodeJob& job, const EpisodeBenchOptions& options,
                    const Totals& totals) {
   const double ms = totals.episode.sum(), seconds = ms / 1000;
-  nlohmann::json row = {{"task", job.task},
-                        {"delay", job.delay},
-                        {"method", options.method},
-                        {"episodes", totals.episode.count()},
-                        {"successes", totals.successes},
-                        {"control_steps", totals.control_steps},
-                        {"inferences", totals.inferences},
-                        {"episodes_per_s", totals.episode.count() / seconds},
-                        {"control_steps_per_s", static_cast<double>(totals.control_steps) / seconds},
-                        {"render_share", totals.render_ms / ms},
-                        {"policy_share", totals.policy_ms / ms},
-                        {"physics_share", 1 - (totals.render_ms + totals.policy_ms) / ms}};
+  nlohmann::json row = {
+      {"task", job.task},
+      {"delay", job.delay},
+      {"method", options.method},
+      {"episodes", totals.episode.count()},
+      {"successes", totals.successes},
+      {"control_steps", totals.control_steps},
+      {"inferences", totals.inferences},
+      {"episodes_per_s", totals.episode.count() / seconds},
+      {"control_steps_per_s", static_cast<double>(totals.control_steps) / seconds},
+      {"render_share", totals.render_ms / ms},
+      {"policy_share", totals.policy_ms / ms},
+      {"physics_share", 1 - (totals.render_ms + totals.policy_ms) / ms}};
   PutTimes("episode", totals.episode, &row);
   return row;
 }

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/gate_forward.h"
@@ -13,7 +16,7 @@
 namespace kvla {
 namespace {
 
-constexpr int kChunks = 8;  // of an episode, that begins anew after them
+constexpr int kChunks = 8;  // of an episode
 
 GateForward ForwardOf(const ChunkGate& gate) {
   const auto weights = [parameters = gate->named_parameters()](const std::string& name) {
@@ -24,57 +27,49 @@ GateForward ForwardOf(const ChunkGate& gate) {
   return {weights, gate->shape().features, gate->shape().hidden};
 }
 
-}  // namespace
-
-Result<BenchReport> BenchGate(const std::filesystem::path& path, double seconds) {
-  try {
-    const Result<LoadedGate> loaded = LoadGate(path);
-    if (!loaded.ok()) return loaded.status();
-    ChunkGate gate = loaded->gate;
-    const GateShape& shape = gate->shape();
-    GateForward forward = ForwardOf(gate);
+// Both gates over the chunks of an episode.
+struct Bench {
+  explicit Bench(ChunkGate of) : gate(std::move(of)), forward(ForwardOf(gate)) {
     torch::manual_seed(1);
-    const at::Tensor chunks = torch::randn({kChunks, shape.chunk_tokens, shape.features});
-    const float* features = chunks.const_data_ptr<float>();
+    chunks = torch::randn({kChunks, gate->shape().chunk_tokens, gate->shape().features});
+  }
 
-    float logit = 0, libtorch_logit = 0;
-    double difference = 0;
-    GateForward::State state;
-    ChunkGateImpl::State libtorch_state;
-    int chunk = 0;
-    Samples ours, libtorch;
-    MachineLimits limits;
-    std::vector<Turn> turns = limits.turns();
-    // A state that is fed the same chunk again and again settles: the work stays the same.
-    turns.push_back(Repeat(
-        [&] {
-          const int64_t at = int64_t{chunk} * shape.chunk_tokens * shape.features;
-          logit = forward.Step(features + at, shape.chunk_tokens, &state);
-        },
-        &ours));
-    turns.push_back(Repeat(
-        [&] {
-          const c10::InferenceMode inference;
-          libtorch_logit = gate->Step(chunks.narrow(0, chunk, 1), &libtorch_state).item<float>();
-        },
-        &libtorch));
-    turns.emplace_back([&](bool) {  // both once from the start
-      const c10::InferenceMode inference;
+  ChunkGate gate;
+  GateForward forward;
+  at::Tensor chunks;  // [kChunks, tokens, features]
+  int chunk = 0;
+  GateForward::State state;
+  ChunkGateImpl::State libtorch_state;
+  Samples ours, libtorch;
+  double difference = 0;  // the largest, between the logits
+
+  float Step() {
+    const GateShape& shape = gate->shape();
+    const int64_t at = int64_t{chunk} * shape.chunk_tokens * shape.features;
+    return forward.Step(chunks.const_data_ptr<float>() + at, shape.chunk_tokens, &state);
+  }
+  float StepByLibTorch() {
+    const c10::InferenceMode inference;
+    return gate->Step(chunks.narrow(0, chunk, 1), &libtorch_state).item<float>();
+  }
+  // Goes on to the next chunk; after the last one an episode begins.
+  Status Compare() {
+    chunk = (chunk + 1) % kChunks;
+    if (chunk == 0) {
       state = {};
       libtorch_state = {};
-      chunk = (chunk + 1) % kChunks;
-      const int64_t at = int64_t{chunk} * shape.chunk_tokens * shape.features;
-      logit = forward.Step(features + at, shape.chunk_tokens, &state);
-      libtorch_logit = gate->Step(chunks.narrow(0, chunk, 1), &libtorch_state).item<float>();
-      difference = std::max<double>(difference, std::abs(logit - libtorch_logit));
-      return Status();
-    });
-    if (Status status = TakeTurns(turns, seconds); !status.ok()) return status;
+    }
+    difference = std::max<double>(difference, std::abs(Step() - StepByLibTorch()));
+    return {};
+  }
+  std::vector<Turn> turns() {
+    return {Repeat([this] { Step(); }, &ours), Repeat([this] { StepByLibTorch(); }, &libtorch)};
+  }
 
+  nlohmann::json Row(const MachineLimits& limits) const {
+    const GateShape& shape = gate->shape();
     const double flops_per_s = gate->Flops() / (ours.median() / 1000);
-    BenchReport report{limits.Json()};
-    nlohmann::json row = {{"gate", path.string()},
-                          {"chunk_tokens", shape.chunk_tokens},
+    nlohmann::json row = {{"chunk_tokens", shape.chunk_tokens},
                           {"features", shape.features},
                           {"hidden", shape.hidden},
                           {"samples", ours.count()},
@@ -85,7 +80,25 @@ Result<BenchReport> BenchGate(const std::filesystem::path& path, double seconds)
     PutTimes("step", ours, &row);
     PutTimes("libtorch_step", libtorch, &row);
     row["ratio_to_libtorch"] = Ratio(ours, libtorch);
-    report.rows.push_back(std::move(row));
+    return row;
+  }
+};
+
+}  // namespace
+
+Result<BenchReport> BenchGate(const std::filesystem::path& path, double seconds) {
+  try {
+    const Result<LoadedGate> loaded = LoadGate(path);
+    if (!loaded.ok()) return loaded.status();
+    Bench bench(loaded->gate);
+    for (int chunk = 0; chunk < kChunks; ++chunk) bench.Compare();
+    MachineLimits limits;
+    std::vector<Turn> turns = limits.turns();
+    for (Turn& turn : bench.turns()) turns.push_back(std::move(turn));
+    if (Status status = TakeTurns(turns, seconds); !status.ok()) return status;
+    BenchReport report{limits.Json()};
+    report.rows.push_back(bench.Row(limits));
+    report.rows.back()["gate"] = path.string();
     return report;
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("bench: {}", e.what_without_backtrace()));

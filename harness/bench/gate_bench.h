@@ -10,8 +10,8 @@
 
 namespace kvla {
 
-// One row: the gate of that file over random features of one chunk after the other. BadInput where
-// there is no such gate.
+// One row: the gate of that file over random features of a chunk. BadInput where there is no such
+// gate.
 Result<BenchReport> BenchGate(const std::filesystem::path& gate, double seconds);
 
 }  // namespace kvla

@@ -141,8 +141,8 @@ class Bench {
   std::unique_ptr<CpuNet> net_;
   std::unique_ptr<DeviceNet> reference_;
   std::optional<ExpertFrames> frames_;
-  Episode first_;                   // right after the instruction
-  std::map<int, Episode> grown_;    // by blocks
+  Episode first_;                 // right after the instruction
+  std::map<int, Episode> grown_;  // by blocks
   std::vector<Point> points_;
   MachineLimits limits_;
 };
@@ -261,9 +261,9 @@ void Bench::Count(const Episode& episode, Work* work) const {
       episode.window ? episode.window->work() : RecomputedWindow::Work();
   const int blocks = before.blocks + 1;
   const double attended = before.attended_tokens + stats.cost.attended_tokens;
-  const FlopParts decoder = DecoderFlops(
-      episode.cache->geometry(), {config_.hidden_size, config_.intermediate_size},
-      config_.tokens_per_block() * blocks, attended / blocks);
+  const FlopParts decoder =
+      DecoderFlops(episode.cache->geometry(), {config_.hidden_size, config_.intermediate_size},
+                   config_.tokens_per_block() * blocks, attended / blocks);
   work->flops.encode += net_flops_.encode;
   work->flops.linear += decoder.linear;
   work->flops.attention += decoder.attention;
@@ -277,9 +277,8 @@ Status Bench::Measure(double seconds) {
   std::vector<Turn> turns = limits_.turns();
   for (Point& point : points_) {
     for (const bool reference : {false, true}) {
-      turns.emplace_back([this, &point, reference](bool kept) {
-        return Take(&point, reference, kept);
-      });
+      turns.emplace_back(
+          [this, &point, reference](bool kept) { return Take(&point, reference, kept); });
     }
   }
   return TakeTurns(turns, seconds);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this machine's core can do, by plain means and in the same rounds as what is measured against
-// it. No torch in here.
+// What this machine's core can do, by plain means and in the same rounds as what is measured
+// against it. No torch in here.
 #ifndef KVLA_HARNESS_BENCH_MACHINE_LIMITS_H_
 #define KVLA_HARNESS_BENCH_MACHINE_LIMITS_H_
 

@@ -31,7 +31,8 @@ void PutTimes(const std::string& name, const Samples& samples, nlohmann::json* r
 // Of the medians.
 inline double Ratio(const Samples& a, const Samples& b) { return a.median() / b.median(); }
 
-// One turn of one thing. `kept` is false in the first round, which only warms what there is to warm.
+// One turn of one thing. `kept` is false in the first round, which only warms what there is to
+// warm.
 using Turn = std::function<Status(bool kept)>;
 
 // The turn of work that leaves nothing behind: once untimed, as the turn before has taken its place
