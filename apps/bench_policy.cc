@@ -98,8 +98,8 @@ void AddInference(CLI::App& bench, const AppContext& context, int* exit_code) {
        {"mflop", "MFLOP", 7, 1},
        {"inference_gemm_share", "GEMM", 6, 0, 100},
        {"ratio_to_libtorch", "ratio", 7, 2}},
-      "Milliseconds an inference of one episode, medians; MFLOP by the cost model; GEMM: % of its\n"
-      "rate; ratio: to the same net by LibTorch. History and attended keys in tokens.",
+      "Milliseconds of the thread, medians, an inference of one episode; history and attended keys in\n"
+      "tokens; MFLOP by the cost model; GEMM: % of its rate; ratio: to the same net by LibTorch.",
       [](const AppContext& context, const PolicyBenchFlags& flags) {
         return BenchInference({.asset_root = context.asset_root,
                                .checkpoint = CheckpointOf(context, flags),
@@ -134,9 +134,9 @@ void AddAttention(CLI::App& bench, const AppContext& context, int* exit_code) {
        {"gemm_share", "GEMM", 6, 0, 100},
        {"gbyte_per_s", "GB/s", 7, 1},
        {"copy_share", "copy", 6, 0, 100}},
-      "ratio: of our time to LibTorch's fused attention, one region of the cache; two: with the keys\n"
-      "parted between both regions; ragged: lanes of n/2 and 3n/2 tokens to lanes of n. GEMM, copy: "
-      "% of\ntheir rates; bytes are those of the keys and values.",
+      "Milliseconds of the thread, medians; ratio: to LibTorch's fused attention; two: the same with the\n"
+      "keys in two regions; ragged: lanes of n/2 and 3n/2 tokens to lanes of n. GEMM, copy: % of their\n"
+      "rates; bytes are those of keys and values.",
       [](const AppContext&, const PolicyBenchFlags& flags) {
         return BenchAttention({.tokens = flags.tokens,
                                .kv_heads = flags.kv_heads,
@@ -175,7 +175,7 @@ void AddGate(CLI::App& bench, const AppContext& context, int* exit_code) {
        {"mflop", "MFLOP", 8, 2},
        {"gflop_per_s", "GFLOP/s", 9, 1},
        {"gemm_share", "GEMM", 6, 0, 100}},
-      "Milliseconds a chunk, medians; ratio: of our time to LibTorch's; GEMM: % of "
+      "Milliseconds of the thread a chunk, medians; ratio: of our time to LibTorch's; GEMM: % of "
       "its rate.",
       [](const AppContext& context, const PolicyBenchFlags& flags) {
         return BenchGate(ResolvePath(flags.gate, context.asset_root), flags.seconds);
@@ -197,8 +197,8 @@ void AddCompact(CLI::App& bench, const AppContext& context, int* exit_code) {
        {"end_block_ms_mean", "(mean)", 9, 4},
        {"compact_ms_median", "compact", 9, 4},
        {"transient_bytes", "extra bytes", 13}},
-      "Milliseconds, medians. The history is the one asked for, up to the next block "
-      "after which a\nchunk leaves. Extra bytes: the largest temporary.",
+      "Milliseconds of the thread, medians. The history goes on to the next block after which a\n"
+      "chunk leaves. Extra bytes: the largest temporary.",
       [](const AppContext& context, const PolicyBenchFlags& flags) {
         return BenchCompact({.checkpoint = CheckpointOf(context, flags),
                              .history_tokens = flags.history,
@@ -226,8 +226,8 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
        {"render_share", "render", 7, 0, 100},
        {"policy_share", "policy", 7, 0, 100},
        {"physics_share", "rest", 6, 0, 100}},
-      "Validation episodes, played by the policy. Of the time, in %: rendering, the "
-      "policy, and the\nrest (physics, the task's script, the loop).",
+      "Validation episodes, played by the policy; milliseconds on the clock. Of them, in %:\n"
+      "rendering, the policy, and the rest (physics, the task's script, the loop).",
       [](const AppContext& context, const PolicyBenchFlags& flags) {
         return BenchEpisodes({.asset_root = context.asset_root,
                               .checkpoint = CheckpointOf(context, flags),

@@ -145,7 +145,9 @@ struct Length {
         layer(options, tokens),
         equal(EqualLanes(options.kv_heads, tokens)),
         ragged(RaggedLanes(options.kv_heads, tokens)) {
-    for (const AttentionKernels* kernels : AllCpuAttention()) points.push_back({kernels});
+    for (const AttentionKernels* kernels : AllCpuAttention()) {
+      points.emplace_back().kernels = kernels;
+    }
   }
   int tokens;
   Layer layer;

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/rng.h"
-#include "base/stopwatch.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/compact/checkpoint.h"
 #include "tensors/torch.h"
@@ -88,13 +87,15 @@ Result<std::unique_ptr<KvCache>> Grown(const PolicyConfig& config, const Action&
   CacheConfig settings;
   settings.window_blocks = config.window_blocks;
   settings.chunk_blocks = config.chunk_blocks;
-  Result<std::unique_ptr<KvCache>> made = KvCache::Create(
-      geometry, settings, std::make_unique<FixedPlan>(action), torch::Device(torch::kCPU));
+  Result<std::unique_ptr<KvCache>> made =
+      KvCache::Create(geometry, settings, std::make_unique<FixedPlan>(action),
+                      torch::Device(torch::kCPU), ThreadMs);
   if (!made.ok()) return made;
   while ((*made)->blocks() < last) {
     if (Status status = Append(block, made->get()); !status.ok()) return status;
     if (Status status = (*made)->EndBlock(); !status.ok()) return status;
   }
+  (*made)->TakeChangedDecisions();  // the next ones are of the block that is measured
   return made;
 }
 
@@ -102,9 +103,9 @@ Turn Measure(const Block& block, Point* point) {
   return [&block, point](bool kept) -> Status {
     const std::unique_ptr<KvCache> cache = point->begin->Clone();
     if (Status status = Append(block, cache.get()); !status.ok()) return status;
-    const double begin = SteadyMs();
+    const double begin = ThreadMs();
     if (Status status = cache->EndBlock(); !status.ok()) return status;
-    const double end = SteadyMs();
+    const double end = ThreadMs();
     const bool left = !cache->TakeChangedDecisions().empty();
     if (left != point->action->leaves) {
       return InternalError(fmt::format("bench: '{}' with {} tokens: a chunk left: {}",

@@ -9,7 +9,6 @@
 #include <optional>
 #include <utility>
 
-#include "base/stopwatch.h"
 #include "harness/bench/arm_settings.h"
 #include "harness/bench/expert_play.h"
 #include "kv_efficient/cost_model.h"
@@ -50,20 +49,20 @@ class Pass {
   Status Run(std::span<Episode> episodes, std::span<const FrameInput* const> inputs,
              PassTimes* times) {
     const c10::InferenceMode inference_mode;
-    const double begin = SteadyMs();
+    const double begin = ThreadMs();
     const size_t block = static_cast<size_t>(config_.tokens_per_block()) * config_.hidden_size;
     blocks_.resize(episodes.size() * block);
     net_.Encode(inputs, blocks_.data());
-    const double encoded = SteadyMs();
+    const double encoded = ThreadMs();
     if (Status status = Decode(episodes, block); !status.ok()) return status;
-    const double decoded = SteadyMs();
+    const double decoded = ThreadMs();
     targets_.resize(episodes.size());
     net_.Act(inputs, blocks_.data(), targets_);
-    const double acted = SteadyMs();
+    const double acted = ThreadMs();
     for (Episode& episode : episodes) {
       if (Status status = episode.cache->EndBlock(); !status.ok()) return status;
     }
-    times->whole_ms += SteadyMs() - begin;
+    times->whole_ms += ThreadMs() - begin;
     times->parts.encode_ms += encoded - begin;
     times->parts.linear_ms += decoded - encoded;
     times->parts.act_ms += acted - decoded;
@@ -171,7 +170,7 @@ Result<std::unique_ptr<Bench>> Bench::Create(const InferenceBenchOptions& option
   Result<std::unique_ptr<CachePolicy>> method = MakeCachePolicy(*cache, geometry);
   if (!method.ok()) return method.status();
   Result<std::unique_ptr<KvCache>> made =
-      KvCache::Create(geometry, *cache, *std::move(method), torch::Device(torch::kCPU));
+      KvCache::Create(geometry, *cache, *std::move(method), torch::Device(torch::kCPU), ThreadMs);
   if (!made.ok()) return made.status();
   bench->first_.cache = *std::move(made);
   if (bench->first_.cache->needs().window_again) bench->first_.window.emplace();

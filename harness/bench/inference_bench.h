@@ -20,10 +20,10 @@ struct InferenceBenchOptions {
   double seconds = 10;
 };
 
-// A row for each length and batch: milliseconds by part, work by the cost model, and the same net
-// by LibTorch over the same cache (whose attention is ours in both). A sample is the mean over the
-// inferences of one chunk, so that the one in which a chunk leaves is in each; it is of one
-// episode, the pass shared out evenly. The frames are the expert's.
+// A row for each length and batch: milliseconds of the thread by part, work by the cost model, and
+// the same net by LibTorch over the same cache (whose attention is ours in both). A sample is the
+// mean over the inferences of one chunk, so that the one in which a chunk leaves is in each; it is
+// of one episode, the pass shared out evenly. The frames are the expert's.
 Result<BenchReport> BenchInference(const InferenceBenchOptions& options);
 
 }  // namespace kvla

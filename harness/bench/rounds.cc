@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/bench/rounds.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -8,6 +10,12 @@
 #include "base/stopwatch.h"
 
 namespace kvla {
+
+double ThreadMs() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+}
 
 double Samples::median() const {
   std::vector<double> sorted = ms_;
@@ -29,11 +37,11 @@ Turn Repeat(std::function<void()> work, Samples* samples) {
     constexpr double kTurnMs = 2;
     work();
     if (!kept) return Status();
-    const double first = SteadyMs();
+    const double first = ThreadMs();
     double begin = first;
     do {
       work();
-      const double end = SteadyMs();
+      const double end = ThreadMs();
       samples->Add(end - begin);
       begin = end;
     } while (begin - first < kTurnMs);

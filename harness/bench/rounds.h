@@ -13,6 +13,10 @@
 
 namespace kvla {
 
+// Milliseconds of this thread's processor time: what others do on the machine takes only a part of
+// its caches and memory.
+double ThreadMs();
+
 // Times of one thing, in milliseconds.
 class Samples {
  public:
