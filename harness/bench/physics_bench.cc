@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "harness/certify/physics_bench.h"
+#include "harness/bench/physics_bench.h"
 
 #include <algorithm>
 #include <chrono>

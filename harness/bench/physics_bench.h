@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control of the arm and the checks cost on top of MuJoCo itself.
-#ifndef KVLA_HARNESS_CERTIFY_PHYSICS_BENCH_H_
-#define KVLA_HARNESS_CERTIFY_PHYSICS_BENCH_H_
+#ifndef KVLA_HARNESS_BENCH_PHYSICS_BENCH_H_
+#define KVLA_HARNESS_BENCH_PHYSICS_BENCH_H_
 
 #include "base/status.h"
 #include "tasks/task.h"
@@ -21,4 +21,4 @@ Result<PhysicsBench> BenchPhysics(const Task& task, int control_steps, double se
 
 }  // namespace kvla
 
-#endif  // KVLA_HARNESS_CERTIFY_PHYSICS_BENCH_H_
+#endif  // KVLA_HARNESS_BENCH_PHYSICS_BENCH_H_
