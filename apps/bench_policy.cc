@@ -215,9 +215,10 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
   BenchCommand command{
       "episodes",
       "Whole episodes of one worker: how many a second, and where the time goes",
-      {{"task", "task", 16},
-       {"delay", "delay", 8},
-       {"method", "method", 12},
+      {{"task", "task", 15},
+       {"delay", "delay", 7},
+       {"method", "method", 11},
+       {"batch", "batch", 6},
        {"episodes", "episodes", 9},
        {"episodes_per_s", "a second", 9, 3},
        {"episode_ms_median", "ms", 8},
@@ -234,11 +235,15 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
                               .method = flags.method,
                               .task = flags.task,
                               .delay = flags.delay,
+                              .batch = flags.batch.front(),
                               .seconds = flags.seconds});
       }};
   CLI::App* app = Add(bench, context, std::move(command), flags, exit_code);
   AddCheckpoint(app, flags.get());
   AddMethod(app, flags.get());
+  app->add_option("--batch", flags->batch.front(), "Episodes that are stepped together")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app->add_option("--task", flags->task, "Task (kvla list tasks)")->capture_default_str();
   app->add_option("--delay", flags->delay, "Its delay; the task's first without it");
 }

@@ -71,6 +71,7 @@ nlohmann::json Row(const EpisodeJob& job, const EpisodeBenchOptions& options,
       {"task", job.task},
       {"delay", job.delay},
       {"method", options.method},
+      {"batch", options.batch},
       {"episodes", totals.episode.count()},
       {"successes", totals.successes},
       {"control_steps", totals.control_steps},
@@ -89,33 +90,50 @@ nlohmann::json Row(const EpisodeJob& job, const EpisodeBenchOptions& options,
 Result<BenchReport> BenchEpisodes(const EpisodeBenchOptions& options) {
   const Result<RunPlan> plan = PlanOf(options);
   if (!plan.ok()) return plan.status();
-  constexpr int kWarmUp = 20;  // control steps: scene, shaders, caches
-  int steps_left = kWarmUp;
+  constexpr int kWarmUp = 20;  // control steps: scenes, shaders, caches
   EpisodeRunner::Options how;
   how.steps = true;  // as an evaluation keeps them
-  how.before_step = [&steps_left](bool) {
-    return steps_left-- == 0 ? StepVerdict::kStop : StepVerdict::kGo;
-  };
   const Result<std::unique_ptr<EpisodeRunner>> runner = EpisodeRunner::Create(*plan, how);
   if (!runner.ok()) return runner.status();
   Totals totals;
   size_t next = 0;
   MachineLimits limits;
   std::vector<Turn> turns = limits.turns();
+  // A turn is `batch` episodes, all to their ends.
   turns.emplace_back([&](bool kept) -> Status {
-    steps_left = kept ? -1 : kWarmUp;
-    EpisodeRecorder recorder;
+    const auto batch = static_cast<size_t>(options.batch);
+    std::vector<int> steps_left(batch, kept ? -1 : kWarmUp);
+    std::vector<EpisodeRecorder> recorders(batch);
+    std::vector<std::unique_ptr<RunningEpisode>> episodes(batch);
+    std::vector<RunningEpisode*> going;
     const double begin = SteadyMs();
-    Status status = (*runner)->Run(plan->jobs[next], &recorder);
-    if (!status.ok() || !kept) return status;
-    const double took_ms = SteadyMs() - begin;
-    const EpisodeRecord record = recorder.Take();
-    if (!record.end.error.empty()) {
-      return InternalError(fmt::format("episode {} of {}: {}", plan->jobs[next].seed, options.task,
-                                       record.end.error));
+    for (size_t i = 0; i < batch; ++i) {
+      Result<std::unique_ptr<RunningEpisode>> episode = (*runner)->Begin(
+          plan->jobs[(next + i) % plan->jobs.size()],
+          [left = &steps_left[i]](bool) {
+            return (*left)-- == 0 ? StepVerdict::kStop : StepVerdict::kGo;
+          },
+          &recorders[i]);
+      if (!episode.ok()) return episode.status();
+      episodes[i] = *std::move(episode);
+      going.push_back(episodes[i].get());
     }
-    totals.Add(record, took_ms);
-    next = (next + 1) % plan->jobs.size();
+    while (!going.empty()) {
+      std::vector<bool> ended;
+      (*runner)->Step(going, &ended);
+      size_t i = 0;
+      std::erase_if(going, [&](const RunningEpisode*) { return ended[i++]; });
+    }
+    if (!kept) return {};
+    const double took_ms = (SteadyMs() - begin) / options.batch;
+    for (size_t i = 0; i < batch; ++i, next = (next + 1) % plan->jobs.size()) {
+      const EpisodeRecord record = recorders[i].Take();
+      if (!record.end.error.empty()) {
+        return InternalError(fmt::format("episode {} of {}: {}", plan->jobs[next].seed,
+                                         options.task, record.end.error));
+      }
+      totals.Add(record, took_ms);
+    }
     return {};
   });
   if (Status status = TakeTurns(turns, options.seconds); !status.ok()) return status;

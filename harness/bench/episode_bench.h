@@ -16,6 +16,7 @@ struct EpisodeBenchOptions {
   std::string method = "full";
   std::string task = "recall_color";
   std::string delay;  // empty: the task's first
+  int batch = 1;      // episodes that are stepped together; a turn takes all of them to their ends
   double seconds = 30;
 };
 
