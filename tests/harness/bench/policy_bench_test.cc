@@ -189,8 +189,8 @@ TEST_F(PolicyBenchTest, AChunkThatLeavesIsDoneWithAsTheRowSays) {
 }
 
 TEST_F(PolicyBenchTest, EpisodesArePartedIntoTheirShares) {
-  const EpisodeBenchOptions options{KVLA_ASSET_ROOT, Checkpoint(), "window", "pick_place", "", 2,
-                                    kSeconds};
+  EpisodeBenchOptions options{KVLA_ASSET_ROOT, Checkpoint(), "window", "pick_place", "", 2,
+                              kSeconds};
   const Result<BenchReport> report = BenchEpisodes(options);
   ASSERT_TRUE(report.ok()) << report.status().message();
   ExpectLimits(*report);
