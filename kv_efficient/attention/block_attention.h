@@ -26,15 +26,14 @@ class BlockAttention {
       : team_(team),
         job_(job),
         lane_(job.lanes[lane]),
-        space_(job.shape, kRows, Team::kSize),
-        softmax_(team, space_.state),
+        softmax_(team, job.space.state),
         width_(job.shape.head_dim),
         lane_index_(lane),
         first_row_(row_tile * kRows),
         rows_(Least(kRows, job.shape.rows - first_row_)),
         split_(split),
         splits_(SplitsOf(lane_, job.pages_per_split)),
-        tiles_(team, lane_, job.shape, space_,
+        tiles_(team, job, lane_,
                Least((split + 1) * job.pages_per_split, lane_.far_pages + lane_.near_pages)) {}
 
   KVLA_DEVICE void Run() {
@@ -52,7 +51,7 @@ class BlockAttention {
       team_.template WaitAllBut<3>();  // the keys are there; their values may come later
       const int ways = DotProducts(now, slot);
       const float* bias = lane_.pages[now.page].bias != nullptr ? tiles_.Bias(slot) : nullptr;
-      softmax_.Weights(Floats(space_.scores), tiles_.Slots(now.format), ways, now.tokens, bias);
+      softmax_.Weights(Floats(job_.space.scores), tiles_.Slots(now.format), ways, now.tokens, bias);
       team_.template WaitAllBut<2>();
       AddValues(now, slot);
       now = next;
@@ -73,7 +72,7 @@ class BlockAttention {
   KVLA_DEVICE void LoadQueries(const float* from) {
     team_.ForEach([&](int rank) {
       for (int i = rank; i < kRows * width_; i += Team::kSize) {
-        Floats(space_.queries)[i] = i < rows_ * width_ ? from[first_row_ * width_ + i] : 0;
+        Floats(job_.space.queries)[i] = i < rows_ * width_ ? from[first_row_ * width_ + i] : 0;
       }
     });
   }
@@ -92,8 +91,9 @@ class BlockAttention {
       WithFormat(tile.format, [&]<KvFormat kFormat>() {
         for (int c = way; c < chunks; c += ways) AddChunk<kFormat>(row, scales, c, sum);
       });
+      KVLA_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        Floats(space_.scores)[(way * kRows + r) * slots + key] = sum[r];
+        Floats(job_.space.scores)[(way * kRows + r) * slots + key] = sum[r];
       }
     });
     return ways;
@@ -103,17 +103,21 @@ class BlockAttention {
   KVLA_DEVICE void AddChunk(const std::byte* row, const float* scales, int chunk,
                             float* sum) const {
     constexpr int kInChunk = BlockSpace::kChunkBytes * 8 / BitsOf(kFormat);
-    const auto codes = Codes<kFormat, kInChunk>::Load(row + chunk * BlockSpace::kChunkBytes);
+    const auto codes = LoadAligned<Codes<kFormat, kInChunk>>(row + chunk * BlockSpace::kChunkBytes);
+    KVLA_UNROLL
     for (int j = 0; j < kInChunk; j += 4) {
       const int d = chunk * kInChunk + j;
       Quad key{{codes.At(j), codes.At(j + 1), codes.At(j + 2), codes.At(j + 3)}};
       if constexpr (HasScales(kFormat)) {
         const auto scale = LoadAligned<Quad>(scales + d),
                    zero = LoadAligned<Quad>(scales + width_ + d);
+        KVLA_UNROLL
         for (int i = 0; i < 4; ++i) key.at[i] = Dequantized(key.at[i], scale.at[i], zero.at[i]);
       }
+      KVLA_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        const auto query = LoadAligned<Quad>(Floats(space_.queries) + r * width_ + d);
+        const auto query = LoadAligned<Quad>(Floats(job_.space.queries) + r * width_ + d);
+        KVLA_UNROLL
         for (int i = 0; i < 4; ++i) sum[r] = fmaf(query.at[i], key.at[i], sum[r]);
       }
     }
@@ -124,7 +128,9 @@ class BlockAttention {
     team_.ForEach(sums_, [&](int rank, Sums& mine) {
       const Strip strip(rank, Team::kSize, width_ / 4);
       if (strip.idle) return;
+      KVLA_UNROLL
       for (int r = 0; r < kRows; ++r) {
+        KVLA_UNROLL
         for (float& sum : mine.of[r]) sum *= softmax_.Shrink()[r];
       }
       WithFormat(tile.format, [&]<KvFormat kFormat>() {
@@ -139,24 +145,18 @@ class BlockAttention {
   template <KvFormat kFormat>
   KVLA_DEVICE void AddFour(const Tile& tile, int slot, int column, int key, int slots,
                            Sums& mine) const {
-    using Values = Codes<kFormat, 4>;
-    const float* scales = tiles_.ValueScales(slot);
     Quad values[4] = {};
+    KVLA_UNROLL
     for (int k = 0; k < 4; ++k) {
-      if (key + k >= tile.tokens) continue;
-      const auto codes =
-          Values::Load(tiles_.Value(kFormat, slot, key + k) + column * Values::kBytes);
-      for (int i = 0; i < 4; ++i) {
-        values[k].at[i] = codes.At(i);
-        if constexpr (HasScales(kFormat)) {
-          values[k].at[i] =
-              Dequantized(values[k].at[i], scales[key + k], scales[Team::kSize + key + k]);
-        }
-      }
+      if (key + k < tile.tokens)
+        values[k] = tiles_.template ValueQuad<kFormat>(slot, key + k, column);
     }
+    KVLA_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const auto weight = LoadAligned<Quad>(Floats(space_.scores) + r * slots + key);
+      const auto weight = LoadAligned<Quad>(Floats(job_.space.scores) + r * slots + key);
+      KVLA_UNROLL
       for (int k = 0; k < 4; ++k) {
+        KVLA_UNROLL
         for (int i = 0; i < 4; ++i) {
           mine.of[r][i] = fmaf(weight.at[k], values[k].at[i], mine.of[r][i]);
         }
@@ -166,12 +166,14 @@ class BlockAttention {
 
   // Sums the threads' parts, in one order; the result where this is the lane's only split.
   KVLA_DEVICE void Finish() {
-    float* parts = Floats(space_.keys);  // [step, kRows, head_dim]
+    float* parts = Floats(job_.space.keys);  // [step, kRows, head_dim]
     team_.ForEach(sums_, [&](int rank, Sums& mine) {
       const Strip strip(rank, Team::kSize, width_ / 4);
       if (strip.idle) return;
+      KVLA_UNROLL
       for (int r = 0; r < kRows; ++r) {
         float* to = parts + (strip.first * kRows + r) * width_ + 4 * strip.column;
+        KVLA_UNROLL
         for (int i = 0; i < 4; ++i) to[i] = mine.of[r][i];
       }
     });
@@ -205,7 +207,6 @@ class BlockAttention {
   Team& team_;
   const BlockJob& job_;
   const PagedLane lane_;
-  const BlockSpace space_;
   const BlockSoftmax<Team, kRows> softmax_;
   const int width_, lane_index_, first_row_, rows_, split_, splits_;
   const BlockTiles<Team> tiles_;

@@ -45,33 +45,7 @@ struct PagedShape {
   KvFormat widest = KvFormat::kF32;  // of any page
 };
 
-struct BlockJob {
-  const PagedLane* lanes = nullptr;
-  PagedShape shape;
-  int pages_per_split = 0;
-  int splits = 0;  // of the longest lane
-  // Of each lane, split and row; unused where a lane has one split.
-  float* partial_out = nullptr;  // [head_dim], not yet divided by the sum
-  float* partial_max = nullptr;
-  float* partial_sum = nullptr;
-
-  constexpr int64_t PartialAt(int lane, int split, int row) const {
-    return (int64_t{lane} * splits + split) * shape.rows + row;
-  }
-};
-
 constexpr int CeilDiv(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
-
-constexpr int SplitsOf(const PagedLane& lane, int pages_per_split) {
-  return CeilDiv(lane.far_pages + lane.near_pages, pages_per_split);
-}
-
-// So many that all blocks together are four times what the device runs at once: the last of them
-// then leave little of it idle, and merging stays cheap.
-constexpr int PagesPerSplit(int64_t total_pages, int row_tiles, int64_t resident_blocks) {
-  const int pages = CeilDiv(total_pages * row_tiles, 4 * resident_blocks);
-  return pages > 0 ? pages : 1;
-}
 
 // A block's shared memory. It reads keys and values in tiles: up to tile_tokens of one page, as
 // stored, while it computes on the tile before. Rows are an odd number of 16-byte chunks apart, so
@@ -92,10 +66,12 @@ struct BlockSpace {
                        : std::bit_floor(static_cast<unsigned>(most));
   }
 
+  constexpr BlockSpace() = default;
   constexpr BlockSpace(const PagedShape& shape, int rows, int threads) {
-    for (const KvFormat format :
-         {KvFormat::kF32, KvFormat::kBf16, KvFormat::kInt8, KvFormat::kInt4}) {
-      const int bytes = TileTokens(format, shape, threads) * Stride(format, shape.head_dim);
+    for (const KvFormat format : kKvFormats) {
+      const int tokens = TileTokens(format, shape, threads);
+      const int bytes = tokens * Stride(format, shape.head_dim);
+      tile_tokens[static_cast<int>(format)] = tokens;
       if (format >= shape.widest && bytes > tile_bytes) tile_bytes = bytes;
     }
     const int floats = sizeof(float);
@@ -113,12 +89,40 @@ struct BlockSpace {
     bytes = keys + (4 * tile_bytes > sums ? 4 * tile_bytes : sums);
   }
 
+  int tile_tokens[4] = {};  // by format
   int tile_bytes = 0, scale_bytes = 0;
   // Offsets; what a tile needs is there twice.
   int queries = 0, scores = 0, state = 0, key_scales = 0, value_scales = 0, bias = 0, keys = 0,
       values = 0;
   int bytes = 0;
 };
+
+struct BlockJob {
+  const PagedLane* lanes = nullptr;
+  PagedShape shape;
+  BlockSpace space;  // of that shape and of the blocks
+  int pages_per_split = 0;
+  int splits = 0;  // of the longest lane
+  // Of each lane, split and row; unused where a lane has one split.
+  float* partial_out = nullptr;  // [head_dim], not yet divided by the sum
+  float* partial_max = nullptr;
+  float* partial_sum = nullptr;
+
+  constexpr int64_t PartialAt(int lane, int split, int row) const {
+    return (int64_t{lane} * splits + split) * shape.rows + row;
+  }
+};
+
+constexpr int SplitsOf(const PagedLane& lane, int pages_per_split) {
+  return CeilDiv(lane.far_pages + lane.near_pages, pages_per_split);
+}
+
+// So many that all blocks together are four times what the device runs at once: the last of them
+// then leave little of it idle, and merging stays cheap.
+constexpr int PagesPerSplit(int64_t total_pages, int row_tiles, int64_t resident_blocks) {
+  const int pages = CeilDiv(total_pages * row_tiles, 4 * resident_blocks);
+  return pages > 0 ? pages : 1;
+}
 
 }  // namespace kvla
 

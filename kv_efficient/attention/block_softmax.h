@@ -51,6 +51,7 @@ class BlockSoftmax {
         }
       });
     });
+    KVLA_UNROLL
     for (int i = 0; i < kRowsOfWarp; ++i) {
       team_.WarpMax(parts, [i](RowPart& mine) -> float& { return mine.top[i]; });
     }
@@ -63,6 +64,7 @@ class BlockSoftmax {
         }
       });
     });
+    KVLA_UNROLL
     for (int i = 0; i < kRowsOfWarp; ++i) {
       team_.WarpSum(parts, [i](RowPart& mine) -> float& { return mine.sum[i]; });
     }
@@ -87,6 +89,7 @@ class BlockSoftmax {
   // f(which of the warp's rows, the row, the thread's place in the warp).
   template <class F>
   KVLA_DEVICE static void OfWarp(int rank, const F& f) {
+    KVLA_UNROLL
     for (int i = 0; i < kRowsOfWarp; ++i) {
       const int row = rank / kWarpSize + i * kWarps;
       if (row < kRows) f(i, row, rank % kWarpSize);

@@ -21,14 +21,18 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kv_efficient/kv_format.h"
 
-// The one macro of the tree: what nvcc compiles for a device has to say so.
+// The only macros of the tree: what nvcc compiles for a device has to say so, and loops over what
+// lies in registers have to be unrolled.
 #ifdef __CUDACC__
 #define KVLA_DEVICE __device__
+#define KVLA_UNROLL _Pragma("unroll")
 #else
 #define KVLA_DEVICE
+#define KVLA_UNROLL
 #endif
 
 namespace kvla {
@@ -39,22 +43,25 @@ struct alignas(16) Quad {
   float at[4];
 };
 
-// kBytes from an address that is a multiple of that: one instruction on a device.
-template <class T, int kBytes = sizeof(T)>
+// From an address that is a multiple of T's size: one instruction on a device.
+template <class T>
 KVLA_DEVICE T LoadAligned(const void* from) {
-  T value = {};
-  memcpy(&value, __builtin_assume_aligned(from, kBytes), kBytes);
+#ifdef __CUDACC__
+  return *static_cast<const T*>(from);
+#else
+  T value;
+  memcpy(&value, from, sizeof(T));
   return value;
+#endif
 }
 
 // Codes as they lie in memory, not yet scaled.
 template <KvFormat kFormat, int kCodes>
-struct Codes {
-  static constexpr int kInWord = 32 / BitsOf(kFormat);
-  static constexpr int kBytes = kCodes * BitsOf(kFormat) / 8;
-  KVLA_DEVICE static Codes Load(const std::byte* from) { return LoadAligned<Codes, kBytes>(from); }
+struct alignas(kCodes* BitsOf(kFormat) / 8) Codes {
+  using Word = std::conditional_t<kCodes * BitsOf(kFormat) == 16, uint16_t, uint32_t>;
+  static constexpr int kInWord = 8 * static_cast<int>(sizeof(Word)) / BitsOf(kFormat);
   KVLA_DEVICE float At(int i) const { return CodeOf<kFormat>(word[i / kInWord], i % kInWord); }
-  uint32_t word[(kCodes + kInWord - 1) / kInWord];
+  Word word[kCodes / kInWord];
 };
 
 // How threads share out a matrix: each keeps to one column, and as many rows as fit are done at a

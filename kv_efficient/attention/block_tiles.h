@@ -26,15 +26,14 @@ KVLA_DEVICE void WithFormat(KvFormat format, const F& f) {
 template <class Team>
 class BlockTiles {
  public:
-  KVLA_DEVICE BlockTiles(Team& team, const PagedLane& lane, const PagedShape& shape,
-                         const BlockSpace& space, int end_page)
-      : team_(team), lane_(lane), shape_(shape), space_(space), end_page_(end_page) {}
+  KVLA_DEVICE BlockTiles(Team& team, const BlockJob& job, const PagedLane& lane, int end_page)
+      : team_(team), job_(job), pages_(lane.pages), end_page_(end_page) {}
 
   // The first tile from there; slot: which of the two places it goes to.
   KVLA_DEVICE Tile From(int page, int first) const {
     for (; page < end_page_; ++page, first = 0) {
-      const int left = lane_.pages[page].tokens - first;
-      const KvFormat format = lane_.pages[page].format;
+      const int left = pages_[page].tokens - first;
+      const KvFormat format = pages_[page].format;
       if (left > 0) return {page, first, left < Slots(format) ? left : Slots(format), format};
     }
     return {};
@@ -42,14 +41,15 @@ class BlockTiles {
 
   // Two groups of copies: what the scores need, then what the values need. Also of no tile.
   KVLA_DEVICE void Fetch(const Tile& tile, int slot) const {
-    const KvPage page = tile.tokens > 0 ? lane_.pages[tile.page] : KvPage{};
-    const KvPageLayout layout{tile.format, shape_.head_dim, shape_.page_tokens};
+    const KvPage page = tile.tokens > 0 ? pages_[tile.page] : KvPage{};
+    const KvPageLayout layout{tile.format, job_.shape.head_dim, job_.shape.page_tokens};
     team_.CopyGroup([&](int rank) {
       if (tile.tokens == 0) return;
-      CopyRows(rank, tile, page.data + layout.keys(), space_.keys + slot * space_.tile_bytes);
+      CopyRows(rank, tile, page.data + layout.keys(),
+               job_.space.keys + slot * job_.space.tile_bytes);
       if (HasScales(tile.format)) {  // the zeros lie behind the scales
-        std::byte* to = team_.shared() + space_.key_scales + slot * space_.scale_bytes;
-        for (int i = rank * 16; i < space_.scale_bytes; i += Team::kSize * 16) {
+        std::byte* to = team_.shared() + job_.space.key_scales + slot * job_.space.scale_bytes;
+        for (int i = rank * 16; i < job_.space.scale_bytes; i += Team::kSize * 16) {
           team_.template Copy<16>(to + i, page.data + layout.key_scales() + i);
         }
       }
@@ -59,7 +59,8 @@ class BlockTiles {
     });
     team_.CopyGroup([&](int rank) {
       if (tile.tokens == 0) return;
-      CopyRows(rank, tile, page.data + layout.values(), space_.values + slot * space_.tile_bytes);
+      CopyRows(rank, tile, page.data + layout.values(),
+               job_.space.values + slot * job_.space.tile_bytes);
       if (rank < tile.tokens && HasScales(tile.format)) {
         float* to = ValueScales(slot) + rank;
         const auto from = int64_t{tile.first + rank} * static_cast<int>(sizeof(float));
@@ -71,36 +72,50 @@ class BlockTiles {
 
   // Keys that there is room for: the distance of rows of scores.
   KVLA_DEVICE int Slots(KvFormat format) const {
-    return BlockSpace::TileTokens(format, shape_, Team::kSize);
+    return job_.space.tile_tokens[static_cast<int>(format)];
   }
 
   // Where a fetched tile lies.
   KVLA_DEVICE const std::byte* Key(KvFormat format, int slot, int token) const {
-    return Row(space_.keys, format, slot, token);
+    return Row(job_.space.keys, format, slot, token);
   }
-  KVLA_DEVICE const std::byte* Value(KvFormat format, int slot, int token) const {
-    return Row(space_.values, format, slot, token);
+  // Four dimensions of a token's values, decoded.
+  template <KvFormat kFormat>
+  KVLA_DEVICE Quad ValueQuad(int slot, int token, int column) const {
+    using Four = Codes<kFormat, 4>;
+    const std::byte* row = Row(job_.space.values, kFormat, slot, token);
+    const auto codes = LoadAligned<Four>(row + column * sizeof(Four));
+    Quad values;
+    KVLA_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      values.at[i] = codes.At(i);
+      if constexpr (HasScales(kFormat)) {
+        const float* scales = ValueScales(slot) + token;
+        values.at[i] = Dequantized(values.at[i], scales[0], scales[Team::kSize]);
+      }
+    }
+    return values;
   }
   KVLA_DEVICE const float* KeyScales(int slot) const {  // [2, head_dim]: scales, zeros
-    return Floats(space_.key_scales + slot * space_.scale_bytes);
+    return Floats(job_.space.key_scales + slot * job_.space.scale_bytes);
   }
   KVLA_DEVICE float* ValueScales(int slot) const {  // [2, kSize]
-    return Floats(space_.value_scales) + slot * 2 * Team::kSize;
+    return Floats(job_.space.value_scales) + slot * 2 * Team::kSize;
   }
-  KVLA_DEVICE float* Bias(int slot) const { return Floats(space_.bias) + slot * Team::kSize; }
+  KVLA_DEVICE float* Bias(int slot) const { return Floats(job_.space.bias) + slot * Team::kSize; }
 
  private:
   KVLA_DEVICE float* Floats(int offset) const {
     return reinterpret_cast<float*>(team_.shared() + offset);
   }
   KVLA_DEVICE const std::byte* Row(int section, KvFormat format, int slot, int token) const {
-    return team_.shared() + section + slot * space_.tile_bytes +
-           token * BlockSpace::Stride(format, shape_.head_dim);
+    return team_.shared() + section + slot * job_.space.tile_bytes +
+           token * BlockSpace::Stride(format, job_.shape.head_dim);
   }
 
   KVLA_DEVICE void CopyRows(int rank, const Tile& tile, const std::byte* section, int to) const {
-    const int row_bytes = shape_.head_dim * BitsOf(tile.format) / 8;
-    const int stride = BlockSpace::Stride(tile.format, shape_.head_dim);
+    const int row_bytes = job_.shape.head_dim * BitsOf(tile.format) / 8;
+    const int stride = BlockSpace::Stride(tile.format, job_.shape.head_dim);
     const Strip strip(rank, Team::kSize, row_bytes / BlockSpace::kChunkBytes);
     if (strip.idle) return;
     const int at = strip.column * BlockSpace::kChunkBytes;
@@ -111,9 +126,8 @@ class BlockTiles {
   }
 
   Team& team_;
-  const PagedLane& lane_;
-  const PagedShape& shape_;
-  const BlockSpace& space_;
+  const BlockJob& job_;
+  const KvPage* pages_;
   const int end_page_;
 };
 

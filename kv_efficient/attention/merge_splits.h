@@ -81,6 +81,7 @@ class SplitMerge {
       for (int s = strip.first; s < Team::kSize && batch + s < splits_; s += strip.step) {
         const auto part =
             LoadAligned<Quad>(job_.partial_out + At(batch + s) * width_ + 4 * strip.column);
+        KVLA_UNROLL
         for (int i = 0; i < 4; ++i) mine.sum[i] = fmaf(Weights()[s], part.at[i], mine.sum[i]);
       }
     });
@@ -91,6 +92,7 @@ class SplitMerge {
       const Strip strip(rank, Team::kSize, width_ / 4);
       if (strip.idle) return;
       float* to = Parts() + strip.first * width_ + 4 * strip.column;
+      KVLA_UNROLL
       for (int i = 0; i < 4; ++i) to[i] = mine.sum[i];
     });
     team_.ForEach(mine_, [&](int rank, Mine& mine) {

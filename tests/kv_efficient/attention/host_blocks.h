@@ -50,11 +50,11 @@ std::vector<HostAnswer> AttendOnHost(const PagedCase& a, int pages_per_split, bo
   job.partial_out = reinterpret_cast<float*>(out.data());
   job.partial_max = maximum.data();
   job.partial_sum = sum.data();
-  const BlockSpace space(a.shape, kRows, kThreads);
+  job.space = BlockSpace(a.shape, kRows, kThreads);
   for (int lane = 0; lane < static_cast<int>(lanes.size()); ++lane) {
     for (int tile = 0; tile < CeilDiv(a.shape.rows, kRows); ++tile) {
       for (int split = 0; split < std::max(1, SplitsOf(lanes[lane], pages_per_split)); ++split) {
-        Team team(space.bytes, backwards);
+        Team team(job.space.bytes, backwards);
         BlockAttention<Team, kRows>(team, job, lane, tile, split).Run();
       }
     }
