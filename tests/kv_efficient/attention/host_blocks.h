@@ -24,7 +24,9 @@ std::vector<HostAnswer> AttendOnHost(const PagedCase& a, int pages_per_split, bo
   std::vector<std::vector<KvPage>> pages(a.lanes.size());
   std::vector<HostAnswer> answers(a.lanes.size());
   std::vector<PagedLane> lanes(a.lanes.size());
-  BlockJob job{.shape = a.shape, .pages_per_split = pages_per_split};
+  BlockJob job;
+  job.shape = a.shape;
+  job.pages_per_split = pages_per_split;
   for (size_t i = 0; i < lanes.size(); ++i) {
     const TestLane& lane = a.lanes[i];
     for (const TestPage& page : lane.pages) {
