@@ -148,8 +148,8 @@ class BlockAttention {
     Quad values[4] = {};
     KVLA_UNROLL
     for (int k = 0; k < 4; ++k) {
-      if (key + k < tile.tokens)
-        values[k] = tiles_.template ValueQuad<kFormat>(slot, key + k, column);
+      if (key + k >= tile.tokens) break;
+      values[k] = tiles_.template ValueQuad<kFormat>(slot, key + k, column);
     }
     KVLA_UNROLL
     for (int r = 0; r < kRows; ++r) {

@@ -6,7 +6,7 @@ namespace kvla {
 
 Result<CudaDevice> FindCudaDevice() {
   int count = 0;
-  Status status = CudaStatus(cudaGetDeviceCount(&count), "looking for a device");
+  Status status = CudaStatus(cudaGetDeviceCount(&count), "looking for a device and its driver");
   if (!status.ok()) return status;
   if (count == 0) return IoError("CUDA: there is no device");
   int device = 0;
