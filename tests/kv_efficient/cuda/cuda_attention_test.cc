@@ -19,9 +19,10 @@ class CudaAttentionTest : public testing::Test {
  protected:
   void SetUp() override {
     const Result<CudaDevice> device = FindCudaDevice();
-    if (!device.ok())
+    if (!device.ok()) {
       GTEST_SKIP() << device.status().message()
                    << ": nothing was tested (scripts/gpu_report.sh where there is one)";
+    }
     Result<CudaBuffer> memory = CudaBuffer::Make(kBytes);
     ASSERT_TRUE(memory.ok()) << memory.status().message();
     memory_ = std::move(memory.value());
