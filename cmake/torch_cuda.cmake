@@ -2,12 +2,7 @@
 # The CUDA side of LibTorch, for KVLA_CUDA=ON. The toolkit (13.x) is the machine's; what it lacks
 # (cuDNN, NCCL, cuFile, cuSPARSELt, NVSHMEM) comes from wheels by `scripts/setup.sh --cuda`, which
 # lie beside torch/, where libtorch_cuda.so looks for them.
-if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80 90)
-endif()
 find_package(CUDAToolkit 13 REQUIRED)
-enable_language(CUDA)
-set(CMAKE_CUDA_STANDARD 20)
 foreach(lib c10_cuda torch_cuda)
   add_library(kvla_${lib} SHARED IMPORTED GLOBAL)
   set_target_properties(kvla_${lib} PROPERTIES

@@ -17,4 +17,5 @@ cores="$(nproc)"
 by_memory="$(awk '/^MemAvailable/ { print int($2 / 2000000) }' /proc/meminfo)"
 jobs=$((by_memory < cores ? by_memory : cores))
 configured="$(cmake --preset "$preset" 2>&1)" || { echo "$configured"; exit 1; }
+sed -n 's/^-- kvla: //p' <<<"$configured" # what is left out, and why
 cmake --build --preset "$preset" --parallel "$((jobs > 0 ? jobs : 1))" "${targets[@]}"

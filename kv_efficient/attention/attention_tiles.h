@@ -41,7 +41,7 @@ class AttentionTiles {
     }
     int first = 0;
     for (int p = 0; p < region.page_count; ++p) {
-      const KvPage& page = region.pages[p];
+      const EncodedPage& page = region.pages[p];
       tiles(page.tokens, [&](int at, int count) {
         float* values = region.scratch + kTile * head_dim;
         PageDecoder<S>::Decode(page, at, count, region.scratch, values);

@@ -12,7 +12,7 @@ template <class S>
 class PageDecoder {
  public:
   // Tokens [first, first + count) into [count, head_dim] each.
-  static void Decode(const KvPage& page, int first, int count, float* keys, float* values) {
+  static void Decode(const EncodedPage& page, int first, int count, float* keys, float* values) {
     switch (page.layout.format) {
       case KvFormat::kF32:
         return Rows<KvFormat::kF32>(page, first, count, keys, values);
@@ -50,7 +50,7 @@ class PageDecoder {
   }
 
   template <KvFormat kFormat>
-  static void Rows(const KvPage& page, int first, int count, float* keys, float* values) {
+  static void Rows(const EncodedPage& page, int first, int count, float* keys, float* values) {
     const KvPageLayout& at = page.layout;
     const int width = at.head_dim;
     // A vector of half bytes is whole bytes.

@@ -22,7 +22,7 @@ inline constexpr int PaddedRows(int rows) {
 }
 
 // Tokens that were encoded together (kv_format.h).
-struct KvPage {
+struct EncodedPage {
   const uint8_t* data = nullptr;
   KvPageLayout layout;
   int tokens = 0;
@@ -37,8 +37,8 @@ struct KvRegion {
   const float* values = nullptr;  // [tokens, head_dim]
   const float* bias = nullptr;    // [tokens], added to the scores; null: none
   int tokens = 0;
-  const float* queries = nullptr;  // [head_dim, padded rows], scaled
-  const KvPage* pages = nullptr;   // in place of keys and values
+  const float* queries = nullptr;      // [head_dim, padded rows], scaled
+  const EncodedPage* pages = nullptr;  // in place of keys and values
   int page_count = 0;
   float* scratch = nullptr;  // [2, kTileKeys, head_dim], where there are pages
 };

@@ -93,7 +93,8 @@ std::vector<uint8_t> ChunkStore::Save() const {
   out.List(instruction_appended_);
   for (const auto& lane : far_) out.List(lane);
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    for (const KvPage& page : encoded_ ? encoded_->pages(lane) : std::span<const KvPage>()) {
+    for (const EncodedPage& page :
+         encoded_ ? encoded_->pages(lane) : std::span<const EncodedPage>()) {
       out.Raw(page.data, page.layout.bytes());
     }
     for (const at::Tensor& slab : {keys_, values_}) {
@@ -174,7 +175,8 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   far_ = std::move(far);
   if (encoded_) encoded_ = std::move(pages);
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    for (const KvPage& page : encoded_ ? encoded_->pages(lane) : std::span<const KvPage>()) {
+    for (const EncodedPage& page :
+         encoded_ ? encoded_->pages(lane) : std::span<const EncodedPage>()) {
       std::vector<uint8_t> read(page.layout.bytes());  // that `pages` has taken already
       in.Raw(read.data(), read.size());
     }

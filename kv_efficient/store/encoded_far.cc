@@ -80,7 +80,7 @@ void EncodedFar::Rebuild(int lane, std::span<const FarSource> sources, std::span
 
 void EncodedFar::Decode(int lane, int page, std::vector<float>* keys,
                         std::vector<float>* values) const {
-  const KvPage& p = lanes_[lane].pages[page];
+  const EncodedPage& p = lanes_[lane].pages[page];
   keys->resize(static_cast<size_t>(p.tokens) * head_dim_);
   values->resize(keys->size());
   DecodePage(p.layout, lanes_[lane].data[page], p.tokens, *keys, *values);

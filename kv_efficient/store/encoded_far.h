@@ -34,7 +34,7 @@ class EncodedFar {
   void Rebuild(int lane, std::span<const FarSource> sources, std::span<const int> runs);
 
   int tokens(int lane) const { return lanes_[lane].tokens; }
-  std::span<const KvPage> pages(int lane) const { return lanes_[lane].pages; }
+  std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].pages; }
   // Room for ragged attention to decode into.
   float* scratch() const { return scratch_.data(); }
   // [tokens, head_dim] each, of one page as it would be read.
@@ -49,7 +49,7 @@ class EncodedFar {
  private:
   struct Lane {
     std::vector<std::vector<std::byte>> data;
-    std::vector<KvPage> pages;
+    std::vector<EncodedPage> pages;
     int tokens = 0;
   };
   void Add(Lane* lane, int tokens, std::vector<std::byte> data) const;

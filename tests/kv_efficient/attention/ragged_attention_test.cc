@@ -54,7 +54,7 @@ struct Answer {
 };
 
 Answer Attended(const AttentionKernels& kernels, const Region& far, const Region& near, int width,
-                int rows, const std::vector<KvPage>* far_pages = nullptr,
+                int rows, const std::vector<EncodedPage>* far_pages = nullptr,
                 float* scratch = nullptr) {
   Answer a;
   a.out.resize(static_cast<size_t>(width) * PaddedRows(rows));
@@ -166,7 +166,7 @@ TEST(RaggedAttentionTest, ReadsEncodedPages) {
       const int rows = 5;
       Region far(150, width, rows, true, ++seed), near(9, width, rows, false, seed + 5);
       std::vector<std::vector<std::byte>> data;
-      std::vector<KvPage> pages;
+      std::vector<EncodedPage> pages;
       std::vector<float> scratch(size_t{2} * kTileKeys * width);
       int first = 0;
       for (const int tokens : {1, 64, 70, 15}) {  // a page may be more than a tile

@@ -139,7 +139,7 @@ TEST(EncodedFarTest, SavedPagesAreChecked) {
     EncodedFar far(format, 8, 1), other(format, 8, 1);
     const int run[] = {3};
     far.Rebuild(0, Rows(3, 8, 1).All(), run);
-    const KvPage& page = far.pages(0)[0];
+    const EncodedPage& page = far.pages(0)[0];
     std::vector<uint8_t> bytes(page.data, page.data + page.layout.bytes());
     EXPECT_FALSE(other.AddSaved(0, 3, std::span(bytes).first(bytes.size() - 1)));
     EXPECT_FALSE(other.AddSaved(0, 0, {}));
