@@ -37,9 +37,18 @@ class ChecksTest(unittest.TestCase):
 
     def test_a_mutant_that_lost_its_line_is_found(self):
         mutant = "a/{}.cc\n- {}\n+ return 2;\n! a Suite.*\n"
-        files = {"a/x.cc": "  return 1;\n", "tests/mutants/x.txt": "\n".join(
+        files = {"a/x.cc": "  return 1;\n", "tests/a/x_test.cc": "TEST_F(Suite, Works) {\n", "tests/mutants/x.txt": "\n".join(
             [mutant.format("x", "return 1;"), mutant.format("x", "return 3;"), mutant.format("y", "return 1;")])}
         self.assertEqual(self.found(mutants.check, files), [("tests/mutants/x.txt", 7), ("tests/mutants/x.txt", 2)])
+
+    def test_a_mutant_whose_test_is_not_there_is_found(self):
+        mutant = "a/x.cc\n- return 1;\n! {}\n"
+        files = {"a/x.cc": "return 1;\n", "tests/a/x_test.cc": "TEST(Suite, Works) {\nTEST_P(Sweep, Works) {\n"}
+        for wanted, found in [("a Suite.Works", []), ("a Suite.W*", []), ("a Prefix/Sweep.*", []),
+                              ("a Other.*:Suite.*", []), ("a Suite.Fails", [("tests/mutants/x.txt", 2)]),
+                              ("b Suite.Works", [("tests/mutants/x.txt", 2)])]:
+            files["tests/mutants/x.txt"] = mutant.format(wanted)
+            self.assertEqual(self.found(mutants.check, files), found, wanted)
 
     def test_a_missing_licence_line_is_found_and_added(self):
         files = {"LICENSE": "  Apache License\n  Version 2.0, January 2004\n",
