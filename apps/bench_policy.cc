@@ -215,7 +215,7 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
   BenchCommand command{
       "episodes",
       "Whole episodes of one worker: how many a second, and where the time goes",
-      {{"task", "task", 15},
+      {{"task", "task", 14},
        {"delay", "delay", 7},
        {"method", "method", 11},
        {"batch", "batch", 6},

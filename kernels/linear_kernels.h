@@ -52,8 +52,9 @@ class LinearKernels {
     for (int s = 0; s < job.segments; ++s) {
       for (int k = 0; k < job.segment; ++k) {
         V weight[kWidth];
-        for (int v = 0; v < kWidth; ++v)
+        for (int v = 0; v < kWidth; ++v) {
           weight[v] = S::Load(w[v] + static_cast<int64_t>(k) * kPanel);
+        }
         for (int r = 0; r < kRows; ++r) {
           const V in = S::Set(x[r][k]);
           for (int v = 0; v < kWidth; ++v) sum[r][v] = S::Fma(in, weight[v], sum[r][v]);

@@ -163,6 +163,7 @@ bool SparseDrawer::Draw(mjrRect viewport, mjvScene* scene) {
   glEnableClientState(GL_NORMAL_ARRAY);
   constexpr GLsizei kStride = sizeof(Vertex);
   glVertexPointer(3, GL_FLOAT, kStride, nullptr);
+  // OpenGL takes an offset in the buffer as a pointer. NOLINTNEXTLINE(performance-no-int-to-ptr)
   glNormalPointer(GL_FLOAT, kStride, reinterpret_cast<const void*>(3 * sizeof(float)));
   for (int i = 0; i < geoms; ++i) DrawGeom(window, scene->geoms[i]);
   glDisableClientState(GL_NORMAL_ARRAY);

@@ -56,8 +56,9 @@ class Layer {
     const float scale = 1 / std::sqrt(static_cast<float>(width_));
     for (int lane = 0; lane < kv_heads_; ++lane) {
       for (int row = 0; row < rows_; ++row) {
-        for (int d = 0; d < width_; ++d)
+        for (int d = 0; d < width_; ++d) {
           At(&transposed_, lane, row, d) = Query(lane, row, d) * scale;
+        }
       }
     }
   }

@@ -27,8 +27,8 @@ constexpr const char* kShared[] = {"config", "config_hash", "checkpoint_hash", "
                                    "commit", "assets_hash", "recorded_hash"};
 
 // What may differ between them, and is listed.
-constexpr const char* kListed[] = {"cpu",    "cpu_kernels", "gl_renderer",
-                                   "device", "workers",     "pinned"};
+constexpr const char* kListed[] = {"cpu",     "cpu_kernels", "gl_renderer", "device",
+                                   "workers", "batch",       "pinned"};
 
 // One part, open for reading.
 struct Part {

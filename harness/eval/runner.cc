@@ -52,7 +52,7 @@ RunningEpisode::~RunningEpisode() {
 }
 
 Result<std::unique_ptr<EpisodeRunner>> EpisodeRunner::Create(const RunPlan& plan, Options options) {
-  std::unique_ptr<EpisodeRunner> runner(new EpisodeRunner(plan, std::move(options)));
+  std::unique_ptr<EpisodeRunner> runner(new EpisodeRunner(plan, options));
   Result<std::unique_ptr<Policy>> policy = LoadPolicy(plan);
   if (!policy.ok()) return policy.status();
   runner->policy_ = *std::move(policy);

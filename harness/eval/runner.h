@@ -84,8 +84,7 @@ class EpisodeRunner {
   const RunPlan& plan() const { return plan_; }
 
  private:
-  EpisodeRunner(RunPlan plan, Options options)
-      : plan_(std::move(plan)), options_(std::move(options)) {}
+  EpisodeRunner(RunPlan plan, Options options) : plan_(std::move(plan)), options_(options) {}
   Result<TaskStage*> StageOf(const std::string& task);
   Result<std::unique_ptr<Session>> SessionOf(int arm);
 

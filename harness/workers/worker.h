@@ -39,8 +39,8 @@ class JobStepper {
 
 // What a worker does: one of the two.
 struct WorkerTask {
-  WorkerTask(DoJob one) : do_job(std::move(one)) {}
-  WorkerTask(std::unique_ptr<JobStepper> several) : stepper(std::move(several)) {}
+  explicit WorkerTask(DoJob one) : do_job(std::move(one)) {}
+  explicit WorkerTask(std::unique_ptr<JobStepper> several) : stepper(std::move(several)) {}
   DoJob do_job;
   std::unique_ptr<JobStepper> stepper;
 };

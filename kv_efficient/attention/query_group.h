@@ -17,7 +17,7 @@ struct QueryGroup {
   static constexpr int kLanes = S::kLanes;
   template <int kCount>
   struct Count {
-    static constexpr int value = kCount;
+    static constexpr int kValue = kCount;
   };
   static constexpr int kBlock = kWide == 1 ? 8 : 4;
   V maximum[kWide], sum[kWide];
@@ -53,7 +53,7 @@ struct QueryGroup {
                          int count, int head_dim, float* scores, V* top) {
     int k = 0;
     const auto at = [&](auto size) {
-      constexpr int kKeys = decltype(size)::value;
+      constexpr int kKeys = decltype(size)::kValue;
       for (; k + kKeys <= count; k += kKeys) {
         Scores<kKeys>(queries, stride, keys + static_cast<int64_t>(k) * head_dim, head_dim,
                       bias != nullptr ? bias + k : nullptr, scores + k * kWide * kLanes, top);

@@ -15,7 +15,10 @@ namespace kvla {
 struct ScalarVectors {
   using V = float;
   static constexpr int kLanes = 1;
-  static inline thread_local double flops = 0;  // 2 a fused multiply-add
+  static double& Flops() {  // of this thread, 2 a fused multiply-add
+    static thread_local double flops = 0;
+    return flops;
+  }
 
   static V Zero() { return 0; }
   static V Set(float x) { return x; }
@@ -33,7 +36,7 @@ struct ScalarVectors {
   static V Mul(V a, V b) { return a * b; }
   static V Div(V a, V b) { return a / b; }
   static V Fma(V a, V b, V c) {
-    flops += 2;
+    Flops() += 2;
     return std::fma(a, b, c);
   }
   // As the instructions do: where one is no number, the second.

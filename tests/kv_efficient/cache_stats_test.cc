@@ -147,7 +147,7 @@ double CountedProducts(const KvCache& cache, bool mass) {
   const int rows = g.group() * g.tokens_per_block;
   std::vector<float> queries(static_cast<size_t>(g.head_dim) * PaddedRows(rows), 0.0F);
   std::vector<float> out(queries.size()), lse(PaddedRows(rows)), received(1000);
-  constexpr AttentionKernels kernels = AttentionTiles<ScalarVectors>::Table("scalar");
+  constexpr AttentionKernels kKernels = AttentionTiles<ScalarVectors>::Table("scalar");
   double products = 0;
   for (int layer = 0; layer < g.layers; ++layer) {
     for (int head = 0; head < g.kv_heads; ++head) {
@@ -160,14 +160,14 @@ double CountedProducts(const KvCache& cache, bool mass) {
       job.out = out.data();
       job.log_sum_exp = lse.data();
       const double keys = job.far.tokens + job.near.tokens;
-      ScalarVectors::flops = 0;
-      kernels.attend(job);
-      products += ScalarVectors::flops - kExp * rows * (keys + 1);  // all scores are 0
+      ScalarVectors::Flops() = 0;
+      kKernels.attend(job);
+      products += ScalarVectors::Flops() - kExp * rows * (keys + 1);  // all scores are 0
       if (!mass) continue;
-      ScalarVectors::flops = 0;
-      kernels.key_mass(job.far, g.head_dim, rows, lse.data(), received.data());
-      kernels.key_mass(job.near, g.head_dim, rows, lse.data(), received.data());
-      products += ScalarVectors::flops - kExp * rows * keys;
+      ScalarVectors::Flops() = 0;
+      kKernels.key_mass(job.far, g.head_dim, rows, lse.data(), received.data());
+      kKernels.key_mass(job.near, g.head_dim, rows, lse.data(), received.data());
+      products += ScalarVectors::Flops() - kExp * rows * keys;
     }
   }
   return products;

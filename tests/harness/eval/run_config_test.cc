@@ -218,7 +218,8 @@ TEST_F(RunConfigTest, TheCostModelGrowsWithWhatTheCacheHolds) {
 }
 
 TEST_F(RunConfigTest, TheProtocolStatesTheRegimeOfACostModelClock) {
-  const RunMeta facts = {{"workers", "1"}, {"pinned", "yes"}, {"cpu", "a"}, {"cpu_kernels", "b"}};
+  const RunMeta facts = {
+      {"workers", "1"}, {"batch", "1"}, {"pinned", "yes"}, {"cpu", "a"}, {"cpu_kernels", "b"}};
   EXPECT_EQ(MeasuringConditionsOf(Plan(), facts).dump().find("cost_model"), std::string::npos);
   config_.arms[1].clock.kind = "simulated";
   config_.arms[1].clock.latency = "cost_model";

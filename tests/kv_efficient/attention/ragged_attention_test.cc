@@ -132,11 +132,11 @@ TEST(RaggedAttentionTest, IsSoftmaxOverBothRegionsAtEveryEdge) {
         const Region far(far_tokens, width, rows, seed % 2 == 0, seed);
         const Region near(near_tokens, width, rows, false, seed + 3);
         seed += 7;
-        ScalarVectors::flops = 0;
+        ScalarVectors::Flops() = 0;
         const Answer want = Attended(kScalar, far, near, width, rows);
         // q.k and p.v; the exponentials take eight a key and row, the mass q.k and one of them.
         const double keys = static_cast<double>(rows) * (far_tokens + near_tokens);
-        EXPECT_GE(ScalarVectors::flops, keys * (6 * width + 32));
+        EXPECT_GE(ScalarVectors::Flops(), keys * (6 * width + 32));
         Check(want, far, near, width, rows);
         for (const AttentionKernels* kernels : AllCpuAttention()) {
           EXPECT_TRUE(Attended(*kernels, far, near, width, rows) == want)

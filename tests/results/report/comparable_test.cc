@@ -20,6 +20,9 @@ TEST(Comparable, OneWorkerAllTheTimeOnACoreOfItsOwn) {
   EXPECT_EQ(Why({{"workers", "1"}, {"pinned", "yes | no"}}), "the worker was not pinned to a core");
   EXPECT_EQ(Why({{"workers", "2"}, {"pinned", "no"}}), "measured with 2 workers");
   EXPECT_EQ(Why({{"workers", "1 | 2"}}), "measured with 1 and 2 workers");
+  EXPECT_EQ(Why({{"workers", "1"}, {"batch", "1"}}), "");
+  EXPECT_EQ(Why({{"workers", "1"}, {"batch", "1 | 4"}}),
+            "measured while a worker stepped 1 and 4 episodes at a time");
   EXPECT_EQ(Why({}), "measured with an unknown number of workers");
 }
 
