@@ -33,6 +33,16 @@ struct LinearJob {
   int64_t grid_stride = 0;
 };
 
+// Of rows that lie one after the other, in and out.
+inline LinearJob DenseRows(const PackedMatrix& weight, const float* x, int rows, float* out) {
+  return {.weight = weight.view(),
+          .x = x,
+          .rows = rows,
+          .row_stride = weight.inputs(),
+          .out = out,
+          .out_stride = weight.outputs()};
+}
+
 // Rows of `width` floats, one after the other; in place is fine.
 struct NormJob {
   const float* x;

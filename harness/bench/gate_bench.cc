@@ -11,6 +11,7 @@
 
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/gate_forward.h"
+#include "tensors/module_weights.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -18,18 +19,11 @@ namespace {
 
 constexpr int kChunks = 8;  // of an episode
 
-GateForward ForwardOf(const ChunkGate& gate) {
-  const auto weights = [parameters = gate->named_parameters()](const std::string& name) {
-    const at::Tensor values = parameters[name].detach().contiguous();
-    const float* data = values.const_data_ptr<float>();
-    return std::vector<float>(data, data + values.numel());
-  };
-  return {weights, gate->shape().features, gate->shape().hidden};
-}
-
 // Both gates. A state that meets the same chunk again and again changes nothing of the work.
 struct Bench {
-  explicit Bench(ChunkGate of) : gate(std::move(of)), forward(ForwardOf(gate)) {
+  explicit Bench(ChunkGate of)
+      : gate(std::move(of)),
+        forward(WeightsOf(*gate), gate->shape().features, gate->shape().hidden) {
     torch::manual_seed(1);
     chunks = torch::randn({kChunks, gate->shape().chunk_tokens, gate->shape().features});
   }

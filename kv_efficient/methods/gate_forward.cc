@@ -12,13 +12,9 @@ namespace {
 void Linear(const PackedMatrix& weight, const std::vector<float>& x, int rows, bool add,
             std::vector<float>* out) {
   out->resize(static_cast<size_t>(rows) * weight.outputs());
-  CpuKernels().linear({.weight = weight.view(),
-                       .x = x.data(),
-                       .rows = rows,
-                       .row_stride = weight.inputs(),
-                       .out = out->data(),
-                       .out_stride = weight.outputs(),
-                       .add = add});
+  LinearJob job = DenseRows(weight, x.data(), rows, out->data());
+  job.add = add;
+  CpuKernels().linear(job);
 }
 
 float Sigmoid(float x) { return static_cast<float>(1 / (1 + std::exp(-double{x}))); }
@@ -26,18 +22,17 @@ float Tanh(float x) { return static_cast<float>(std::tanh(double{x})); }
 
 }  // namespace
 
-GateForward::GateForward(const std::function<std::vector<float>(const std::string&)>& weights,
-                         int features, int hidden)
+GateForward::GateForward(const WeightSource& weights, int features, int hidden)
     : features_(features),
       hidden_(hidden),
       norm_weight_(weights("norm.weight")),
       norm_bias_(weights("norm.bias")),
-      token1_(weights("token1.weight"), weights("token1.bias"), hidden, features),
-      token2_(weights("token2.weight"), weights("token2.bias"), hidden, hidden),
-      chunk_(weights("chunk.weight"), weights("chunk.bias"), hidden, 2 * hidden),
+      token1_(TakeLinear(weights, "token1", hidden, features, true)),
+      token2_(TakeLinear(weights, "token2", hidden, hidden, true)),
+      chunk_(TakeLinear(weights, "chunk", hidden, 2 * hidden, true)),
       input_(weights("lstm.weight_ih"), weights("lstm.bias_ih"), 4 * hidden, hidden),
       recurrent_(weights("lstm.weight_hh"), weights("lstm.bias_hh"), 4 * hidden, hidden),
-      head_(weights("head.weight"), weights("head.bias"), 1, hidden) {}
+      head_(TakeLinear(weights, "head", 1, hidden, true)) {}
 
 float GateForward::Step(const float* features, int tokens, State* state) {
   const Kernels& kernels = CpuKernels();

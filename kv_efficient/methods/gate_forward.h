@@ -3,11 +3,9 @@
 #ifndef KVLA_KV_EFFICIENT_METHODS_GATE_FORWARD_H_
 #define KVLA_KV_EFFICIENT_METHODS_GATE_FORWARD_H_
 
-#include <functional>
-#include <string>
 #include <vector>
 
-#include "kernels/packed_matrix.h"
+#include "kernels/weight_source.h"
 
 namespace kvla {
 
@@ -19,9 +17,8 @@ class GateForward {
     std::vector<float> h, c;
   };
 
-  // `weights`: a parameter of ChunkGate by its name, row-major.
-  GateForward(const std::function<std::vector<float>(const std::string&)>& weights, int features,
-              int hidden);
+  // `weights`: of a ChunkGate.
+  GateForward(const WeightSource& weights, int features, int hidden);
 
   // features [tokens, features] of one chunk -> its logit; advances `state`.
   float Step(const float* features, int tokens, State* state);

@@ -12,26 +12,20 @@
 #include "kv_efficient/methods/gate_forward.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
+#include "tensors/module_weights.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
 namespace kvla {
 namespace {
 
-GateForward ForwardOf(const ChunkGateImpl& gate) {
-  const auto weights = [parameters = gate.named_parameters()](const std::string& name) {
-    const at::Tensor values = parameters[name].detach().contiguous();
-    const float* data = values.const_data_ptr<float>();
-    return std::vector<float>(data, data + values.numel());
-  };
-  return {weights, gate.shape().features, gate.shape().hidden};
-}
-
 // The gate is shared, read only; the LSTM's state is the method's own.
 class Gated : public CachePolicy {
  public:
   Gated(ChunkGate gate, RetentionRule rule)
-      : CachePolicy(rule), gate_(std::move(gate)), forward_(ForwardOf(*gate_)) {}
+      : CachePolicy(rule),
+        gate_(std::move(gate)),
+        forward_(WeightsOf(*gate_), gate_->shape().features, gate_->shape().hidden) {}
 
   Needs needs() const override { return {.keys_values = true}; }
   void Reset(const EpisodeFacts&) override { state_ = {}; }

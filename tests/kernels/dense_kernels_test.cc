@@ -9,20 +9,13 @@
 #include <limits>
 #include <vector>
 
-#include "base/rng.h"
+#include "tests/kernels/random_values.h"
 #include "tests/kernels/scalar_vectors.h"
 
 namespace kvla {
 namespace {
 
 constexpr Kernels kScalar = DenseKernels<ScalarVectors>::Table("scalar");
-
-std::vector<float> Random(size_t n, uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> values(n);
-  for (float& x : values) x = static_cast<float>(rng.Normal());
-  return values;
-}
 
 // To what half precision holds.
 std::vector<float> Halved(std::vector<float> values) {
@@ -43,15 +36,15 @@ TEST(DenseKernelsTest, LinearMapsAreProducts) {
       const int outputs = size.first, inputs = size.second;
       const int padded = (outputs + 15) / 16 * 16;
       for (const bool half : {true, false}) {
-        std::vector<float> weight = Random(static_cast<size_t>(outputs) * inputs, 1);
+        std::vector<float> weight = RandomValues(static_cast<size_t>(outputs) * inputs, 1);
         if (half) weight = Halved(std::move(weight));
-        const std::vector<float> bias = Random(outputs, 2);
-        const std::vector<float> x = Random(static_cast<size_t>(rows) * (inputs + 3), 3);
+        const std::vector<float> bias = RandomValues(outputs, 2);
+        const std::vector<float> x = RandomValues(static_cast<size_t>(rows) * (inputs + 3), 3);
         const PackedMatrix packed(weight, bias, outputs, inputs);
         ASSERT_EQ(packed.half(), half);
         const int64_t stride = outputs + 2;
         for (const bool add : {false, true}) {
-          const std::vector<float> before = Random(rows * stride, 4);
+          const std::vector<float> before = RandomValues(rows * stride, 4);
           const auto run = [&](const Kernels& kernels, int first, int count) {
             std::vector<float> out = before;
             kernels.linear({.weight = packed.view(),
@@ -96,9 +89,9 @@ TEST(DenseKernelsTest, LinearMapsAreProducts) {
 // 3 x 3 with stride 2 over a padded channels-last image of 6 x 8, two channels.
 TEST(DenseKernelsTest, ConvolutionsAreLinearMapsOfRowsThatOverlap) {
   const int height = 6, width = 8, channels = 2, kernel = 3, stride = 2, outputs = 5;
-  const std::vector<float> image = Random(static_cast<size_t>(height) * width * channels, 5);
+  const std::vector<float> image = RandomValues(static_cast<size_t>(height) * width * channels, 5);
   const std::vector<float> weight =
-      Random(static_cast<size_t>(outputs) * kernel * kernel * channels, 6);
+      RandomValues(static_cast<size_t>(outputs) * kernel * kernel * channels, 6);
   const PackedMatrix packed(weight, {}, outputs, kernel * kernel * channels);
   const int out_height = 2, out_width = 3;
   for (const Kernels* kernels : AllKernels()) {
@@ -138,8 +131,8 @@ double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 TEST(DenseKernelsTest, NormsAndActivations) {
   for (const int width : {1, 7, 16, 33, 48, 128}) {
     const int rows = 3;
-    const std::vector<float> x = Random(static_cast<size_t>(rows) * width, 7);
-    const std::vector<float> weight = Random(width, 8), bias = Random(width, 9);
+    const std::vector<float> x = RandomValues(static_cast<size_t>(rows) * width, 7);
+    const std::vector<float> weight = RandomValues(width, 8), bias = RandomValues(width, 9);
     for (const bool rms : {false, true}) {
       for (const bool silu : {false, true}) {
         const auto run = [&](const Kernels& kernels) {
@@ -170,7 +163,7 @@ TEST(DenseKernelsTest, NormsAndActivations) {
       }
     }
     const auto products = [&](const Kernels& kernels) {
-      std::vector<float> out(static_cast<size_t>(width)), in_place = Random(2 * width, 10);
+      std::vector<float> out(static_cast<size_t>(width)), in_place = RandomValues(2 * width, 10);
       kernels.silu_product(in_place.data(), 1, width, out.data());
       std::vector<float> gelu = in_place;
       kernels.silu(in_place.data(), 2 * width);
@@ -179,7 +172,7 @@ TEST(DenseKernelsTest, NormsAndActivations) {
       out.insert(out.end(), gelu.begin(), gelu.end());
       return out;
     };
-    const std::vector<float> gate_up = Random(2 * width, 10), want = products(kScalar);
+    const std::vector<float> gate_up = RandomValues(2 * width, 10), want = products(kScalar);
     for (int i = 0; i < width; ++i) {
       EXPECT_NEAR(want[i], gate_up[i] * Sigmoid(gate_up[i]) * gate_up[width + i], 1e-5);
     }

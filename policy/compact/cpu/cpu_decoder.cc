@@ -46,13 +46,9 @@ void CpuDecoder::Run(float* x, int rows, const AttentionFn& attend) {
   const Kernels& kernels = CpuKernels();
   const auto linear = [&](const PackedMatrix& weight, const std::vector<float>& in, float* out,
                           bool add) {
-    kernels.linear({.weight = weight.view(),
-                    .x = in.data(),
-                    .rows = rows,
-                    .row_stride = weight.inputs(),
-                    .out = out,
-                    .out_stride = weight.outputs(),
-                    .add = add});
+    LinearJob job = DenseRows(weight, in.data(), rows, out);
+    job.add = add;
+    kernels.linear(job);
   };
   const auto grow = [](std::vector<float>* buffer, int64_t size) {
     if (static_cast<int64_t>(buffer->size()) < size) buffer->resize(size);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "policy/compact/cpu/weight_source.h"
+#include "kernels/weight_source.h"
 #include "policy/compact/policy_config.h"
 
 namespace kvla {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "policy/compact/cpu/weight_source.h"
+#include "kernels/weight_source.h"
 
 namespace kvla {
 

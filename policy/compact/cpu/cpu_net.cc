@@ -8,21 +8,9 @@
 #include "kv_efficient/attention/ragged_attention.h"
 #include "policy/compact/net/shapes.h"
 #include "policy/compact/net/vla_net.h"
+#include "tensors/module_weights.h"
 
 namespace kvla {
-namespace {
-
-WeightSource WeightsOf(const VlaNetImpl& net) {
-  return [parameters = net.named_parameters()](const std::string& name) {
-    const torch::Tensor values =
-        parameters[name].detach().to(torch::kCPU, torch::kFloat32).contiguous();
-    const float* data = values.const_data_ptr<float>();
-    return std::vector<float>(data, data + values.numel());
-  };
-}
-
-}  // namespace
-
 CpuNet::CpuNet(const VlaNetImpl& net) : CpuNet(WeightsOf(net), net.config()) {}
 
 CpuNet::CpuNet(const WeightSource& weights, const PolicyConfig& config)
@@ -58,14 +46,6 @@ void CpuNet::Encode(std::span<const FrameInput* const> frames, float* blocks) {
     at += int64_t{config_.camera_tokens[camera]} * width;
   }
   // The state token comes last.
-  const auto linear = [&](const PackedMatrix& weight, const float* x, float* out, int64_t stride) {
-    kernels.linear({.weight = weight.view(),
-                    .x = x,
-                    .rows = count,
-                    .row_stride = weight.inputs(),
-                    .out = out,
-                    .out_stride = stride});
-  };
   std::vector<float> proprio;
   for (const FrameInput* frame : frames) {
     for (int i = 0; i < kProprioDim; ++i) {
@@ -73,9 +53,11 @@ void CpuNet::Encode(std::span<const FrameInput* const> frames, float* blocks) {
     }
   }
   state_.resize(static_cast<size_t>(count) * width);
-  linear(state1_, proprio.data(), state_.data(), width);
+  kernels.linear(DenseRows(state1_, proprio.data(), count, state_.data()));
   kernels.silu(state_.data(), static_cast<int64_t>(state_.size()));
-  linear(state2_, state_.data(), at, block);
+  LinearJob last = DenseRows(state2_, state_.data(), count, at);
+  last.out_stride = block;
+  kernels.linear(last);
   for (int f = 0; f < count; ++f) {
     float* state = at + f * block;
     kernels.layer_norm({.x = state,
@@ -100,12 +82,7 @@ Status CpuNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache) {
     const at::Tensor scaled =
         (instruction * kTextScale).to(torch::kCPU, torch::kFloat32).contiguous();
     x.resize(text_map_.outputs());
-    CpuKernels().linear({.weight = text_map_.view(),
-                         .x = scaled.const_data_ptr<float>(),
-                         .rows = 1,
-                         .row_stride = kTextEmbeddingSize,
-                         .out = x.data(),
-                         .out_stride = text_map_.outputs()});
+    CpuKernels().linear(DenseRows(text_map_, scaled.const_data_ptr<float>(), 1, x.data()));
   } else {
     const at::Tensor ids = instruction.to(torch::kCPU, torch::kInt64).contiguous();
     for (int64_t i = 0; i < ids.numel(); ++i) {

@@ -10,8 +10,8 @@
 #include <limits>
 #include <vector>
 
-#include "base/rng.h"
 #include "kv_efficient/attention/attention_tiles.h"
+#include "tests/kernels/random_values.h"
 #include "tests/kernels/scalar_vectors.h"
 
 namespace kvla {
@@ -19,19 +19,12 @@ namespace {
 
 constexpr AttentionKernels kScalar = AttentionTiles<ScalarVectors>::Table("scalar");
 
-std::vector<float> Random(size_t n, uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> values(n);
-  for (float& x : values) x = static_cast<float>(rng.Normal());
-  return values;
-}
-
 struct Region {
   Region(int tokens, int width, int rows, bool counts, uint64_t seed)
-      : keys(Random(static_cast<size_t>(tokens) * width, seed)),
-        values(Random(static_cast<size_t>(tokens) * width, seed + 1)),
+      : keys(RandomValues(static_cast<size_t>(tokens) * width, seed)),
+        values(RandomValues(static_cast<size_t>(tokens) * width, seed + 1)),
         queries(static_cast<size_t>(width) * PaddedRows(rows), 0) {
-    const std::vector<float> q = Random(static_cast<size_t>(rows) * width, seed + 2);
+    const std::vector<float> q = RandomValues(static_cast<size_t>(rows) * width, seed + 2);
     for (int r = 0; r < rows; ++r) {
       for (int d = 0; d < width; ++d) {
         queries[d * PaddedRows(rows) + r] = q[r * width + d] / std::sqrt(static_cast<float>(width));

@@ -3,6 +3,7 @@
 
 #include "kv_efficient/methods/gate_forward.h"
 #include "kv_efficient/training/training_attention.h"
+#include "tensors/module_weights.h"
 #include "tensors/torch.h"
 #include "tests/kv_efficient/episodes.h"
 
@@ -34,13 +35,7 @@ TEST(Gate, TheKernelsComputeWhatLibTorchDoes) {
     const torch::NoGradGuard no_grad;
     gate->named_parameters()["norm.bias"].normal_();  // fresh ones are 0 and 1
     gate->named_parameters()["norm.weight"].normal_();
-    GateForward forward(
-        [&gate](const std::string& name) {
-          const at::Tensor w = gate->named_parameters()[name].contiguous();
-          return std::vector<float>(w.const_data_ptr<float>(),
-                                    w.const_data_ptr<float>() + w.numel());
-        },
-        shape.features, shape.hidden);
+    GateForward forward(WeightsOf(*gate), shape.features, shape.hidden);
     ChunkGateImpl::State want_state;
     GateForward::State state;
     for (int step = 0; step < 6; ++step) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the CPU net's parts take their weights from. No torch.
-#ifndef KVLA_POLICY_COMPACT_CPU_WEIGHT_SOURCE_H_
-#define KVLA_POLICY_COMPACT_CPU_WEIGHT_SOURCE_H_
+// Where what runs on the kernels takes its weights from. No torch.
+#ifndef KVLA_KERNELS_WEIGHT_SOURCE_H_
+#define KVLA_KERNELS_WEIGHT_SOURCE_H_
 
 #include <functional>
 #include <string>
@@ -11,7 +11,8 @@
 
 namespace kvla {
 
-// A parameter of VlaNet by its name, row-major. REQUIRES: there is one of that name.
+// A parameter of a module by its name, row-major (tensors/module_weights.h). REQUIRES: there is one
+// of that name.
 using WeightSource = std::function<std::vector<float>(const std::string& name)>;
 
 // NAME.weight [outputs, inputs] and, with `bias`, NAME.bias.
@@ -29,4 +30,4 @@ inline std::vector<float> Stacked(std::vector<float> a, const std::vector<float>
 
 }  // namespace kvla
 
-#endif  // KVLA_POLICY_COMPACT_CPU_WEIGHT_SOURCE_H_
+#endif  // KVLA_KERNELS_WEIGHT_SOURCE_H_
