@@ -25,6 +25,8 @@ struct CertifyFlags {
   std::string disturbance = "none";
   bool probe = false;
   ProbeOptions probe_sizes;
+  bool rules = false;
+  RuleOptions rule_sizes;
   std::filesystem::path out;
   bool json = false;
 };
@@ -54,11 +56,12 @@ Result<std::vector<Cell>> Cells(const AppContext& context, const CertifyFlags& f
 
 int RunCertify(const AppContext& context, const CertifyFlags& flags) {
   const std::atomic<bool>* cancel = CatchInterrupts();
-  CertifySettings settings{.episodes = flags.episodes, .probe = {}};
+  CertifySettings settings{.episodes = flags.episodes, .probe = {}, .rules = {}};
   const Result<DisturbanceLevel> level = ParseDisturbance(flags.disturbance);
   if (!level.ok()) return ReportStatus(level.status());
   settings.episodes.disturbance = *level;
   if (flags.probe) settings.probe = flags.probe_sizes;
+  if (flags.rules) settings.rules = flags.rule_sizes;
   Result<CertificateFile> file = CertificateFile::Open(flags.out, settings);
   if (!file.ok()) return ReportStatus(file.status());
   const Result<std::vector<Cell>> cells = Cells(context, flags);
@@ -124,17 +127,30 @@ CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code
                    "Loose objects are knocked about: none, mild or strong")
       ->capture_default_str();
   command->add_flag("--probe", flags->probe,
-                    "Also train a classifier on what is seen when the decision opens: "
-                    "it must stay at chance");
+                    "Also train classifiers on what is seen when the decision opens, then and in "
+                    "the window: they must stay at chance");
   command
       ->add_option("--probe-train", flags->probe_sizes.train_episodes,
-                   "Episodes to train the classifier on")
+                   "Episodes to train the classifiers on")
       ->check(CLI::Range(10, 100000))
       ->capture_default_str();
   command
       ->add_option("--probe-episodes", flags->probe_sizes.held_out_episodes,
-                   "Episodes to test it on")
+                   "Episodes to test them on")
       ->check(CLI::Range(10, 100000))
+      ->capture_default_str();
+  command->add_flag("--rules", flags->rules,
+                    "Also count how often fixed rules and one that keeps changed pixels hold the "
+                    "cue: no more often than their bytes explain");
+  command
+      ->add_option("--rule-episodes", flags->rule_sizes.episodes,
+                   "Schedules to count on; nothing is run")
+      ->check(CLI::Range(10, 100000))
+      ->capture_default_str();
+  command
+      ->add_option("--novelty-episodes", flags->rule_sizes.novelty_episodes,
+                   "Episodes to look at for changed pixels; 0: leaves that rule out")
+      ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command->add_option(
       "--out", flags->out,

@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "policy/compact/net/image_encoder.h"
+#include "policy/compact/net/shapes.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -25,27 +26,32 @@ constexpr int64_t kAtOnce = 64;
 constexpr int kProprioPasses = 10;
 constexpr double kProprioRate = 3;
 
+// Of several frames' network, which sees many times as many images.
+constexpr int kFrameChannels[] = {16, 32};
+constexpr int kFrameFeatures = 32;
+
 struct Samples {
-  std::vector<torch::Tensor> images;  // per camera [n, 3, size, size], uint8
-  torch::Tensor proprio, label;       // [n, 7], [n]
+  std::vector<torch::Tensor> images;  // per camera [n, frames, size, size, 3], uint8
+  torch::Tensor proprio, label;       // [n, frames * 7], [n]
 };
 
 Samples Stack(const std::vector<ProbeSample>& samples, int size) {
   const auto n = static_cast<int64_t>(samples.size());
+  const auto frames = static_cast<int64_t>(samples.front().proprio.size());
   Samples out;
-  out.proprio = torch::empty({n, kProprioDim});
+  out.proprio = torch::empty({n, frames * kProprioDim});
   out.label = torch::empty({n}, torch::kInt64);
   for (size_t c = 0; c < samples.front().images.size(); ++c) {
-    torch::Tensor images = torch::empty({n, size, size, 3}, torch::kUInt8);
+    torch::Tensor images = torch::empty({n, frames, size, size, 3}, torch::kUInt8);
     for (int64_t i = 0; i < n; ++i) {
       const std::vector<uint8_t>& image = samples[i].images[c];
       std::copy(image.begin(), image.end(), images[i].data_ptr<uint8_t>());
     }
-    out.images.push_back(images.permute({0, 3, 1, 2}).contiguous());
+    out.images.push_back(images);
   }
   for (int64_t i = 0; i < n; ++i) {
-    std::copy(samples[i].proprio.begin(), samples[i].proprio.end(),
-              out.proprio.data_ptr<float>() + i * kProprioDim);
+    float* values = out.proprio[i].data_ptr<float>();
+    for (const auto& frame : samples[i].proprio) values = std::ranges::copy(frame, values).out;
     out.label.data_ptr<int64_t>()[i] = samples[i].label;
   }
   return out;
@@ -53,7 +59,19 @@ Samples Stack(const std::vector<ProbeSample>& samples, int size) {
 
 torch::Tensor Rows(int64_t begin, int64_t end) { return torch::arange(begin, end); }
 
-// What the cameras show: logits [rows, classes].
+// One camera's frames, in [-0.5, 0.5]: [rows * frames, 3, size, size].
+torch::Tensor Frames(const Samples& samples, size_t camera, const torch::Tensor& rows) {
+  return samples.images[camera]
+      .index_select(0, rows)
+      .flatten(0, 1)
+      .permute({0, 3, 1, 2})
+      .contiguous()
+      .to(torch::kFloat32)
+      .mul_(1.0 / 255.0)
+      .sub_(0.5);
+}
+
+// What the cameras show in a single frame: logits [rows, classes].
 class ImageNetImpl : public torch::nn::Module {
  public:
   ImageNetImpl(int cameras, int image_size, int classes) {
@@ -67,9 +85,7 @@ class ImageNetImpl : public torch::nn::Module {
   torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {
     std::vector<torch::Tensor> parts;
     for (size_t c = 0; c < encoders_.size(); ++c) {
-      const torch::Tensor scaled =
-          samples.images[c].index_select(0, rows).to(torch::kFloat32).mul_(1.0 / 255.0).sub_(0.5);
-      parts.push_back(encoders_[c]->forward(scaled).flatten(1));
+      parts.push_back(encoders_[c]->forward(Frames(samples, c, rows)).flatten(1));
     }
     return head_->forward(torch::cat(parts, 1));
   }
@@ -80,12 +96,52 @@ class ImageNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ImageNet);
 
+// The same of several frames.
+class WindowNetImpl : public torch::nn::Module {
+ public:
+  WindowNetImpl(int cameras, int image_size, int classes) {
+    const int64_t side = image_size / kTrunkStride;
+    for (int c = 0; c < cameras; ++c) {
+      encoders_.push_back(register_module(
+          fmt::format("camera{}", c),
+          torch::nn::Sequential(
+              torch::nn::Conv2d(torch::nn::Conv2dOptions(3, kFrameChannels[0], kPatch)
+                                    .stride(kPatchStride)
+                                    .padding(kPatchPadding)),
+              ChannelNorm(kFrameChannels[0]), torch::nn::SiLU(),
+              torch::nn::Conv2d(torch::nn::Conv2dOptions(kFrameChannels[0], kFrameChannels[1], 3)
+                                    .stride(2)
+                                    .padding(1)),
+              ChannelNorm(kFrameChannels[1]), torch::nn::SiLU(), torch::nn::Flatten(),
+              torch::nn::Linear(kFrameChannels[1] * side * side, kFrameFeatures),
+              torch::nn::LayerNorm(std::vector<int64_t>{kFrameFeatures}))));
+    }
+    head_ = register_module("head", torch::nn::Linear(2 * cameras * kFrameFeatures, classes));
+  }
+
+  torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {
+    std::vector<torch::Tensor> parts;
+    for (size_t c = 0; c < encoders_.size(); ++c) {
+      const torch::Tensor features =
+          encoders_[c]->forward(Frames(samples, c, rows)).view({rows.size(0), -1, kFrameFeatures});
+      parts.push_back(features.mean(1));
+      parts.push_back(features.amax(1));
+    }
+    return head_->forward(torch::cat(parts, 1));
+  }
+
+ private:
+  std::vector<torch::nn::Sequential> encoders_;
+  torch::nn::Linear head_{nullptr};
+};
+TORCH_MODULE(WindowNet);
+
 // Where the arm is: logits [rows, classes].
 class ProprioNetImpl : public torch::nn::Module {
  public:
-  explicit ProprioNetImpl(int classes) {
+  ProprioNetImpl(int64_t values, int classes) {
     net_ = register_module(
-        "net", torch::nn::Sequential(torch::nn::Linear(kProprioDim, kHidden), torch::nn::SiLU(),
+        "net", torch::nn::Sequential(torch::nn::Linear(values, kHidden), torch::nn::SiLU(),
                                      torch::nn::Linear(kHidden, classes)));
   }
   torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {
@@ -160,13 +216,17 @@ Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,
     const auto classes = static_cast<int>(
         std::max(seen.label.max().item<int64_t>(), unseen.label.max().item<int64_t>()) + 1);
     const auto fit = static_cast<int64_t>(train.size() - train.size() / 4);
-    ImageNet images(static_cast<int>(seen.images.size()), options.image_size, classes);
-    ProprioNet proprio(classes);
-    const torch::Tensor guess =
-        (Fit(images, seen, fit, unseen, options.epochs, options.learning_rate, options) +
-         Fit(proprio, seen, fit, unseen, kProprioPasses * options.epochs,
-             kProprioRate * options.learning_rate, options))
-            .argmax(1);
+    const auto cameras = static_cast<int>(seen.images.size());
+    const auto fit_images = [&](auto images) {
+      return Fit(images, seen, fit, unseen, options.epochs, options.learning_rate, options);
+    };
+    const torch::Tensor shown = train.front().proprio.size() == 1
+                                    ? fit_images(ImageNet(cameras, options.image_size, classes))
+                                    : fit_images(WindowNet(cameras, options.image_size, classes));
+    ProprioNet proprio(seen.proprio.size(1), classes);
+    const torch::Tensor felt = Fit(proprio, seen, fit, unseen, kProprioPasses * options.epochs,
+                                   kProprioRate * options.learning_rate, options);
+    const torch::Tensor guess = (shown + felt).argmax(1);
     std::vector<int> guesses;
     for (int64_t i = 0; i < guess.size(0); ++i) {
       guesses.push_back(static_cast<int>(guess[i].item<int64_t>()));

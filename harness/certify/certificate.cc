@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr double kExpertRate = 0.95;
+constexpr const char* kCueWithheld = "cue withheld";
 
 std::string RateText(const Interval& rate) {
   return fmt::format("{:.2f} [{:.2f}, {:.2f}]", rate.value, rate.low, rate.high);
@@ -23,6 +24,26 @@ std::string RateText(const Interval& rate) {
 
 json ToJson(const Interval& rate) {
   return {{"rate", rate.value}, {"low", rate.low}, {"high", rate.high}};
+}
+
+// Into a part's object, or the whole row.
+void AddJudgement(const Judgement& judgement, json* out) {
+  (*out)["verdict"] = VerdictName(judgement.verdict);
+  if (judgement.verdict == Verdict::kCannotTell) (*out)["more_episodes"] = judgement.more;
+}
+
+json ToJson(const RuleCheck& rules) {
+  json out = {{"episodes", rules.episodes},   {"chunks", rules.chunks},
+              {"of_chunks", rules.of_chunks}, {"window", rules.window},
+              {"expected", rules.expected},   {"limit", rules.Limit()},
+              {"rules", json::array()}};
+  for (const RuleResult& rule : rules.rules) {
+    json one = ToJson(WilsonInterval(rule.held, rule.episodes));
+    one.update({{"rule", rule.rule}, {"keeps", rule.keeps}, {"episodes", rule.episodes}});
+    AddJudgement(rule.judgement, &one);
+    out["rules"].push_back(std::move(one));
+  }
+  return out;
 }
 
 json ToJson(const Certificate& c) {
@@ -44,7 +65,15 @@ json ToJson(const Certificate& c) {
                          {"chance", c.probe->chance},
                          {"episodes", c.probe->held_out}});
     row["probe"]["at_cue"] = ToJson(WilsonInterval(c.probe->cue_right, c.probe->cue_held_out));
+    row["probe_window"] = ToJson(c.ProbeWindow());
+    row["probe_window"]["episodes"] = c.probe->window_held_out;
   }
+  for (const auto& [name, judgement] : c.Parts()) {
+    const std::string key = name == kCueWithheld ? "blind" : name;
+    if (row.contains(key)) AddJudgement(judgement, &row[key]);
+  }
+  if (c.rules) row["rules"] = ToJson(*c.rules);
+  AddJudgement(c.Whole(), &row);
   return row;
 }
 
@@ -56,6 +85,10 @@ json ToJson(const CertifySettings& settings) {
   if (settings.probe) {
     out["probe"] = {{"train", settings.probe->train_episodes},
                     {"episodes", settings.probe->held_out_episodes}};
+  }
+  if (settings.rules) {
+    out["rules"] = {{"episodes", settings.rules->episodes},
+                    {"novelty_episodes", settings.rules->novelty_episodes}};
   }
   return out;
 }
@@ -72,25 +105,61 @@ Interval Certificate::Blind() const {
 
 Interval Certificate::Probe() const { return WilsonInterval(probe->right, probe->held_out); }
 
-bool Certificate::Passes() const {
-  if (Expert().value < kExpertRate || episodes.errors > 0) return false;
-  if (!needs_memory) return true;
-  if (episodes.blind_decided == 0 || Blind().high >= chance + kAboveChance) return false;
-  return !probe || Probe().high < probe->chance + kAboveChance;
+Interval Certificate::ProbeWindow() const {
+  return WilsonInterval(probe->window_right, probe->window_held_out);
+}
+
+std::vector<CertificatePart> Certificate::Parts() const {
+  const CertifyResult& e = episodes;
+  std::vector<CertificatePart> parts = {
+      {"expert", e.errors > 0 ? Judgement{.verdict = Verdict::kRefuted}
+                              : JudgeAtLeast(e.expert_success, e.episodes, kExpertRate)}};
+  if (!needs_memory) return parts;
+  parts.push_back(
+      {kCueWithheld, JudgeAtMost(e.blind_right, e.blind_decided, chance + kAboveChance)});
+  if (probe) {
+    const double limit = probe->chance + kAboveChance;
+    parts.push_back({"probe", JudgeAtMost(probe->right, probe->held_out, limit)});
+    parts.push_back(
+        {"probe_window", JudgeAtMost(probe->window_right, probe->window_held_out, limit)});
+  }
+  if (rules) {
+    for (const RuleResult& rule : rules->rules) parts.push_back({rule.rule, rule.judgement});
+  }
+  return parts;
+}
+
+Judgement Certificate::Whole() const {
+  Judgement whole{.verdict = Verdict::kCertified};
+  for (const CertificatePart& part : Parts()) whole = Worse(whole, part.judgement);
+  return whole;
 }
 
 std::string Certificate::Line() const {
   std::string line = fmt::format("{:<16} {:<8} expert {}", task, delay, RateText(Expert()));
   if (needs_memory) {
-    line += fmt::format("  cue withheld {} of {} decisions (chance {:.2f})", RateText(Blind()),
+    line += fmt::format("  {} {} of {} decisions (chance {:.2f})", kCueWithheld, RateText(Blind()),
                         episodes.blind_decided, chance);
   }
   if (probe) {
-    line += fmt::format("  probe {} (chance {:.2f}; at the cue {:.2f})", RateText(Probe()),
-                        probe->chance, WilsonInterval(probe->cue_right, probe->cue_held_out).value);
+    line += fmt::format("  probe {} window {} (chance {:.2f}; at the cue {:.2f})",
+                        RateText(Probe()), RateText(ProbeWindow()), probe->chance,
+                        WilsonInterval(probe->cue_right, probe->cue_held_out).value);
   }
-  return line + fmt::format("  {} diverged  {}", episodes.errors,
-                            Passes() ? "certified" : "NOT certified");
+  if (rules) {
+    line += fmt::format("  {} of {:.0f} chunks", rules->chunks, rules->of_chunks);
+    for (const RuleResult& rule : rules->rules) {
+      line += fmt::format(" {} {}", rule.rule, RateText(WilsonInterval(rule.held, rule.episodes)));
+    }
+    line += fmt::format(" (their bytes explain {:.2f})", rules->expected);
+  }
+  line += fmt::format("  {} diverged", episodes.errors);
+  if (Passes()) return line + "  certified";
+  for (const CertificatePart& part : Parts()) {
+    if (part.judgement.verdict == Verdict::kCertified) continue;
+    line += fmt::format("  {}: {}", part.name, JudgementText(part.judgement));
+  }
+  return line;
 }
 
 Result<Certificate> MakeCertificate(
@@ -107,11 +176,21 @@ Result<Certificate> MakeCertificate(
                           .needs_memory = info.needs_memory,
                           .chance = info.chance,
                           .episodes = {},
-                          .probe = {}};
+                          .probe = {},
+                          .rules = {}};
   Result<CertifyResult> episodes = Certify(task, delay, settings.episodes, show(""));
   if (!episodes.ok()) return episodes.status();
   certificate.episodes = *episodes;
-  if (!settings.probe || !info.needs_memory) return certificate;
+  if (!info.needs_memory) return certificate;
+  if (settings.rules) {
+    RuleOptions options = *settings.rules;
+    options.run_seed = settings.episodes.run_seed;
+    options.threads = settings.episodes.threads;
+    Result<RuleCheck> rules = CheckRules(task, delay, options, show(" rules"));
+    if (!rules.ok()) return rules.status();
+    certificate.rules = *std::move(rules);
+  }
+  if (!settings.probe) return certificate;
   ProbeOptions options = *settings.probe;
   options.run_seed = settings.episodes.run_seed;
   options.threads = settings.episodes.threads;

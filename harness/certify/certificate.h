@@ -15,13 +15,23 @@
 #include "base/writer_lock.h"
 #include "harness/certify/decision_probe.h"
 #include "harness/certify/expert_trials.h"
+#include "harness/certify/rule_check.h"
+#include "harness/certify/verdict.h"
 #include "results/statistics/statistics.h"
 
 namespace kvla {
 
 struct CertifySettings {
   CertifyOptions episodes;
-  std::optional<ProbeOptions> probe;  // its seed and threads are those of `episodes`
+  // Their seed and threads are those of `episodes`.
+  std::optional<ProbeOptions> probe;
+  std::optional<RuleOptions> rules;
+};
+
+// One of the claims that a certificate makes.
+struct CertificatePart {
+  std::string name;  // "expert", "cue withheld", "probe", "probe_window", or a rule's
+  Judgement judgement;
 };
 
 struct Certificate {
@@ -30,14 +40,18 @@ struct Certificate {
   double chance = 0;
   CertifyResult episodes;
   std::optional<ProbeResult> probe;
+  std::optional<RuleCheck> rules;
 
   // Rates with 95% intervals.
   Interval Expert() const;
-  Interval Blind() const;  // of the blind decisions
-  Interval Probe() const;  // REQUIRES: probe
-  // The expert is at 95% or more without an episode that diverged; the blind expert and the probe
-  // have their upper bounds below chance + kAboveChance.
-  bool Passes() const;
+  Interval Blind() const;        // of the blind decisions
+  Interval Probe() const;        // REQUIRES: probe
+  Interval ProbeWindow() const;  // REQUIRES: probe
+  // The expert reaches 95% without an episode that diverged; the blind expert, the probes and the
+  // rules have their upper bounds below chance, or what a rule's bytes explain, + kAboveChance.
+  std::vector<CertificatePart> Parts() const;
+  Judgement Whole() const;  // the worst part
+  bool Passes() const { return Whole().verdict == Verdict::kCertified; }
   // One line for people.
   std::string Line() const;
 };

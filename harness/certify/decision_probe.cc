@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "base/parallel_jobs.h"
+#include "harness/certify/expert_watch.h"
 #include "harness/episode/policy_io.h"
 #include "policy/probe_net.h"
 #include "sim/renderer.h"
@@ -23,70 +26,90 @@ constexpr const char* kCameras[] = {"front", "wrist"};
 
 // What one episode contributes.
 struct Observed {
-  std::optional<ProbeSample> decision, cue;
+  std::optional<ProbeSample> decision, window, cue;
   int decided = -1;  // the expert's class when the decision opened
   int seen = -1;     // its class at the cue
   int cued = -1;     // the scenario's
 };
 
+// Frames in their order as one sample, the first one as often as it takes to have `count`.
+ProbeSample Joined(const std::deque<ProbeSample>& frames, int count) {
+  ProbeSample joined;
+  joined.images.resize(std::size(kCameras));
+  for (int i = count - 1; i >= 0; --i) {
+    const ProbeSample& frame = frames[frames.size() - 1 - std::min<size_t>(i, frames.size() - 1)];
+    for (size_t c = 0; c < frame.images.size(); ++c) {
+      joined.images[c].insert(joined.images[c].end(), frame.images[c].begin(),
+                              frame.images[c].end());
+    }
+    joined.proprio.push_back(frame.proprio.front());
+  }
+  return joined;
+}
+
 class Observer {
  public:
-  Observer(const Task& task, World& world, Renderer& renderer, int image_size)
-      : task_(task), world_(world), renderer_(renderer), image_size_(image_size) {}
+  Observer(const Task& task, World& world, Renderer& renderer, const ProbeOptions& options)
+      : task_(task), world_(world), renderer_(renderer), options_(options) {}
 
   Result<Observed> Run(const EpisodeKey& key) {
-    Result<Scenario> scenario = task_.Place(world_, key);
-    if (!scenario.ok()) return scenario.status();
-    task_.Update(world_, *scenario);
-    const std::unique_ptr<Expert> expert =
-        task_.MakeExpert(*scenario, /*blind=*/false, Rng(key, "probe/expert"));
-    Observed observed;
-    observed.cued = scenario->target;
-    const double cue_s =
-        scenario->cues.empty()
-            ? -1.0
-            : 0.5 * (scenario->cues.front().begin_s + scenario->cues.front().end_s);
-    for (int step = 0; step < scenario->horizon_steps; ++step) {
-      const Action action = expert->Act(world_);
-      const ExpertLabel label = expert->Label();
-      if (label.decision) {
-        observed.decided = label.target;
-        Status status = Look(&observed.decision);
-        return status.ok() ? Result<Observed>(std::move(observed)) : status;
-      }
-      if (!observed.cue && cue_s >= 0 && world_.time_s() >= cue_s) {
-        if (Status status = Look(&observed.cue); !status.ok()) return status;
-        observed.seen = label.target;
-      }
-      const Status stepped = world_.Step(action);
-      if (stepped.code() == StatusCode::kDiverged) return observed;
-      if (!stepped.ok()) return stepped;
-      task_.Update(world_, *scenario);
-      if (task_.Evaluate(world_, *scenario).done) return observed;
-    }
-    return observed;
+    const Status status = WatchExpert(
+        task_, world_, key, [this](const Scenario& scenario, int step, const ExpertLabel& label) {
+          return Watch(scenario, step, label);
+        });
+    return status.ok() ? Result<Observed>(std::move(observed_)) : status;
   }
 
  private:
-  Status Look(std::optional<ProbeSample>* out) {
-    ProbeSample sample;
+  // False when all is seen.
+  Result<bool> Watch(const Scenario& scenario, int step, const ExpertLabel& label) {
+    observed_.cued = scenario.target;
+    if (!scenario.cues.empty()) {
+      const CueInterval& cue = scenario.cues.front();
+      if (!observed_.cue && world_.time_s() >= 0.5 * (cue.begin_s + cue.end_s)) {
+        if (Status status = Look(&observed_.cue.emplace()); !status.ok()) return status;
+        observed_.seen = label.target;
+      }
+    }
+    if (!observed_.decision && label.decision) {
+      observed_.decided = label.target;
+      if (Status status = Look(&observed_.decision.emplace()); !status.ok()) return status;
+    }
+    const PolicyGeometry& geometry = options_.geometry;
+    const int block = step / geometry.replan_steps;
+    // Frames that will have left the window are not drawn.
+    if (step % geometry.replan_steps != 0 ||
+        block + geometry.MostNearBlocks() < geometry.BlockFrom(scenario.decision_s)) {
+      return true;
+    }
+    if (Status status = Look(&frames_.emplace_back()); !status.ok()) return status;
+    const int near = block - geometry.schedule().NearBegin(block) + 1;
+    while (static_cast<int>(frames_.size()) > near) frames_.pop_front();
+    if (!observed_.decision) return true;
+    observed_.window = Joined(frames_, geometry.MostNearBlocks());
+    return false;
+  }
+
+  Status Look(ProbeSample* out) {
     for (const char* camera : kCameras) {
       Image image;
-      Status status = renderer_.Render(world_, camera, image_size_, image_size_, &image);
+      Status status =
+          renderer_.Render(world_, camera, options_.image_size, options_.image_size, &image);
       if (!status.ok()) return status;
-      sample.images.push_back(std::move(image.rgb));
+      out->images.push_back(std::move(image.rgb));
     }
     const Proprioception proprio = world_.Proprio();
-    sample.proprio =
-        ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width);
-    *out = std::move(sample);
+    out->proprio = {
+        ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width)};
     return {};
   }
 
   const Task& task_;
   World& world_;
   Renderer& renderer_;
-  int image_size_;
+  const ProbeOptions& options_;
+  Observed observed_;
+  std::deque<ProbeSample> frames_;  // near at the last inference
 };
 
 // All episodes, those to train on first.
@@ -107,7 +130,7 @@ Result<std::vector<Observed>> Observe(const Task& task, const std::string& delay
       const EpisodeKey key{train ? Split::kTrain : Split::kValidation, options.run_seed,
                            task.info().name, delay,
                            static_cast<uint64_t>(train ? i : i - options.train_episodes)};
-      Result<Observed> observed = Observer(task, *world, *renderer, options.image_size).Run(key);
+      Result<Observed> observed = Observer(task, *world, *renderer, options).Run(key);
       if (!observed.ok()) return observed.status();
       episodes[static_cast<size_t>(i)] = *std::move(observed);
       return {};
@@ -135,20 +158,22 @@ void Label(std::vector<Observed>* episodes) {
   for (Observed& o : *episodes) {
     const int label = decided ? o.decided : o.cued;
     if (!o.decision || label < 0) {
-      o.decision.reset();
-      o.cue.reset();
+      o = {};
       continue;
     }
     o.decision->label = label;
+    if (o.window) o.window->label = label;
     if (o.cue) o.cue->label = seen ? o.seen : o.cued;
   }
 }
 
-std::vector<ProbeSample> Samples(const std::vector<Observed>& episodes, size_t begin, size_t end,
-                                 std::optional<ProbeSample> Observed::*which) {
+// Takes them: those of all windows are hundreds of megabytes.
+std::vector<ProbeSample> TakeSamples(std::vector<Observed>* episodes, size_t begin, size_t end,
+                                     std::optional<ProbeSample> Observed::*which) {
   std::vector<ProbeSample> samples;
   for (size_t i = begin; i < end; ++i) {
-    if (episodes[i].*which) samples.push_back(*(episodes[i].*which));
+    std::optional<ProbeSample>& sample = (*episodes)[i].*which;
+    if (sample) samples.push_back(*std::exchange(sample, std::nullopt));
   }
   return samples;
 }
@@ -194,14 +219,21 @@ Result<ProbeResult> RunProbe(const Task& task, const std::string& delay,
     result.chance = std::max(result.chance, static_cast<double>(count) / labelled);
   }
   const auto half = static_cast<size_t>(options.train_episodes);
-  for (const bool cue : {false, true}) {
-    const auto which = cue ? &Observed::cue : &Observed::decision;
-    const std::vector<ProbeSample> train = Samples(episodes, 0, half, which);
-    const std::vector<ProbeSample> held_out = Samples(episodes, half, episodes.size(), which);
+  const struct {
+    std::optional<ProbeSample> Observed::*sample;
+    int ProbeResult::*held_out;
+    int ProbeResult::*right;
+  } kinds[] = {{&Observed::decision, &ProbeResult::held_out, &ProbeResult::right},
+               {&Observed::cue, &ProbeResult::cue_held_out, &ProbeResult::cue_right},
+               {&Observed::window, &ProbeResult::window_held_out, &ProbeResult::window_right}};
+  for (const auto& kind : kinds) {
+    const std::vector<ProbeSample> train = TakeSamples(&episodes, 0, half, kind.sample);
+    const std::vector<ProbeSample> held_out =
+        TakeSamples(&episodes, half, episodes.size(), kind.sample);
     const Result<int> right = CountRight(train, held_out, options);
     if (!right.ok()) return right.status();
-    (cue ? result.cue_right : result.right) = *right;
-    (cue ? result.cue_held_out : result.held_out) = static_cast<int>(held_out.size());
+    result.*kind.right = *right;
+    result.*kind.held_out = static_cast<int>(held_out.size());
   }
   return result;
 }

@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "harness/certify/verdict.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
 
@@ -156,19 +157,41 @@ Result<std::string> DelayTable(const Task& task) {
   return text;
 }
 
-std::string RateText(const json& row, const char* key) {
-  if (!row.contains(key) || !row[key].is_object()) return "-";
-  const json& rate = row[key];
+std::string RateText(const json& rate) {
   const auto number = [&rate](const char* name) {
     return rate.contains(name) && rate[name].is_number() ? rate[name].get<double>() : NAN;
   };
   return fmt::format("{:.2f} ({:.2f} to {:.2f})", number("rate"), number("low"), number("high"));
 }
 
+std::string RateText(const json& row, const char* key) {
+  return row.contains(key) && row[key].is_object() ? RateText(row[key]) : "-";
+}
+
+// Of a row, or of a part of it.
+std::string VerdictText(const json& part) {
+  const std::string verdict = part.value("verdict", "");
+  if (verdict.empty()) return part.value("passed", false) ? "passed" : "FAILED";  // of older files
+  if (verdict == VerdictName(Verdict::kCertified)) return verdict;
+  if (verdict == VerdictName(Verdict::kRefuted)) return "REFUTED";
+  const int64_t more = part.value("more_episodes", int64_t{0});
+  return JudgementText({.verdict = Verdict::kCannotTell, .more = more});
+}
+
+std::string RuleRows(const std::string& delay, const json& rules) {
+  std::string rows;
+  for (const json& rule : rules.at("rules")) {
+    rows += fmt::format("| {} | `{}`: {} | {} | {:.2f} | {} |\n", delay, rule.value("rule", ""),
+                        rule.value("keeps", ""), RateText(rule), rules.value("expected", NAN),
+                        VerdictText(rule));
+  }
+  return rows;
+}
+
 Result<std::string> CertificateTable(const std::string& name, const std::string& certificates) {
   if (certificates.empty()) {
     return std::string(
-        "Not certified here: `kvla certify --probe --json` makes the certificate, "
+        "Not certified here: `kvla certify --probe --rules --json` makes the certificate, "
         "`--certify FILE` puts it on this card.\n");
   }
   const json all = json::parse(certificates, nullptr, /*allow_exceptions=*/false);
@@ -176,18 +199,37 @@ Result<std::string> CertificateTable(const std::string& name, const std::string&
     return BadInput("not a certificate: kvla certify --json writes an object with a list 'tasks'");
   }
   std::string text =
-      "| delay | expert | cue withheld | chance | probe | |\n"
-      "|---|---|---|---|---|---|\n";
+      "| delay | expert | cue withheld | chance | probe | probe of the window | |\n"
+      "|---|---|---|---|---|---|---|\n";
+  std::string rules;
   for (const json& row : all["tasks"]) {
     if (!row.is_object()) return BadInput("not a certificate: a row of 'tasks' is no object");
     if (row.value("task", "") != name) continue;
-    text += fmt::format("| {} | {} | {} | {:.3g} | {} | {} |\n", row.value("delay", ""),
+    text += fmt::format("| {} | {} | {} | {:.3g} | {} | {} | {} |\n", row.value("delay", ""),
                         RateText(row, "expert"), RateText(row, "blind"), row.value("chance", 0.0),
-                        RateText(row, "probe"), row.value("passed", false) ? "passed" : "FAILED");
+                        RateText(row, "probe"), RateText(row, "probe_window"), VerdictText(row));
+    if (row.contains("rules")) rules += RuleRows(row.value("delay", ""), row["rules"]);
   }
-  return text +
-         "\nRates with 95% Wilson intervals. Probe: "
-         "a classifier on what is seen when the decision opens.\n";
+  text +=
+      "\nRates with 95% Wilson intervals. Probe: "
+      "a classifier on what is seen when the decision opens; of the window: on all frames that the "
+      "policy's window holds then.\n";
+  if (rules.empty()) return text;
+  return text + fmt::format(
+                    "\nHow often a rule that knows nothing of the task holds every cue at the "
+                    "decision, with as many chunks as an oracle keeps:\n\n"
+                    "| delay | rule | held | what its bytes explain | verdict |\n"
+                    "|---|---|---|---|---|\n{}",
+                    rules);
+}
+
+// "Bits to be remembered: 2 (short), 2 (medium)."; empty where the task does not say.
+std::string BitsText(const TaskInfo& info) {
+  std::vector<std::string> each;
+  for (size_t i = 0; i < std::min(info.bits.size(), info.delays.size()); ++i) {
+    each.push_back(fmt::format("{:.3g} ({})", info.bits[i], info.delays[i]));
+  }
+  return each.empty() ? "" : fmt::format("**Bits to be remembered:** {}.\n\n", Join(each, ", "));
 }
 
 }  // namespace
@@ -250,6 +292,7 @@ Result<std::string> CardText(const Task& task, const std::vector<CardFrame>& fra
   text += fmt::format("From left to right: {}. Front camera, delay '{}', the scripted expert.\n\n",
                       Join(captions, ", "), info.delays.front());
   text += fmt::format("**What must be remembered:** {}.\n\n", Remembered(info.family));
+  text += BitsText(info);
   text += fmt::format("**Success:** {}.\n\n", info.success_rule);
   text += "## Instructions\n\nTo train on, the canonical one first:\n\n";
   for (const std::string& one : info.instructions) text += fmt::format("- {}\n", one);
