@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "base/streams.h"
+#include "base/text.h"
 #include "harness/certify/certificate.h"
 #include "harness/certify/expert_trials.h"
 #include "harness/workers/progress.h"
@@ -40,16 +42,21 @@ Result<std::vector<Cell>> Cells(const AppContext& context, const CertifyFlags& f
   std::vector<std::string> names = TaskNames();
   if (!flags.task.empty()) names = {flags.task};
   std::vector<Cell> cells;
+  std::vector<std::string> delays;
   for (const std::string& name : names) {
     Result<std::unique_ptr<Task>> made = MakeTask(name, context.asset_root);
     if (!made.ok()) return made.status();
     const std::shared_ptr<Task> task = *std::move(made);
     for (const std::string& delay : task->info().delays) {
       if (flags.delay.empty() || flags.delay == delay) cells.push_back({task, delay});
+      if (!delay.empty() && std::ranges::find(delays, delay) == delays.end()) {
+        delays.push_back(delay);
+      }
     }
   }
   if (cells.empty()) {
-    return BadInput(fmt::format("--delay {}: should be short, medium or long", flags.delay));
+    return BadInput(
+        fmt::format("--delay {}: should be one of {}", flags.delay, Join(delays, ", ")));
   }
   return cells;
 }

@@ -85,7 +85,8 @@ RuleResult BestSpacing(const std::string& rule, int least, int most, int count,
   return {.rule = rule,
           .keeps = Keeps(best_period, best_from, count),
           .held = CountHeld(judge, kept),
-          .episodes = static_cast<int>(judge.size())};
+          .episodes = static_cast<int>(judge.size()),
+          .judgement = {}};
 }
 
 Result<RuleResult> CheckNovelty(const Task& task, const std::string& delay,
@@ -112,7 +113,8 @@ Result<RuleResult> CheckNovelty(const Task& task, const std::string& delay,
                     .keeps = by_means > by_changes ? "most unlike the chunk before, by mean image"
                                                    : "most changed from block to block",
                     .held = std::max(by_changes, by_means),
-                    .episodes = whole};
+                    .episodes = whole,
+                    .judgement = {}};
 }
 
 }  // namespace
@@ -122,7 +124,7 @@ double RuleCheck::Limit() const { return expected + kAboveChance; }
 EpisodeChunks ChunksOf(const Scenario& scenario, const PolicyGeometry& geometry) {
   const BlockSchedule schedule = geometry.schedule();
   const int decision = geometry.BlockFrom(scenario.decision_s);
-  EpisodeChunks out{.left = schedule.LeftChunks(decision)};
+  EpisodeChunks out{.left = schedule.LeftChunks(decision), .cues = {}};
   for (const CueInterval& cue : scenario.cues) {
     if (cue.begin_s >= scenario.decision_s) continue;
     CueChunks chunks;
@@ -165,7 +167,8 @@ RuleCheck CheckFixedRules(std::span<const EpisodeChunks> episodes) {
   check.rules.push_back({.rule = "first_chunks",
                          .keeps = Keeps(1, 0, count),
                          .held = CountHeld(all, Every(1, 0, count)),
-                         .episodes = check.episodes});
+                         .episodes = check.episodes,
+                         .judgement = {}});
   check.rules.push_back(BestSpacing("band", 1, 1, count, choose, judge));
   check.rules.push_back(BestSpacing("periodic", 2, most, count, choose, judge));
   for (RuleResult& rule : check.rules) {

@@ -17,10 +17,19 @@ using nlohmann::json;
 
 // 100 episodes of each kind, a quarter of the blind ones and of the probe's guesses right.
 Certificate Good(const std::string& task) {
-  Certificate c{.task = task, .delay = "short", .chance = 0.25, .episodes = {}, .probe = {}};
+  Certificate c{
+      .task = task, .delay = "short", .chance = 0.25, .episodes = {}, .probe = {}, .rules = {}};
   c.episodes = {.episodes = 100, .expert_success = 97, .blind_decided = 480, .blind_right = 120};
-  c.probe =
-      ProbeResult{.classes = 4, .chance = 0.26, .held_out = 400, .right = 100, .cue_held_out = 9};
+  c.probe = ProbeResult{.classes = 4,
+                        .chance = 0.26,
+                        .held_out = 400,
+                        .right = 100,
+                        .window_held_out = 400,
+                        .window_right = 100,
+                        .cue_held_out = 9};
+  c.rules = RuleCheck{.episodes = 400, .chunks = 1, .of_chunks = 46, .expected = 0.02};
+  c.rules->rules = {{.rule = "band", .keeps = "chunk 7", .held = 3, .episodes = 200}};
+  c.rules->rules[0].judgement.verdict = Verdict::kCertified;
   return c;
 }
 
@@ -41,8 +50,37 @@ TEST(Certificate, PassesWhereEveryBarIsMet) {
   c.probe->right = 140;
   EXPECT_FALSE(c.Passes());
   c = Good("a");
+  c.probe->window_right = 140;
+  EXPECT_FALSE(c.Passes());
+  c = Good("a");
+  c.rules->rules[0].judgement = {.more = 9};
+  EXPECT_FALSE(c.Passes());
+  c = Good("a");
   c.episodes.blind_decided = 0;
   EXPECT_FALSE(c.Passes());
+}
+
+TEST(Certificate, HasThreeVerdicts) {
+  EXPECT_EQ(Good("a").Whole().verdict, Verdict::kCertified);
+  EXPECT_NE(Good("a").Line().find("certified"), std::string::npos);
+  Certificate c = Good("a");
+  c.episodes.blind_right = 150;  // 31%, the interval spans 35
+  c.rules->rules[0].judgement = {.more = 900};
+  EXPECT_EQ(c.Whole().verdict, Verdict::kCannotTell);
+  EXPECT_EQ(c.Whole().more, 900);
+  EXPECT_NE(c.Line().find("band: cannot tell (900 more episodes)"), std::string::npos) << c.Line();
+  EXPECT_EQ(c.Line().find("REFUTED"), std::string::npos) << c.Line();
+  c.episodes.expert_success = 90;
+  EXPECT_EQ(c.Whole().verdict, Verdict::kCannotTell);
+  c.episodes.expert_success = 80;
+  EXPECT_EQ(c.Whole().verdict, Verdict::kRefuted);
+  EXPECT_NE(c.Line().find("expert: REFUTED"), std::string::npos) << c.Line();
+  c = Good("a");
+  c.episodes.errors = 1;
+  EXPECT_EQ(c.Whole().verdict, Verdict::kRefuted);
+  c = Good("a");
+  c.episodes.blind_right = 240;
+  EXPECT_EQ(c.Whole().verdict, Verdict::kRefuted);
 }
 
 TEST(Certificate, ControlsNeedNeitherCueNorProbe) {
@@ -51,6 +89,7 @@ TEST(Certificate, ControlsNeedNeitherCueNorProbe) {
   CertifySettings settings;
   settings.episodes.episodes = 2;
   settings.probe = ProbeOptions();
+  settings.rules = RuleOptions();
   std::vector<std::string> shown;
   const auto delay = (*task)->info().delays.front();
   const Result<Certificate> c =
@@ -62,6 +101,7 @@ TEST(Certificate, ControlsNeedNeitherCueNorProbe) {
   EXPECT_EQ(c->episodes.expert_success, 2);
   EXPECT_EQ(c->episodes.blind_episodes, 0);
   EXPECT_FALSE(c->probe);
+  EXPECT_FALSE(c->rules);
   EXPECT_TRUE(c->Passes());
   ASSERT_FALSE(shown.empty());
   EXPECT_EQ(shown.back(), "pick_place " + delay);
@@ -99,6 +139,13 @@ TEST(CertificateFile, IsGoneOnWith) {
   EXPECT_EQ(all["tasks"][0]["task"], "a");
   EXPECT_EQ(all["tasks"][0]["expert"]["rate"], 0.97);
   EXPECT_EQ(all["tasks"][1]["passed"], false);
+  EXPECT_EQ(all["tasks"][0]["verdict"], "certified");
+  for (const char* part : {"expert", "blind", "probe", "probe_window"}) {
+    EXPECT_EQ(all["tasks"][0][part]["verdict"], "certified") << part;
+  }
+  EXPECT_EQ(all["tasks"][0]["rules"]["rules"][0]["keeps"], "chunk 7");
+  EXPECT_EQ(all["tasks"][1]["verdict"], "refuted");
+  EXPECT_EQ(all["tasks"][1]["expert"]["verdict"], "refuted");
 }
 
 TEST(CertificateFile, OfOtherSettingsOrNoneAtAllIsRefusedAndLeftAlone) {

@@ -39,10 +39,37 @@ TEST(Probe, FindsALeak) {
   EXPECT_GE(result->right, 9);
 }
 
+// recall_color whose lamps show the cue for 0.4 s, 2 s before the decision: in the window, not in
+// the last frame.
+class HastyLeak : public RecallColor {
+ public:
+  using RecallColor::RecallColor;
+  void Update(World& world, const Scenario& scenario) const override {
+    RecallColor::Update(world, scenario);
+    const double ago = scenario.params[kGo] - world.control_steps();
+    if (ago > 40 || ago <= 32) return;
+    for (const char* lamp : {"cue_lamp", "light0", "light1", "light2"}) {
+      SetColor(world, *world.GeomId(lamp), Lamp::kColor, scenario.target);
+    }
+  }
+};
+
+TEST(Probe, OfTheWindowFindsALeakBeforeTheDecision) {
+  ProbeOptions options = Few();
+  options.train_episodes = 60;
+  options.held_out_episodes = 20;
+  const Result<ProbeResult> result = RunProbe(HastyLeak(KVLA_ASSET_ROOT), "short", options);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(result->window_held_out, 20);
+  EXPECT_GE(result->window_right, 15);
+  EXPECT_LE(result->right, 12);
+}
+
 TEST(Probe, IsBlindWithoutOne) {
   const Result<ProbeResult> result = RunProbe(RecallColor(KVLA_ASSET_ROOT), "short", Few());
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_LE(result->right, 8);
+  EXPECT_LE(result->window_right, 8);
   EXPECT_GE(result->chance, 0.25);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tasks/recall_color/recall_color.h"
 #include "tasks/task_list.h"
 #include "tests/scratch_dir.h"
 
@@ -59,10 +60,49 @@ TEST(TaskCard, SaysWhatTheTaskIs) {
   EXPECT_GT(fs::file_size(scratch / "recall_color.png"), 10000U);
 }
 
+// recall_color that says how much is to be remembered.
+class BitsTask : public RecallColor {
+ public:
+  BitsTask() : RecallColor(KVLA_ASSET_ROOT), info_(RecallColor::info()) {
+    info_.bits = {2, 2, 4.32};
+  }
+  const TaskInfo& info() const override { return info_; }
+
+ private:
+  TaskInfo info_;
+};
+
+TEST(TaskCard, SaysTheBitsAndWhatRulesHold) {
+  const std::string certificates =
+      R"({"tasks": [{"task": "recall_color", "delay": "long", "passed": false, "verdict": "refuted",
+          "probe_window": {"rate": 0.24, "low": 0.2, "high": 0.29},
+          "rules": {"expected": 0.05, "rules": [
+            {"rule": "band", "keeps": "chunks 8 to 9", "rate": 0.51, "low": 0.44, "high": 0.58,
+             "verdict": "refuted"},
+            {"rule": "novelty", "keeps": "most changed", "rate": 0.18, "low": 0.11, "high": 0.3,
+             "verdict": "cannot_tell", "more_episodes": 77}]}}]})";
+  const BitsTask task;
+  const Result<std::string> text = CardText(task, {}, certificates);
+  ASSERT_TRUE(text.ok()) << text.status().message();
+  for (const char* part :
+       {"**Bits to be remembered:** 2 (short), 2 (medium), 4.32 (long).",
+        "| 0.24 (0.20 to 0.29) | REFUTED |",
+        "| long | `band`: chunks 8 to 9 | 0.51 (0.44 to 0.58) | 0.05 | REFUTED |",
+        "| long | `novelty`: most changed | 0.18 (0.11 to 0.30) | 0.05 | cannot tell (77 more "
+        "episodes) |"}) {
+    EXPECT_NE(text->find(part), std::string::npos) << part << " is not in\n" << *text;
+  }
+  const Result<std::string> silent = CardText(RecallColor(KVLA_ASSET_ROOT), {}, "");
+  ASSERT_TRUE(silent.ok());
+  EXPECT_EQ(silent->find("Bits"), std::string::npos);
+  EXPECT_EQ(silent->find("its bytes explain"), std::string::npos);
+}
+
 TEST(TaskCard, AnotherFileThanACertificateIsBadInput) {
   const std::unique_ptr<Task> task = Make("pick_place");
   for (const char* text :
-       {"nonsense", "{}", "[1]", R"({"tasks": [1]})", R"({"tasks": [{"task": 1}]})"}) {
+       {"nonsense", "{}", "[1]", R"({"tasks": [1]})", R"({"tasks": [{"task": 1}]})",
+        R"({"tasks": [{"task": "pick_place", "rules": 3}]})"}) {
     EXPECT_EQ(CardText(*task, {}, text).status().code(), StatusCode::kBadInput) << text;
   }
 }
