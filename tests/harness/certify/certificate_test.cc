@@ -27,8 +27,9 @@ Certificate Good(const std::string& task) {
                         .window_held_out = 400,
                         .window_right = 100,
                         .cue_held_out = 9};
-  c.rules = RuleCheck{.episodes = 400, .chunks = 1, .of_chunks = 46, .expected = 0.02};
-  c.rules->rules = {{.rule = "band", .keeps = "chunk 7", .held = 3, .episodes = 200}};
+  c.rules = RuleCheck{.episodes = 400, .chunks = 1, .of_chunks = 46, .expected = 0.02, .rules = {}};
+  c.rules->rules = {
+      {.rule = "band", .keeps = "chunk 7", .held = 3, .episodes = 200, .judgement = {}}};
   c.rules->rules[0].judgement.verdict = Verdict::kCertified;
   return c;
 }

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tasks/recall_color/recall_color.h"
 #include "tasks/task_list.h"
 #include "tests/scratch_dir.h"
 
@@ -60,15 +59,28 @@ TEST(TaskCard, SaysWhatTheTaskIs) {
   EXPECT_GT(fs::file_size(scratch / "recall_color.png"), 10000U);
 }
 
-// recall_color that says how much is to be remembered.
-class BitsTask : public RecallColor {
+// A task that says how much is to be remembered.
+class BitsTask : public Task {
  public:
-  BitsTask() : RecallColor(KVLA_ASSET_ROOT), info_(RecallColor::info()) {
-    info_.bits = {2, 2, 4.32};
+  BitsTask(const Task& told, std::vector<double> bits) : told_(told), info_(told.info()) {
+    info_.bits = std::move(bits);
   }
   const TaskInfo& info() const override { return info_; }
+  fs::path scene() const override { return told_.scene(); }
+  Result<Scenario> Draw(const EpisodeKey& key) const override { return told_.Draw(key); }
+  Result<Scenario> Place(World& world, const EpisodeKey& key) const override {
+    return told_.Place(world, key);
+  }
+  void Update(World& world, const Scenario& s) const override { told_.Update(world, s); }
+  Progress Evaluate(const World& world, const Scenario& s) const override {
+    return told_.Evaluate(world, s);
+  }
+  std::unique_ptr<Expert> MakeExpert(const Scenario& s, bool blind, Rng rng) const override {
+    return told_.MakeExpert(s, blind, rng);
+  }
 
  private:
+  const Task& told_;
   TaskInfo info_;
 };
 
@@ -81,8 +93,8 @@ TEST(TaskCard, SaysTheBitsAndWhatRulesHold) {
              "verdict": "refuted"},
             {"rule": "novelty", "keeps": "most changed", "rate": 0.18, "low": 0.11, "high": 0.3,
              "verdict": "cannot_tell", "more_episodes": 77}]}}]})";
-  const BitsTask task;
-  const Result<std::string> text = CardText(task, {}, certificates);
+  const std::unique_ptr<Task> told = Make("recall_color");
+  const Result<std::string> text = CardText(BitsTask(*told, {2, 2, 4.32}), {}, certificates);
   ASSERT_TRUE(text.ok()) << text.status().message();
   for (const char* part :
        {"**Bits to be remembered:** 2 (short), 2 (medium), 4.32 (long).",
@@ -92,7 +104,7 @@ TEST(TaskCard, SaysTheBitsAndWhatRulesHold) {
         "episodes) |"}) {
     EXPECT_NE(text->find(part), std::string::npos) << part << " is not in\n" << *text;
   }
-  const Result<std::string> silent = CardText(RecallColor(KVLA_ASSET_ROOT), {}, "");
+  const Result<std::string> silent = CardText(BitsTask(*told, {}), {}, "");
   ASSERT_TRUE(silent.ok());
   EXPECT_EQ(silent->find("Bits"), std::string::npos);
   EXPECT_EQ(silent->find("its bytes explain"), std::string::npos);
