@@ -29,6 +29,8 @@ constexpr double kProprioRate = 3;
 // Of several frames' network, which sees many times as many images.
 constexpr int kFrameChannels[] = {16, 32};
 constexpr int kFrameFeatures = 32;
+constexpr double kWindowRate = 3;  // learning rate and batches beside the single frame's
+constexpr int kWindowBatches = 4;
 
 struct Samples {
   std::vector<torch::Tensor> images;  // per camera [n, frames, size, size, 3], uint8
@@ -217,12 +219,17 @@ Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,
         std::max(seen.label.max().item<int64_t>(), unseen.label.max().item<int64_t>()) + 1);
     const auto fit = static_cast<int64_t>(train.size() - train.size() / 4);
     const auto cameras = static_cast<int>(seen.images.size());
-    const auto fit_images = [&](auto images) {
-      return Fit(images, seen, fit, unseen, options.epochs, options.learning_rate, options);
-    };
-    const torch::Tensor shown = train.front().proprio.size() == 1
-                                    ? fit_images(ImageNet(cameras, options.image_size, classes))
-                                    : fit_images(WindowNet(cameras, options.image_size, classes));
+    torch::Tensor shown;
+    if (train.front().proprio.size() == 1) {
+      ImageNet images(cameras, options.image_size, classes);
+      shown = Fit(images, seen, fit, unseen, options.epochs, options.learning_rate, options);
+    } else {
+      WindowNet images(cameras, options.image_size, classes);
+      ProbeTraining often = options;
+      often.batch = std::max(1, options.batch / kWindowBatches);
+      shown = Fit(images, seen, fit, unseen, options.epochs, kWindowRate * options.learning_rate,
+                  often);
+    }
     ProprioNet proprio(seen.proprio.size(1), classes);
     const torch::Tensor felt = Fit(proprio, seen, fit, unseen, kProprioPasses * options.epochs,
                                    kProprioRate * options.learning_rate, options);

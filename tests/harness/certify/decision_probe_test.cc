@@ -56,13 +56,13 @@ class HastyLeak : public RecallColor {
 
 TEST(Probe, OfTheWindowFindsALeakBeforeTheDecision) {
   ProbeOptions options = Few();
-  options.train_episodes = 60;
-  options.held_out_episodes = 20;
+  options.train_episodes = 70;
+  options.held_out_episodes = 16;
   const Result<ProbeResult> result = RunProbe(HastyLeak(KVLA_ASSET_ROOT), "short", options);
   ASSERT_TRUE(result.ok()) << result.status().message();
-  EXPECT_EQ(result->window_held_out, 20);
-  EXPECT_GE(result->window_right, 15);
-  EXPECT_LE(result->right, 12);
+  EXPECT_EQ(result->window_held_out, 16);
+  EXPECT_GE(result->window_right, 11);
+  EXPECT_LE(result->right, 9);
 }
 
 TEST(Probe, IsBlindWithoutOne) {
