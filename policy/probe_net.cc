@@ -34,14 +34,14 @@ constexpr int kWindowBatches = 4;
 
 struct Samples {
   std::vector<torch::Tensor> images;  // per camera [n, frames, size, size, 3], uint8
-  torch::Tensor proprio, label;       // [n, frames * 7], [n]
+  torch::Tensor proprio, label;       // [n, frames, 7], [n]
 };
 
 Samples Stack(const std::vector<ProbeSample>& samples, int size) {
   const auto n = static_cast<int64_t>(samples.size());
   const auto frames = static_cast<int64_t>(samples.front().proprio.size());
   Samples out;
-  out.proprio = torch::empty({n, frames * kProprioDim});
+  out.proprio = torch::empty({n, frames, kProprioDim});
   out.label = torch::empty({n}, torch::kInt64);
   for (size_t c = 0; c < samples.front().images.size(); ++c) {
     torch::Tensor images = torch::empty({n, frames, size, size, 3}, torch::kUInt8);
@@ -71,6 +71,12 @@ torch::Tensor Frames(const Samples& samples, size_t camera, const torch::Tensor&
       .to(torch::kFloat32)
       .mul_(1.0 / 255.0)
       .sub_(0.5);
+}
+
+// What a head reads of [rows, frames, features].
+torch::Tensor Pooled(const torch::Tensor& features) {
+  return features.size(1) == 1 ? features.squeeze(1)
+                               : torch::cat({features.mean(1), features.amax(1)}, 1);
 }
 
 // What the cameras show in a single frame: logits [rows, classes].
@@ -124,10 +130,9 @@ class WindowNetImpl : public torch::nn::Module {
   torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {
     std::vector<torch::Tensor> parts;
     for (size_t c = 0; c < encoders_.size(); ++c) {
-      const torch::Tensor features =
-          encoders_[c]->forward(Frames(samples, c, rows)).view({rows.size(0), -1, kFrameFeatures});
-      parts.push_back(features.mean(1));
-      parts.push_back(features.amax(1));
+      parts.push_back(Pooled(encoders_[c]
+                                 ->forward(Frames(samples, c, rows))
+                                 .view({rows.size(0), -1, kFrameFeatures})));
     }
     return head_->forward(torch::cat(parts, 1));
   }
@@ -141,17 +146,18 @@ TORCH_MODULE(WindowNet);
 // Where the arm is: logits [rows, classes].
 class ProprioNetImpl : public torch::nn::Module {
  public:
-  ProprioNetImpl(int64_t values, int classes) {
-    net_ = register_module(
-        "net", torch::nn::Sequential(torch::nn::Linear(values, kHidden), torch::nn::SiLU(),
-                                     torch::nn::Linear(kHidden, classes)));
+  ProprioNetImpl(bool window, int classes) {
+    frame_ = register_module(
+        "frame", torch::nn::Sequential(torch::nn::Linear(kProprioDim, kHidden), torch::nn::SiLU()));
+    head_ = register_module("head", torch::nn::Linear(window ? 2 * kHidden : kHidden, classes));
   }
   torch::Tensor forward(const Samples& samples, const torch::Tensor& rows) {
-    return net_->forward(samples.proprio.index_select(0, rows));
+    return head_->forward(Pooled(frame_->forward(samples.proprio.index_select(0, rows))));
   }
 
  private:
-  torch::nn::Sequential net_{nullptr};
+  torch::nn::Sequential frame_{nullptr};
+  torch::nn::Linear head_{nullptr};
 };
 TORCH_MODULE(ProprioNet);
 
@@ -212,15 +218,17 @@ Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,
     torch::set_num_threads(options.threads);
     torch::manual_seed(options.seed);
     Samples seen = Stack(train, options.image_size), unseen = Stack(held_out, options.image_size);
-    const torch::Tensor centre = seen.proprio.mean(0);
-    const torch::Tensor spread = seen.proprio.std(0, /*unbiased=*/false).clamp_min(kLeastSpread);
+    const torch::Tensor every_frame = seen.proprio.flatten(0, 1);
+    const torch::Tensor centre = every_frame.mean(0);
+    const torch::Tensor spread = every_frame.std(0, /*unbiased=*/false).clamp_min(kLeastSpread);
     for (Samples* samples : {&seen, &unseen}) samples->proprio.sub_(centre).div_(spread);
     const auto classes = static_cast<int>(
         std::max(seen.label.max().item<int64_t>(), unseen.label.max().item<int64_t>()) + 1);
     const auto fit = static_cast<int64_t>(train.size() - train.size() / 4);
     const auto cameras = static_cast<int>(seen.images.size());
+    const bool window = train.front().proprio.size() > 1;
     torch::Tensor shown;
-    if (train.front().proprio.size() == 1) {
+    if (!window) {
       ImageNet images(cameras, options.image_size, classes);
       shown = Fit(images, seen, fit, unseen, options.epochs, options.learning_rate, options);
     } else {
@@ -230,7 +238,7 @@ Result<std::vector<int>> TrainProbe(const std::vector<ProbeSample>& train,
       shown = Fit(images, seen, fit, unseen, options.epochs, kWindowRate * options.learning_rate,
                   often);
     }
-    ProprioNet proprio(seen.proprio.size(1), classes);
+    ProprioNet proprio(window, classes);
     const torch::Tensor felt = Fit(proprio, seen, fit, unseen, kProprioPasses * options.epochs,
                                    kProprioRate * options.learning_rate, options);
     const torch::Tensor guess = (shown + felt).argmax(1);

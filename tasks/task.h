@@ -63,11 +63,11 @@ struct TaskInfo {
   // a target.
   std::vector<std::string> target_names;
   double chance = 0;  // of the decisive stage without memory; 0 for a control task
-  std::vector<double> bits;  // to be remembered, one for each of delays; empty: none
   bool needs_memory = false;
   int num_targets = 0;  // classes of ExpertLabel::target, at most kMaxTargets; 0 if there are none
   // The first of them: what a decision is between. The others are what is seen or used on the way.
   int num_choices = 0;
+  std::vector<double> bits;  // to be remembered, one for each of delays; empty: none
 
   // Sets `instruction` as well. REQUIRES: `seen` is not empty.
   void SetInstructions(std::vector<std::string> seen, std::vector<std::string> held_out);

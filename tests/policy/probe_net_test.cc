@@ -14,8 +14,7 @@ constexpr int kClasses = 3;
 enum class Clue { kNone, kImage, kProprio };
 
 // Noise in every frame, with the label written where `clue` says, in frame `betrays` alone.
-std::vector<ProbeSample> Samples(int n, Clue clue, uint64_t seed, int frames, int betrays,
-                                 float step = 0.3F) {
+std::vector<ProbeSample> Samples(int n, Clue clue, uint64_t seed, int frames, int betrays) {
   Rng rng(seed);
   std::vector<ProbeSample> samples(n);
   for (ProbeSample& sample : samples) {
@@ -37,8 +36,9 @@ std::vector<ProbeSample> Samples(int n, Clue clue, uint64_t seed, int frames, in
         value = static_cast<float>(rng.Uniform(-1, 1));
       }
     }
-    if (clue == Clue::kProprio)
-      sample.proprio[betrays][1] = step * static_cast<float>(sample.label);
+    if (clue == Clue::kProprio) {
+      sample.proprio[betrays][1] = 1.5F + 0.3F * static_cast<float>(sample.label);
+    }
   }
   return samples;
 }
@@ -74,8 +74,8 @@ TEST(ProbeNet, GuessesWhereThereIsNothing) { EXPECT_NEAR(Rate(Clue::kNone), 1.0 
 
 TEST(ProbeNet, FindsWhatAnOlderFrameShowsInTheWindowAlone) {
   for (const Clue clue : {Clue::kImage, Clue::kProprio}) {
-    const auto train = Samples(150, clue, 1, 6, 2, 1.0F);
-    const auto held_out = Samples(150, clue, 2, 6, 2, 1.0F);
+    const auto train = Samples(150, clue, 1, 6, 2);
+    const auto held_out = Samples(150, clue, 2, 6, 2);
     EXPECT_GT(Rate(train, held_out), 0.9) << static_cast<int>(clue);
     EXPECT_NEAR(Rate(Newest(train), Newest(held_out)), 1.0 / kClasses, 0.13);
   }
