@@ -37,7 +37,7 @@ std::vector<ProbeSample> Samples(int n, Clue clue, uint64_t seed, int frames, in
       }
     }
     if (clue == Clue::kProprio) {
-      sample.proprio[betrays][1] = 1.5F + 0.3F * static_cast<float>(sample.label);
+      sample.proprio[betrays][1] = 1.5F + static_cast<float>(sample.label);
     }
   }
   return samples;
