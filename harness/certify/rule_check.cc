@@ -89,34 +89,6 @@ RuleResult BestSpacing(const std::string& rule, int least, int most, int count,
           .judgement = {}};
 }
 
-Result<RuleResult> CheckNovelty(const Task& task, const std::string& delay,
-                                const RuleOptions& options, std::span<const EpisodeChunks> episodes,
-                                int count, const std::function<bool(int, int)>& progress) {
-  std::vector<int> left;
-  for (const EpisodeChunks& episode : episodes) left.push_back(episode.left);
-  const NoveltyOptions novelty{.run_seed = options.run_seed,
-                               .image_size = options.image_size,
-                               .threads = options.threads,
-                               .geometry = options.geometry};
-  const Result<std::vector<ChunkNovelty>> measured =
-      MeasureNovelty(task, delay, left, novelty, progress);
-  if (!measured.ok()) return measured.status();
-  int by_changes = 0, by_means = 0, whole = 0;
-  for (size_t i = 0; i < episodes.size(); ++i) {
-    const ChunkNovelty& scores = (*measured)[i];
-    if (static_cast<int>(scores.changes.size()) < left[i]) continue;  // ended before
-    ++whole;
-    by_changes += HoldsCues(episodes[i], Highest(scores.changes, count));
-    by_means += HoldsCues(episodes[i], Highest(scores.means, count));
-  }
-  return RuleResult{.rule = "novelty",
-                    .keeps = by_means > by_changes ? "most unlike the chunk before, by mean image"
-                                                   : "most changed from block to block",
-                    .held = std::max(by_changes, by_means),
-                    .episodes = whole,
-                    .judgement = {}};
-}
-
 }  // namespace
 
 double RuleCheck::Limit() const { return expected + kAboveChance; }
@@ -177,6 +149,25 @@ RuleCheck CheckFixedRules(std::span<const EpisodeChunks> episodes) {
   return check;
 }
 
+RuleResult CheckNovelty(std::span<const EpisodeChunks> episodes,
+                        std::span<const ChunkNovelty> novelty, int count) {
+  int by_changes = 0, by_means = 0, whole = 0;
+  for (size_t i = 0; i < episodes.size(); ++i) {
+    const EpisodeChunks& episode = episodes[i];
+    const ChunkNovelty& scores = novelty[i];
+    if (static_cast<int>(scores.changes.size()) < episode.left) continue;  // ended before
+    ++whole;
+    by_changes += HoldsCues(episode, Highest(scores.changes, count));
+    by_means += HoldsCues(episode, Highest(scores.means, count));
+  }
+  return {.rule = "novelty",
+          .keeps = by_means > by_changes ? "most unlike the chunk before, by mean image"
+                                         : "most changed from block to block",
+          .held = std::max(by_changes, by_means),
+          .episodes = whole,
+          .judgement = {}};
+}
+
 Result<RuleCheck> CheckRules(const Task& task, const std::string& delay, const RuleOptions& options,
                              const std::function<bool(int, int)>& progress) {
   std::vector<EpisodeChunks> episodes;
@@ -194,12 +185,18 @@ Result<RuleCheck> CheckRules(const Task& task, const std::string& delay, const R
   const std::span<const EpisodeChunks> all(episodes);
   RuleCheck check = CheckFixedRules(all.first(static_cast<size_t>(options.episodes)));
   if (options.novelty_episodes == 0) return check;
-  Result<RuleResult> novelty =
-      CheckNovelty(task, delay, options, all.first(static_cast<size_t>(options.novelty_episodes)),
-                   check.chunks, progress);
-  if (!novelty.ok()) return novelty.status();
-  novelty->judgement = JudgeAtMost(novelty->held, novelty->episodes, check.Limit());
-  check.rules.push_back(*std::move(novelty));
+  const auto looked_at = all.first(static_cast<size_t>(options.novelty_episodes));
+  std::vector<int> left;
+  for (const EpisodeChunks& episode : looked_at) left.push_back(episode.left);
+  const NoveltyOptions novelty{.run_seed = options.run_seed,
+                               .image_size = options.image_size,
+                               .threads = options.threads,
+                               .geometry = options.geometry};
+  const Result<std::vector<ChunkNovelty>> measured =
+      MeasureNovelty(task, delay, left, novelty, progress);
+  if (!measured.ok()) return measured.status();
+  RuleResult& rule = check.rules.emplace_back(CheckNovelty(looked_at, *measured, check.chunks));
+  rule.judgement = JudgeAtMost(rule.held, rule.episodes, check.Limit());
   return check;
 }
 

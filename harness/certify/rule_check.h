@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "harness/certify/novelty.h"
 #include "harness/certify/policy_geometry.h"
 #include "harness/certify/verdict.h"
 #include "tasks/task.h"
@@ -70,8 +71,12 @@ struct RuleCheck {
 // REQUIRES: two episodes or more.
 RuleCheck CheckFixedRules(std::span<const EpisodeChunks> episodes);
 
-// Those and `novelty`, the chunks that look newest by the better of ChunkNovelty's two scores, on
-// episodes of the validation split. BadInput for a task that has no decision.
+// `novelty`: the `count` chunks that look newest, by the better of the two scores. An episode that
+// ended before its decision does not count. Not judged. REQUIRES: as many of both.
+RuleResult CheckNovelty(std::span<const EpisodeChunks> episodes,
+                        std::span<const ChunkNovelty> novelty, int count);
+
+// All of them, on episodes of the validation split. BadInput for a task that has no decision.
 // `progress(done, total)` may be empty, is called by one thread at a time; returning false from it
 // cancels.
 Result<RuleCheck> CheckRules(const Task& task, const std::string& delay, const RuleOptions& options,

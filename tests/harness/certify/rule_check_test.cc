@@ -143,6 +143,21 @@ TEST(FixedRules, WhereTheWindowHoldsAllThereIsNothingToTell) {
   }
 }
 
+TEST(CheckNovelty, GoesByTheBetterScoreAndByWholeEpisodes) {
+  const std::vector<EpisodeChunks> episodes(3, {.left = 2, .cues = {{.first = 1, .last = 1}}});
+  const ChunkNovelty second{.changes = {1, 2}, .means = {1, 2}};
+  const ChunkNovelty by_means{.changes = {2, 1}, .means = {1, 2}};
+  const ChunkNovelty by_changes{.changes = {1, 2}, .means = {2, 1}};
+  const ChunkNovelty cut_short{.changes = {1}, .means = {1}};
+  const RuleResult means = CheckNovelty(episodes, std::vector{second, by_means, cut_short}, 1);
+  EXPECT_EQ(means.held, 2);
+  EXPECT_EQ(means.episodes, 2);
+  EXPECT_NE(means.keeps.find("mean image"), std::string::npos);
+  const RuleResult changes = CheckNovelty(episodes, std::vector{second, by_changes, cut_short}, 1);
+  EXPECT_EQ(changes.held, 2);
+  EXPECT_NE(changes.keeps.find("block to block"), std::string::npos);
+}
+
 RuleOptions Few(int novelty) {
   RuleOptions options;
   options.episodes = 100;
