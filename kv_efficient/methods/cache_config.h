@@ -24,6 +24,8 @@ struct CacheConfig {
   double threshold = 0.5;
   int budget_chunks = 0;
   int sink_chunks = 1;
+  int band_first = 0;
+  int band_chunks = 8;
   double keep_rate = 0.5;
   std::string gate;
 
@@ -46,6 +48,10 @@ struct CacheConfig {
     v("budget_chunks", budget_chunks, Range{0, 100000},
       help("most old chunks kept at any time, 0: no limit", "budget_chunks").c_str());
     v("sink_chunks", sink_chunks, Range{1, 4096}, help("first chunks kept", "sink_chunks").c_str());
+    v("band_first", band_first, Range{0, 100000},
+      help("first chunk of the band", "band_first").c_str());
+    v("band_chunks", band_chunks, Range{1, 100000},
+      help("chunks of the band", "band_chunks").c_str());
     v("keep_rate", keep_rate, Range{0.0, 1.0},
       help("probability that a chunk is kept, without budget_chunks", "keep_rate").c_str());
     v("gate", gate, help("safetensors file of the trained gate", "gate").c_str());

@@ -17,16 +17,19 @@ CacheMethod FullMethod();
 CacheMethod WindowMethod();
 CacheMethod RecomputeMethod();
 CacheMethod SinkWindowMethod();
+CacheMethod BandMethod();
 CacheMethod RandomMethod();
 CacheMethod MeanPoolMethod();
 CacheMethod OracleMethod();
 CacheMethod KnormMethod();
+CacheMethod NoveltyMethod();
 CacheMethod GatedMethod();
 
 const std::vector<CacheMethod>& CacheMethods() {
   static const std::vector<CacheMethod> table = {
-      FullMethod(),     WindowMethod(), RecomputeMethod(), SinkWindowMethod(), RandomMethod(),
-      MeanPoolMethod(), OracleMethod(), KnormMethod(),     GatedMethod(),
+      FullMethod(),  WindowMethod(),  RecomputeMethod(), SinkWindowMethod(),
+      BandMethod(),  RandomMethod(),  MeanPoolMethod(),  OracleMethod(),
+      KnormMethod(), NoveltyMethod(), GatedMethod(),
   };
   return table;
 }
