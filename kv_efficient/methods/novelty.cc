@@ -28,8 +28,9 @@ class Novelty : public CachePolicy {
   float Score(const ChunkView& chunk) override {
     at::Tensor now = chunk.values.unflatten(2, {chunk.blocks, shape_[2]}).mean(2);
     float score = 0;
-    if (last_.defined())
+    if (last_.defined()) {
       score = torch::linalg_vector_norm(now - last_, 2, {-1}).mean().item<float>();
+    }
     last_ = std::move(now);
     return score;
   }
