@@ -20,6 +20,8 @@
 namespace kvla {
 namespace {
 
+constexpr int kMostEpisodes = 100000;
+
 struct CertifyFlags {
   std::string task;
   std::string delay;
@@ -117,17 +119,14 @@ CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code
       "certify", "Check that the expert solves a task, and not without the cue");
   command->add_option("task", flags->task, "Task; all without it");
   command->add_option("--delay", flags->delay, "Only this delay");
-  command->add_option("--episodes", flags->episodes.episodes, "Episodes of a task and delay")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command
-      ->add_option("--blind-episodes", flags->episodes.blind_episodes,
-                   "Episodes without the cue; 0: as many as tell chance from 10 points above it")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
-  command->add_option("--threads", flags->episodes.threads, "Episodes at a time")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  const auto number = [command](const char* name, int* value, int least, int most,
+                                const char* help) {
+    command->add_option(name, *value, help)->check(CLI::Range(least, most))->capture_default_str();
+  };
+  number("--episodes", &flags->episodes.episodes, 1, kMostEpisodes, "Episodes of a task and delay");
+  number("--blind-episodes", &flags->episodes.blind_episodes, 0, kMostEpisodes,
+         "Episodes without the cue; 0: as many as tell chance from 10 points above it");
+  number("--threads", &flags->episodes.threads, 1, 256, "Episodes at a time");
   command->add_option("--seed", flags->episodes.run_seed, "Run seed")->capture_default_str();
   command
       ->add_option("--disturbance", flags->disturbance,
@@ -136,29 +135,17 @@ CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code
   command->add_flag("--probe", flags->probe,
                     "Also train classifiers on what is seen when the decision opens, then and in "
                     "the window: they must stay at chance");
-  command
-      ->add_option("--probe-train", flags->probe_sizes.train_episodes,
-                   "Episodes to train the classifiers on")
-      ->check(CLI::Range(10, 100000))
-      ->capture_default_str();
-  command
-      ->add_option("--probe-episodes", flags->probe_sizes.held_out_episodes,
-                   "Episodes to test them on")
-      ->check(CLI::Range(10, 100000))
-      ->capture_default_str();
+  number("--probe-train", &flags->probe_sizes.train_episodes, 10, kMostEpisodes,
+         "Episodes to train the classifiers on");
+  number("--probe-episodes", &flags->probe_sizes.held_out_episodes, 10, kMostEpisodes,
+         "Episodes to test them on");
   command->add_flag("--rules", flags->rules,
                     "Also count how often fixed rules and one that keeps changed pixels hold the "
                     "cue: no more often than their bytes explain");
-  command
-      ->add_option("--rule-episodes", flags->rule_sizes.episodes,
-                   "Schedules to count on; nothing is run")
-      ->check(CLI::Range(10, 100000))
-      ->capture_default_str();
-  command
-      ->add_option("--novelty-episodes", flags->rule_sizes.novelty_episodes,
-                   "Episodes to look at for changed pixels; 0: leaves that rule out")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
+  number("--rule-episodes", &flags->rule_sizes.episodes, 10, kMostEpisodes,
+         "Schedules to count on; nothing is run");
+  number("--novelty-episodes", &flags->rule_sizes.novelty_episodes, 0, kMostEpisodes,
+         "Episodes to look at for changed pixels; 0: leaves that rule out");
   command->add_option(
       "--out", flags->out,
       "JSON file, written after each task and delay; the same command goes on with it");

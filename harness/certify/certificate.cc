@@ -182,21 +182,21 @@ Result<Certificate> MakeCertificate(
   if (!episodes.ok()) return episodes.status();
   certificate.episodes = *episodes;
   if (!info.needs_memory) return certificate;
-  if (settings.rules) {
-    RuleOptions options = *settings.rules;
+  const auto with_seed = [&settings](auto options) {
     options.run_seed = settings.episodes.run_seed;
     options.threads = settings.episodes.threads;
-    Result<RuleCheck> rules = CheckRules(task, delay, options, show(" rules"));
+    return options;
+  };
+  if (settings.rules) {
+    Result<RuleCheck> rules = CheckRules(task, delay, with_seed(*settings.rules), show(" rules"));
     if (!rules.ok()) return rules.status();
     certificate.rules = *std::move(rules);
   }
-  if (!settings.probe) return certificate;
-  ProbeOptions options = *settings.probe;
-  options.run_seed = settings.episodes.run_seed;
-  options.threads = settings.episodes.threads;
-  Result<ProbeResult> probe = RunProbe(task, delay, options, show(" probe"));
-  if (!probe.ok()) return probe.status();
-  certificate.probe = *probe;
+  if (settings.probe) {
+    Result<ProbeResult> probe = RunProbe(task, delay, with_seed(*settings.probe), show(" probe"));
+    if (!probe.ok()) return probe.status();
+    certificate.probe = *probe;
+  }
   return certificate;
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,13 +15,9 @@
 #include "harness/certify/expert_watch.h"
 #include "harness/episode/policy_io.h"
 #include "policy/probe_net.h"
-#include "sim/renderer.h"
-#include "sim/world.h"
 
 namespace kvla {
 namespace {
-
-constexpr const char* kCameras[] = {"front", "wrist"};
 
 // What one episode contributes.
 struct Observed {
@@ -35,7 +30,7 @@ struct Observed {
 // Frames in their order as one sample, the first one as often as it takes to have `count`.
 ProbeSample Joined(const std::deque<ProbeSample>& frames, int count) {
   ProbeSample joined;
-  joined.images.resize(std::size(kCameras));
+  joined.images.resize(frames.front().images.size());
   for (int i = count - 1; i >= 0; --i) {
     const ProbeSample& frame = frames[frames.size() - 1 - std::min<size_t>(i, frames.size() - 1)];
     for (size_t c = 0; c < frame.images.size(); ++c) {
@@ -49,12 +44,11 @@ ProbeSample Joined(const std::deque<ProbeSample>& frames, int count) {
 
 class Observer {
  public:
-  Observer(const Task& task, World& world, Renderer& renderer, const ProbeOptions& options)
-      : task_(task), world_(world), renderer_(renderer), options_(options) {}
+  Observer(ExpertWatch& watch, const ProbeOptions& options) : watch_(watch), options_(options) {}
 
   Result<Observed> Run(const EpisodeKey& key) {
-    const Status status = WatchExpert(
-        task_, world_, key, [this](const Scenario& scenario, int step, const ExpertLabel& label) {
+    const Status status =
+        watch_.Play(key, [this](const Scenario& scenario, int step, const ExpertLabel& label) {
           return Watch(scenario, step, label);
         });
     return status.ok() ? Result<Observed>(std::move(observed_)) : status;
@@ -66,7 +60,7 @@ class Observer {
     observed_.cued = scenario.target;
     if (!scenario.cues.empty()) {
       const CueInterval& cue = scenario.cues.front();
-      if (!observed_.cue && world_.time_s() >= 0.5 * (cue.begin_s + cue.end_s)) {
+      if (!observed_.cue && watch_.world().time_s() >= 0.5 * (cue.begin_s + cue.end_s)) {
         if (Status status = Look(&observed_.cue.emplace()); !status.ok()) return status;
         observed_.seen = label.target;
       }
@@ -91,22 +85,16 @@ class Observer {
   }
 
   Status Look(ProbeSample* out) {
-    for (const char* camera : kCameras) {
-      Image image;
-      Status status =
-          renderer_.Render(world_, camera, options_.image_size, options_.image_size, &image);
-      if (!status.ok()) return status;
-      out->images.push_back(std::move(image.rgb));
-    }
-    const Proprioception proprio = world_.Proprio();
+    std::vector<Image> images;
+    if (Status status = watch_.Look(&images); !status.ok()) return status;
+    for (Image& image : images) out->images.push_back(std::move(image.rgb));
+    const Proprioception proprio = watch_.world().Proprio();
     out->proprio = {
         ProprioVector(proprio.ee.position, proprio.ee.quaternion, proprio.gripper_width)};
     return {};
   }
 
-  const Task& task_;
-  World& world_;
-  Renderer& renderer_;
+  ExpertWatch& watch_;
   const ProbeOptions& options_;
   Observed observed_;
   std::deque<ProbeSample> frames_;  // near at the last inference
@@ -119,18 +107,14 @@ Result<std::vector<Observed>> Observe(const Task& task, const std::string& delay
   const int total = options.train_episodes + options.held_out_episodes;
   std::vector<Observed> episodes(static_cast<size_t>(total));  // each written by who took it
   const auto begin = [&]() -> Result<Job> {
-    Result<std::unique_ptr<World>> world = World::Load(task.scene());
-    if (!world.ok()) return world.status();
-    Result<std::unique_ptr<Renderer>> renderer =
-        Renderer::Create((*world)->model(), options.image_size, options.image_size);
-    if (!renderer.ok()) return renderer.status();
-    return Job([&, world = std::shared_ptr<World>(*std::move(world)),
-                renderer = std::shared_ptr<Renderer>(*std::move(renderer))](int i) -> Status {
+    const Result<std::shared_ptr<ExpertWatch>> made = ExpertWatch::Create(task, options.image_size);
+    if (!made.ok()) return made.status();
+    return Job([&, watch = *made](int i) -> Status {
       const bool train = i < options.train_episodes;
       const EpisodeKey key{train ? Split::kTrain : Split::kValidation, options.run_seed,
                            task.info().name, delay,
                            static_cast<uint64_t>(train ? i : i - options.train_episodes)};
-      Result<Observed> observed = Observer(task, *world, *renderer, options).Run(key);
+      Result<Observed> observed = Observer(*watch, options).Run(key);
       if (!observed.ok()) return observed.status();
       episodes[static_cast<size_t>(i)] = *std::move(observed);
       return {};

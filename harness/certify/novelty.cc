@@ -9,13 +9,9 @@
 
 #include "base/parallel_jobs.h"
 #include "harness/certify/expert_watch.h"
-#include "sim/renderer.h"
-#include "sim/world.h"
 
 namespace kvla {
 namespace {
-
-constexpr const char* kCameras[] = {"front", "wrist"};
 
 // Mean |a - b|; 0 where there is nothing to compare with.
 template <class T>
@@ -56,32 +52,28 @@ Result<std::vector<ChunkNovelty>> MeasureNovelty(const Task& task, const std::st
                                                  const NoveltyOptions& options,
                                                  const std::function<bool(int, int)>& progress) {
   std::vector<ChunkNovelty> measured(left.size());  // each written by who took it
-  const int size = options.image_size;
   const PolicyGeometry& geometry = options.geometry;
   const auto begin = [&]() -> Result<Job> {
-    Result<std::unique_ptr<World>> made = World::Load(task.scene());
+    const Result<std::shared_ptr<ExpertWatch>> made = ExpertWatch::Create(task, options.image_size);
     if (!made.ok()) return made.status();
-    const std::shared_ptr<World> world = *std::move(made);
-    Result<std::unique_ptr<Renderer>> drawn = Renderer::Create(world->model(), size, size);
-    if (!drawn.ok()) return drawn.status();
-    return Job([&, world, renderer = std::shared_ptr<Renderer>(*std::move(drawn))](int i) {
+    return Job([&, watch = *made](int i) {
       const EpisodeKey key{Split::kValidation, options.run_seed, task.info().name, delay,
                            static_cast<uint64_t>(i)};
       const int steps = left[i] * geometry.chunk_blocks * geometry.replan_steps;
       NoveltyMeter meter(geometry.chunk_blocks);
-      Image image;
+      std::vector<Image> images;
       const auto look = [&](const Scenario&, int step, const ExpertLabel&) -> Result<bool> {
         if (step >= steps) return false;
         if (step % geometry.replan_steps != 0) return true;
+        if (Status s = watch->Look(&images); !s.ok()) return s;
         std::vector<uint8_t> pixels;
-        for (const char* camera : kCameras) {
-          if (Status s = renderer->Render(*world, camera, size, size, &image); !s.ok()) return s;
+        for (const Image& image : images) {
           pixels.insert(pixels.end(), image.rgb.begin(), image.rgb.end());
         }
         meter.Add(pixels);
         return true;
       };
-      Status status = WatchExpert(task, *world, key, look);
+      Status status = watch->Play(key, look);
       measured[static_cast<size_t>(i)] = meter.scores();
       return status;
     });

@@ -172,10 +172,11 @@ std::string RateText(const json& row, const char* key) {
 std::string VerdictText(const json& part) {
   const std::string verdict = part.value("verdict", "");
   if (verdict.empty()) return part.value("passed", false) ? "passed" : "FAILED";  // of older files
-  if (verdict == VerdictName(Verdict::kCertified)) return verdict;
-  if (verdict == VerdictName(Verdict::kRefuted)) return "REFUTED";
-  const int64_t more = part.value("more_episodes", int64_t{0});
-  return JudgementText({.verdict = Verdict::kCannotTell, .more = more});
+  Judgement judgement{.more = part.value("more_episodes", int64_t{0})};
+  for (const Verdict known : {Verdict::kCertified, Verdict::kRefuted}) {
+    if (verdict == VerdictName(known)) judgement.verdict = known;
+  }
+  return JudgementText(judgement);
 }
 
 std::string RuleRows(const std::string& delay, const json& rules) {

@@ -2,6 +2,7 @@
 // What is unlike the chunk before: the chunks whose values differ most from those of their
 // predecessor are kept. A rule for "something changed" that looks at nothing else.
 #include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/method_table.h"
@@ -26,7 +27,7 @@ class Novelty : public CachePolicy {
   // over layers, heads and token slots of the norm of the difference of their values; 0 for the
   // first.
   float Score(const ChunkView& chunk) override {
-    at::Tensor now = chunk.values.unflatten(2, {chunk.blocks, shape_[2]}).mean(2);
+    at::Tensor now = SummarizeChunk(chunk.values, chunk.blocks, static_cast<int>(shape_[2]));
     float score = 0;
     if (last_.defined()) {
       score = torch::linalg_vector_norm(now - last_, 2, {-1}).mean().item<float>();

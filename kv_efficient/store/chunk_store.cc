@@ -26,17 +26,6 @@ HeadRows RowsOf(const at::Tensor& dense) {
 
 }  // namespace
 
-at::Tensor SummarizeChunk(const at::Tensor& x, int chunk_blocks, int tokens_per_block) {
-  std::vector<int64_t> shape = x.sizes().vec();
-  const int64_t tokens = shape[shape.size() - 2], width = shape.back();
-  const int64_t chunks = tokens / (int64_t{chunk_blocks} * tokens_per_block);
-  shape.resize(shape.size() - 2);
-  std::vector<int64_t> out_shape = shape;
-  shape.insert(shape.end(), {chunks, chunk_blocks, tokens_per_block, width});
-  out_shape.insert(out_shape.end(), {chunks * tokens_per_block, width});
-  return x.reshape(shape).mean(-3).reshape(out_shape);
-}
-
 Result<std::unique_ptr<ChunkStore>> ChunkStore::Create(const CacheGeometry& geometry,
                                                        int chunk_blocks,
                                                        std::shared_ptr<const RotaryTable> rotary,

@@ -36,10 +36,6 @@
 
 namespace kvla {
 
-// Per token slot, the mean over the blocks of a chunk: [..., chunks * blocks * T, D] ->
-// [..., chunks * T, D]. Shared by the store and the training path. Differentiable.
-at::Tensor SummarizeChunk(const at::Tensor& x, int chunk_blocks, int tokens_per_block);
-
 // One token of the far region: an original token, or the summary of `count` of them.
 struct FarToken {
   int chunk = -1;       // -1: instruction

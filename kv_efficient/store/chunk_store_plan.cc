@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/store/chunk_store.h"
 #include "tensors/torch.h"
 

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/rotary.h"
-#include "kv_efficient/store/chunk_store.h"
 #include "tensors/torch.h"
 
 namespace kvla {

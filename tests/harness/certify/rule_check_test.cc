@@ -21,7 +21,7 @@ Scenario Made(double decision_s, std::vector<CueInterval> cues) {
   return scenario;
 }
 
-EpisodeChunks CueIn(std::vector<int> chunks) {
+EpisodeChunks CueIn(const std::vector<int>& chunks) {
   EpisodeChunks episode{.left = kLeft, .cues = {}};
   for (const int c : chunks) episode.cues.push_back({.first = c, .last = c});
   return episode;
