@@ -53,6 +53,9 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
     return InternalError(
         fmt::format("cannot make the cache on {}: {}", device.str(), e.what_without_backtrace()));
   }
+  if (const std::optional<int> blocks = cache->policy_->needs().attention_blocks) {
+    cache->mass_.emplace(geometry.lanes(), *blocks);
+  }
   cache->Reset({});
   return cache;
 }
@@ -89,7 +92,7 @@ void KvCache::Reset(const EpisodeFacts& facts) {
   chunks_.clear();
   log_.clear();
   taken_ = 0;
-  mass_.clear();
+  if (mass_) mass_->Reset();
   received_.clear();
 }
 
@@ -119,8 +122,8 @@ Status KvCache::BeginBlock() {
     record.decision = {static_cast<int>(chunks_.size()), ChunkAction::kWindow, 0,
                        ReasonCode::kNone};
     chunks_.push_back(record);
-    if (policy_->needs().attention_mass) mass_.push_back(0);
   }
+  if (mass_) mass_->BeginBlock();
   stats_.cost.latency = {};
   stats_.gate_flops = 0;
   stats_.cost.kv_transient_bytes = 0;
@@ -139,43 +142,15 @@ Status KvCache::EndBlock() {
     stats_.cost.kv_committed_bytes = store_->committed_bytes();
     stats_.cost.attended_tokens =
         static_cast<int>((store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes());
-    if (!mass_.empty()) {  // q.k once more
+    stats_.gate_flops += policy_->cost().block_flops;
+    if (mass_) {  // q.k once more
       stats_.gate_flops +=
           DecoderFlops(geometry_, {}, geometry_.tokens_per_block, stats_.cost.attended_tokens)
               .attention /
           2;
     }
     if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
-      ChunkView view;
-      view.chunk = schedule_.ChunkOf(store_->near_begin_block());
-      view.first_block = store_->near_begin_block();
-      view.blocks = schedule_.chunk_blocks;
-      if (policy_->needs().keys_values) {
-        const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
-        store_->UnrotateLeaving();
-        view.keys = store_->LeavingKeys();
-        view.values = store_->LeavingValues();
-      }
-      FarState state;
-      state.chunks = std::span(chunks_).first(view.chunk);
-      if (!mass_.empty()) state.mass = std::span(mass_).first(view.chunk + 1);
-      Plan plan;
-      {
-        const Stopwatch timer(clock_, &stats_.cost.latency.gate_ms);
-        plan = policy_->PlanLeaving(view, state);
-      }
-      {
-        const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
-        if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
-      }
-      for (const ChunkDecision& decision : plan.decisions) {
-        chunks_[decision.chunk].decision = decision;
-        chunks_[decision.chunk].decided_block = blocks() - 1;
-        log_.push_back({blocks() - 1, decision});
-      }
-      const MethodCost cost = policy_->cost();
-      stats_.gate_flops += cost.plan_flops;
-      stats_.cost.kv_transient_bytes = std::max(cost.transient_bytes, store_->transient_bytes());
+      if (Status s = LetChunkLeave(); !s.ok()) return s;
     }
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("{}: {}", config_.policy, e.what_without_backtrace()));
@@ -184,14 +159,77 @@ Status KvCache::EndBlock() {
   return {};
 }
 
+// The policy sees what it asked for and plans; the store applies the plan; masses follow the
+// tokens.
+Status KvCache::LetChunkLeave() {
+  ChunkView view;
+  view.chunk = schedule_.ChunkOf(store_->near_begin_block());
+  view.first_block = store_->near_begin_block();
+  view.blocks = schedule_.chunk_blocks;
+  const Needs needs = policy_->needs();
+  if (needs.keys_values || needs.far_keys_values) {
+    const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
+    store_->UnrotateLeaving();
+    view.keys = store_->LeavingKeys();
+    view.values = store_->LeavingValues();
+  }
+  const int tokens = view.blocks * geometry_.tokens_per_block;
+  std::vector<LaneState> lanes;
+  Plan plan;
+  {
+    const Stopwatch timer(clock_, &stats_.cost.latency.gate_ms);
+    lanes = LaneStates(tokens);
+    if (needs.far_keys_values) AddFarRows(view, &lanes);
+    plan = policy_->PlanLeaving(view,
+                                {.chunks = std::span(chunks_).first(view.chunk), .lanes = lanes});
+  }
+  {
+    const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
+    std::vector<std::vector<FarToken>> before;
+    for (const LaneState& lane : mass_ ? lanes : std::vector<LaneState>()) {
+      before.emplace_back(lane.far.begin(), lane.far.end());
+    }
+    if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
+    for (int lane = 0; lane < std::ssize(before); ++lane) {
+      mass_->Leave(lane, before[lane],
+                   store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads), view.chunk,
+                   tokens, geometry_.tokens_per_block);
+    }
+  }
+  for (const ChunkDecision& decision : plan.decisions) {
+    chunks_[decision.chunk].decision = decision;
+    chunks_[decision.chunk].decided_block = blocks() - 1;
+    log_.push_back({blocks() - 1, decision});
+  }
+  const MethodCost cost = policy_->cost();
+  stats_.gate_flops += cost.plan_flops;
+  stats_.cost.kv_transient_bytes = std::max(cost.transient_bytes, store_->transient_bytes());
+  return {};
+}
+
 Status KvCache::ReopenWindow() {
   if (in_block_) return InternalError("ReopenWindow came before EndBlock");
   store_->ReopenWindow();
   const size_t left = static_cast<size_t>(schedule_.ChunkOf(blocks()));
   chunks_.resize(left);
-  if (policy_->needs().attention_mass) mass_.resize(left);
+  for (int lane = 0; mass_ && lane < geometry_.lanes(); ++lane) {
+    mass_->Truncate(
+        lane,
+        static_cast<int>(store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads).size()));
+  }
   UpdateStats();
   return {};
+}
+
+std::vector<LaneState> KvCache::LaneStates(int chunk_tokens) const {
+  std::vector<LaneState> lanes;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    LaneState state;
+    state.far = store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads);
+    if (mass_) state.mass = mass_->Of(lane, static_cast<int>(state.far.size()) + chunk_tokens);
+    lanes.push_back(std::move(state));
+  }
+  return lanes;
 }
 
 void KvCache::UpdateStats() {
@@ -200,8 +238,7 @@ void KvCache::UpdateStats() {
   stats_.cost.kv_live_bytes = store_->live_bytes();
   stats_.cost.kv_committed_bytes =
       std::max(stats_.cost.kv_committed_bytes.value_or(0), store_->committed_bytes());
-  stats_.cost.method_bytes =
-      policy_->cost().held_bytes + static_cast<int64_t>(mass_.size() * sizeof(mass_[0]));
+  stats_.cost.method_bytes = policy_->cost().held_bytes + (mass_ ? mass_->bytes() : 0);
   stats_.cost.cached_tokens = static_cast<int>((held + lanes - 1) / lanes);
   stats_.far_tokens = stats_.cost.cached_tokens - near;
 }
@@ -238,8 +275,31 @@ std::vector<uint8_t> KvCache::Save() const {
     out.Value(e.decision.reason);
   }
   out.Value<uint64_t>(taken_);
-  out.List(mass_);
+  if (mass_) {
+    out.Value(mass_->current());
+    for (const std::vector<float>& list : mass_->lists()) out.List(list);
+  }
   return out.Take();
+}
+
+void KvCache::AddFarRows(const ChunkView& chunk, std::vector<LaneState>* lanes) const {
+  for (int layer = 0; layer < geometry_.layers; ++layer) {
+    for (int head = 0; head < geometry_.kv_heads; ++head) {
+      const auto [keys, values] = store_->FarRows(layer, head);
+      LaneState& lane = (*lanes)[layer * geometry_.kv_heads + head];
+      lane.keys = torch::cat({keys, chunk.keys[layer][head]});
+      lane.values = torch::cat({values, chunk.values[layer][head]});
+    }
+  }
+}
+
+std::vector<int> KvCache::HeldTokens() const {
+  const int near = (blocks() - store_->near_begin_block()) * geometry_.tokens_per_block;
+  std::vector<int> tokens;
+  for (const LaneState& lane : LaneStates(0)) {
+    tokens.push_back(static_cast<int>(lane.far.size()) + near);
+  }
+  return tokens;
 }
 
 bool KvCache::HoldsWhatWasDecided() const {
@@ -277,15 +337,16 @@ Status KvCache::Restore(std::span<const uint8_t> bytes) {
     in.Value(&e.decision.score);
     in.Value(&e.decision.reason);
   }
-  std::vector<float> mass;
-  if (!in.Value(&taken) || !in.List(&mass) || !in.done() || taken > events) return bad;
+  int current = 0;
+  std::vector<std::vector<float>> mass(mass_ ? mass_->lists().size() : 0);
+  if (!in.Value(&taken) || (mass_ && !in.Value(&current))) return bad;
+  for (std::vector<float>& list : mass) in.List(&list);
+  if (!in.done() || taken > events) return bad;
   if (Status s = store_->Restore(store); !s.ok()) return s;
   const int chunks = (blocks() + config_.chunk_blocks - 1) / config_.chunk_blocks;
-  const bool fits =
-      store_->near_begin_block() == schedule_.NearBegin(blocks()) &&
-      IsLog(log, schedule_, blocks()) &&
-      mass.size() == (policy_->needs().attention_mass ? static_cast<size_t>(chunks) : 0) &&
-      std::ranges::all_of(mass, [](float m) { return m >= 0 && std::isfinite(m); });
+  const bool fits = store_->near_begin_block() == schedule_.NearBegin(blocks()) &&
+                    IsLog(log, schedule_, blocks()) &&
+                    (!mass_ || mass_->Restore(std::move(mass), current, HeldTokens()));
   const Status state = policy_->RestoreState(policy);
   if (!fits || !state.ok()) {
     Reset({});
@@ -301,7 +362,6 @@ Status KvCache::Restore(std::span<const uint8_t> bytes) {
   }
   log_ = std::move(log);
   taken_ = taken;
-  mass_ = std::move(mass);
   UpdateStats();
   return {};
 }

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "kv_efficient/rotary.h"
 #include "kv_efficient/schedule.h"
 #include "kv_efficient/store/chunk_store.h"
+#include "kv_efficient/token_mass.h"
 
 namespace kvla {
 
@@ -73,7 +75,8 @@ class KvCache {
   Status EndBlock();
 
   // Forgets the blocks of the window, whose first one then comes next again; what left stays as it
-  // was decided. The caller feeds the same blocks again, block by block, and then goes on.
+  // was decided, and far tokens keep what the window's queries gave them (CachePolicy's
+  // attention_blocks). The caller feeds the same blocks again, block by block, and then goes on.
   Status ReopenWindow();
 
   // For people who watch: attention also says what each chunk receives, on its own time.
@@ -105,13 +108,19 @@ class KvCache {
           std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock);
   void MakeBuffers();
   void RotateQuery(const HeadRows& q);
+  void TellQueries(int layer, const HeadRows& q);
   at::Tensor AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v);
-  bool wants_mass() const { return !mass_.empty() || report_; }
+  bool wants_mass() const { return mass_.has_value() || report_; }
   // What the tokens of a region received: mass [tokens] of lane (layer, head).
   void AddMass(int layer, int head, bool far, std::span<const float> mass);
   // Whether the far tokens are those that the last decisions leave.
   bool HoldsWhatWasDecided() const;
+  Status LetChunkLeave();
+  // Of every lane; masses of the far tokens and of so many that follow.
+  std::vector<LaneState> LaneStates(int chunk_tokens) const;
+  void AddFarRows(const ChunkView& chunk, std::vector<LaneState>* lanes) const;
+  std::vector<int> HeldTokens() const;  // of every lane, far and near
   void UpdateStats();
 
   CacheGeometry geometry_;
@@ -128,8 +137,8 @@ class KvCache {
   CacheStats stats_;
   std::vector<ChunkRecord> chunks_;
   std::vector<DecisionEvent> log_;
-  size_t taken_ = 0;         // of log_, by TakeChangedDecisions
-  std::vector<float> mass_;  // by chunk, when the policy needs it
+  size_t taken_ = 0;               // of log_, by TakeChangedDecisions
+  std::optional<TokenMass> mass_;  // when the policy needs it
   bool report_ = false;
   std::vector<float> received_;
 };

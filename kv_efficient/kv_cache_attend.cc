@@ -48,6 +48,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
   TORCH_CHECK(in_block_ && device_.is_cpu(),
               "Attend needs BeginBlock, and rows a cache on the CPU");
   store_->AppendBlock(layer, k, v);
+  TellQueries(layer, q);
   RotateQuery(q);
   const int width = geometry_.head_dim, tokens = geometry_.tokens_per_block;
   const int rows = geometry_.group() * tokens, stride = PaddedRows(rows);
@@ -81,7 +82,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
         AddMass(layer, head, far, key_mass_);
       }
     }
-    if (mass_.empty()) stats_.report_ms += took_ms;
+    if (!mass_) stats_.report_ms += took_ms;
   }
 }
 
@@ -112,6 +113,7 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
                                    const at::Tensor& v) {
   const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
   store_->AppendBlock(layer, k, v);
+  if (policy_->needs().queries) TellQueries(layer, RowsOf(q.cpu().contiguous()));
   const auto rotated = [&](int p) {  // [1, kv_heads, group * T, head_dim]
     const at::Tensor position = torch::full({1}, p, torch::kInt64);
     return Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
@@ -148,21 +150,35 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
         }
       }
     }
-    if (mass_.empty()) stats_.report_ms += took_ms;
+    if (!mass_) stats_.report_ms += took_ms;
   }
   return out.transpose(0, 1);
+}
+
+void KvCache::TellQueries(int layer, const HeadRows& q) {
+  if (!policy_->needs().queries) return;
+  double took_ms = 0;
+  {
+    const Stopwatch timer(clock_, &took_ms);
+    policy_->OnQueries(layer, q);
+  }
+  stats_.cost.latency.gate_ms += took_ms;
+  stats_.cost.latency.attend_ms -= took_ms;  // whose stopwatch runs
 }
 
 void KvCache::AddMass(int layer, int head, bool far, std::span<const float> mass) {
   const auto queries = static_cast<float>(geometry_.heads * geometry_.tokens_per_block);
   float* row = report_ ? &received_[layer * (1 + chunks_.size())] : nullptr;
   const std::vector<FarToken>& far_tokens = store_->far(layer, head);
-  for (size_t t = 0; t < mass.size(); ++t) {
+  if (mass_) {
+    mass_->Add(layer * geometry_.kv_heads + head, far ? 0 : static_cast<int>(far_tokens.size()),
+               mass);
+  }
+  for (size_t t = 0; report_ && t < mass.size(); ++t) {
     const int chunk = far ? far_tokens[t].chunk
                           : schedule_.ChunkOf(store_->near_begin_block() +
                                               static_cast<int>(t) / geometry_.tokens_per_block);
-    if (chunk >= 0 && !mass_.empty()) mass_[chunk] += mass[t];
-    if (report_) row[1 + chunk] += mass[t] / queries;
+    row[1 + chunk] += mass[t] / queries;
   }
 }
 

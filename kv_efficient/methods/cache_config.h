@@ -23,6 +23,7 @@ struct CacheConfig {
   std::string keep = "whole";
   double threshold = 0.5;
   int budget_chunks = 0;
+  int budget_tokens = 64;
   int sink_chunks = 1;
   int band_first = 0;
   int band_chunks = 8;
@@ -47,6 +48,8 @@ struct CacheConfig {
       help("chunks scored at or above it are kept", "threshold").c_str());
     v("budget_chunks", budget_chunks, Range{0, 100000},
       help("most old chunks kept at any time, 0: no limit", "budget_chunks").c_str());
+    v("budget_tokens", budget_tokens, Range{1, 1000000},
+      help("old tokens that each layer and head keeps", "budget_tokens").c_str());
     v("sink_chunks", sink_chunks, Range{1, 4096}, help("first chunks kept", "sink_chunks").c_str());
     v("band_first", band_first, Range{0, 100000},
       help("first chunk of the band", "band_first").c_str());

@@ -17,15 +17,21 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/far_token.h"
+#include "kv_efficient/head_rows.h"
 #include "kv_efficient/plan.h"
 
 namespace kvla {
 
 // What a method uses, and so pays for.
 struct Needs {
-  bool keys_values = false;     // ChunkView::keys and values
-  bool attention_mass = false;  // FarState::mass; makes attention return what each chunk received
-  bool cue_hint = false;        // EpisodeFacts::cue_blocks; only for upper bounds
+  bool keys_values = false;  // ChunkView::keys and values
+  // LaneState::mass, over the queries of so many newest frame blocks; 0: of all since a token was
+  // appended. Makes attention return what each token received.
+  std::optional<int> attention_blocks{};
+  bool far_keys_values = false;  // LaneState::keys and values
+  bool queries = false;          // OnQueries()
+  bool cue_hint = false;         // EpisodeFacts::cue_blocks; only for upper bounds
   // The window's blocks are fed again before every new one (KvCache::ReopenWindow). Whoever feeds
   // the cache keeps what they are computed from, and counts those bytes and that work.
   bool window_again = false;
@@ -48,13 +54,22 @@ struct ChunkView {
   at::Tensor keys{}, values{};
 };
 
+// What one lane (layer, KV head) holds.
+struct LaneState {
+  std::span<const FarToken> far{};  // in order: the instruction (chunk -1), then what was kept
+  // Attention that each of them, then each token of the leaving chunk, received: summed over
+  // queries and the query heads of the lane. Empty unless needs().attention_blocks.
+  std::vector<float> mass{};
+  // [tokens, head_dim] of the same tokens, keys un-rotated, as attention reads them. Undefined
+  // unless needs().far_keys_values.
+  at::Tensor keys{}, values{};
+};
+
 // What the cache holds at that moment.
 struct FarState {
   // Every chunk that left before, ascending.
   std::span<const ChunkRecord> chunks{};
-  // Attention each of them, then the leaving chunk, received since it was appended: summed over
-  // layers, heads and queries. Empty unless needs().attention_mass.
-  std::span<const float> mass{};
+  std::span<const LaneState> lanes{};  // by layer * kv_heads + kv_head
 };
 
 // What is done with scores: the method's own statement. What it leaves out it does not have.
@@ -75,6 +90,7 @@ struct MethodCost {
   int64_t held_bytes = 0;       // held now: weights, state, tables
   int64_t transient_bytes = 0;  // of the largest temporary of one PlanLeaving
   double plan_flops = 0;        // of one PlanLeaving
+  double block_flops = 0;       // of one block's OnQueries
 };
 
 // Makes plans, holds no tokens. Deterministic given its state. Not thread-safe.
@@ -86,6 +102,9 @@ class CachePolicy {
   virtual Needs needs() const { return {}; }
   // A new episode: forgets all state.
   virtual void Reset(const EpisodeFacts& /*facts*/) {}
+  // The queries [heads, tokens_per_block, head_dim] of a layer and block, before rotation; called
+  // once for each if needs().queries.
+  virtual void OnQueries(int /*layer*/, const HeadRows& /*q*/) {}
   // Utility of the leaving chunk: any finite number, higher is better. Called once a chunk, in
   // order.
   virtual float Score(const ChunkView& chunk) = 0;

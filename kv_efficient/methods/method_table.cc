@@ -18,18 +18,27 @@ CacheMethod WindowMethod();
 CacheMethod RecomputeMethod();
 CacheMethod SinkWindowMethod();
 CacheMethod BandMethod();
+CacheMethod PeriodicMethod();
 CacheMethod RandomMethod();
 CacheMethod MeanPoolMethod();
 CacheMethod OracleMethod();
 CacheMethod KnormMethod();
 CacheMethod NoveltyMethod();
+CacheMethod H2oMethod();
+CacheMethod TovaMethod();
+CacheMethod SnapKvMethod();
+CacheMethod KeyDiffMethod();
+CacheMethod ExpectedAttentionMethod();
+CacheMethod ChunkKvMethod();
 CacheMethod GatedMethod();
 
 const std::vector<CacheMethod>& CacheMethods() {
   static const std::vector<CacheMethod> table = {
-      FullMethod(),  WindowMethod(),  RecomputeMethod(), SinkWindowMethod(),
-      BandMethod(),  RandomMethod(),  MeanPoolMethod(),  OracleMethod(),
-      KnormMethod(), NoveltyMethod(), GatedMethod(),
+      FullMethod(),    WindowMethod(),   RecomputeMethod(), SinkWindowMethod(),
+      BandMethod(),    PeriodicMethod(), RandomMethod(),    MeanPoolMethod(),
+      OracleMethod(),  KnormMethod(),    NoveltyMethod(),   H2oMethod(),
+      TovaMethod(),    SnapKvMethod(),   KeyDiffMethod(),   ExpectedAttentionMethod(),
+      ChunkKvMethod(), GatedMethod(),
   };
   return table;
 }

@@ -280,6 +280,25 @@ LaneView ChunkStore::FarView(int layer, int kv_head) const {
   return View(bias_[uniform() ? 0 : lane], lane, 1, 0, static_cast<int>(far_of(lane).size()));
 }
 
+std::pair<at::Tensor, at::Tensor> ChunkStore::FarRows(int layer, int kv_head) const {
+  const int lane = layer * geometry_.kv_heads + kv_head;
+  const auto tokens = std::ssize(far_of(lane));
+  if (!encoded_) {
+    return {keys_.select(0, lane).narrow(0, 0, tokens),
+            values_.select(0, lane).narrow(0, 0, tokens)};
+  }
+  at::Tensor keys = torch::empty({tokens, geometry_.head_dim}), values = torch::empty_like(keys);
+  std::vector<float> page_keys, page_values;
+  int64_t at = 0;
+  for (int page = 0; page < std::ssize(encoded_->pages(lane)); ++page) {
+    encoded_->Decode(lane, page, &page_keys, &page_values);
+    std::ranges::copy(page_keys, keys.data_ptr<float>() + at);
+    std::ranges::copy(page_values, values.data_ptr<float>() + at);
+    at += std::ssize(page_keys);
+  }
+  return {keys, values};
+}
+
 LaneView ChunkStore::NearView(int layer) const {
   return View({}, layer * geometry_.kv_heads, geometry_.kv_heads, near_begin(), near_end(layer));
 }

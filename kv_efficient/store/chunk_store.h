@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/far_token.h"
 #include "kv_efficient/head_rows.h"
 #include "kv_efficient/kv_format.h"
 #include "kv_efficient/plan.h"
@@ -35,15 +36,6 @@
 #include "kv_efficient/store/page_pool.h"
 
 namespace kvla {
-
-// One token of the far region: an original token, or the summary of `count` of them.
-struct FarToken {
-  int chunk = -1;       // -1: instruction
-  int offset = 0;       // in the chunk (a summary: its token slot), or in the instruction
-  int count = 1;        // tokens it stands for; log(count) is added to its logits
-  float position = 0;   // (mean) block index of the original tokens
-  int32_t summary = 0;  // 1: a summary (no bool, so that saved states have no padding)
-};
 
 // Of far tokens in order: how many, one run after the other, are a page where they are encoded.
 std::vector<int> PageRuns(std::span<const FarToken> tokens);
@@ -103,6 +95,9 @@ class ChunkStore {
   const std::vector<FarToken>& far(int layer, int kv_head) const;
   LaneView FarView(int layer) const;  // REQUIRES: uniform(layer), f32
   LaneView FarView(int layer, int kv_head) const;
+  // Keys and values of a lane's far tokens, [tokens, head_dim] each, as attention reads them; f32
+  // ones are views.
+  std::pair<at::Tensor, at::Tensor> FarRows(int layer, int kv_head) const;
   LaneView NearView(int layer) const;  // includes the current block once it is appended
   LaneView NearView(int layer, int kv_head) const;
   // The same on a CPU, as ragged attention reads them; the queries are the caller's.

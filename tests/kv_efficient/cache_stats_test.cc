@@ -90,7 +90,9 @@ struct TickClock {
 class Spender : public CachePolicy {
  public:
   Spender(TickClock clock, bool mass) : clock_(std::move(clock)), mass_(mass) {}
-  Needs needs() const override { return {.keys_values = true, .attention_mass = mass_}; }
+  Needs needs() const override {
+    return {.keys_values = true, .attention_blocks = mass_ ? std::optional(0) : std::nullopt};
+  }
   float Score(const ChunkView&) override {
     *clock_.ms += 1000;
     return 1;
@@ -131,11 +133,11 @@ TEST(CacheStats, AMethodPaysForWhatItNeeds) {
   EXPECT_EQ(Timed(11, false).gate_flops, 0);
   EXPECT_EQ(Timed(10, false).cost.method_bytes, 12);
   EXPECT_EQ(Timed(10, false).cost.kv_transient_bytes, 1 << 20);
-  // Attention mass: q.k once more in every block, and a number a chunk.
+  // Attention mass: q.k once more in every block, and a number for each token of a lane.
   const CacheStats mass = Timed(11, true);
   EXPECT_EQ(mass.cost.attended_tokens, 2 + 33);
   EXPECT_EQ(mass.gate_flops, 2.0 * 2 * 4 * 16 * 3 * 35);
-  EXPECT_EQ(mass.cost.method_bytes, 12 + 3 * 4);
+  EXPECT_EQ(mass.cost.method_bytes, 12 + 4 * 35 * 4);
   EXPECT_GT(mass.cost.latency.attend_ms, 2);  // its time is attention's
 }
 
@@ -238,10 +240,18 @@ std::vector<double> PlainMass(const CacheGeometry& g, const Episode& e, int bloc
 class MassWatcher : public CachePolicy {
  public:
   explicit MassWatcher(std::vector<std::vector<float>>* seen) : seen_(seen) {}
-  Needs needs() const override { return {.attention_mass = true}; }
+  Needs needs() const override { return {.attention_blocks = 0}; }
   float Score(const ChunkView&) override { return 1; }
   Plan PlanLeaving(const ChunkView& chunk, const FarState& state) override {
-    seen_->emplace_back(state.mass.begin(), state.mass.end());
+    // By chunk, over all lanes.
+    std::vector<float> mass(chunk.chunk + 1);
+    for (const LaneState& lane : state.lanes) {
+      for (size_t i = 0; i < lane.mass.size(); ++i) {
+        const int of = i < lane.far.size() ? lane.far[i].chunk : chunk.chunk;
+        if (of >= 0) mass[of] += lane.mass[i];
+      }
+    }
+    seen_->push_back(mass);
     return CachePolicy::PlanLeaving(chunk, state);
   }
   MethodCost cost() const override { return {}; }

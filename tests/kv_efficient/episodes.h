@@ -175,6 +175,7 @@ inline std::vector<CacheConfig> EveryMethod(const ScratchDir& folder, const Cach
     if (method.usual_budget > 0) own[0].budget_chunks = 3;
     if (method.reads("gate")) own[0].gate = SaveRandomGate(folder, g, own[0]);
     if (method.reads("sink_chunks")) own[0].sink_chunks = 2;
+    if (method.reads("budget_tokens")) own[0].budget_tokens = 10;
     if (method.reads("band_chunks")) own[0].band_first = own[0].band_chunks = 2;
     if (method.has_budget() && method.usual_budget == 0) {
       own.push_back(own[0]);

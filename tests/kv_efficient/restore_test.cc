@@ -31,7 +31,8 @@ struct State {
   std::vector<uint8_t> policy;
   std::vector<DecisionEvent> log;
   uint64_t taken = 0;
-  std::vector<float> mass;
+  int mass_block = 0;
+  std::vector<std::vector<float>> mass;  // by lane and block, where the method asks for it
 
   explicit State(const std::vector<uint8_t>& saved) {
     ByteReader in(saved);
@@ -48,7 +49,8 @@ struct State {
       in.Value(&e.decision.reason);
     }
     in.Value(&taken);
-    in.List(&mass);
+    if (!in.done()) in.Value(&mass_block);
+    while (!in.done() && in.ok()) in.List(&mass.emplace_back());
     EXPECT_TRUE(in.done());
     ByteReader body(store);
     for (int& size : sizes) body.Value(&size);
@@ -77,7 +79,8 @@ struct State {
       out.Value(e.decision.reason);
     }
     out.Value(taken);
-    out.List(mass);
+    if (!mass.empty()) out.Value(mass_block);
+    for (const std::vector<float>& list : mass) out.List(list);
     return out.Take();
   }
 };
@@ -228,7 +231,7 @@ TEST(Restore, ForgedDecisionsAreRefused) {
       {"one less", [](State& s) { s.log.pop_back(); }},
       {"one twice", [](State& s) { s.log.push_back(s.log.back()); }},
       {"taken of the future", [](State& s) { s.taken = 8; }},
-      {"mass unasked", [](State& s) { s.mass = {1}; }},
+      {"mass unasked", [](State& s) { s.mass = {{1}}; }},
       {"a state of another method",
        [](State& s) {
          s.policy = {1, 2, 3};
@@ -265,7 +268,7 @@ TEST(Restore, AForgedMassIsRefused) {
   // Keeps everything and asks for the mass.
   class Watching : public CachePolicy {
    public:
-    Needs needs() const override { return {.attention_mass = true}; }
+    Needs needs() const override { return {.attention_blocks = 2}; }
     float Score(const ChunkView&) override { return 1; }
     std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Watching>(); }
     MethodCost cost() const override { return {}; }
@@ -277,12 +280,18 @@ TEST(Restore, AForgedMassIsRefused) {
   ASSERT_TRUE(cache->Restore(saved).ok());
   for (const float mass : {kNan, -1.0F, HUGE_VALF}) {
     State state(saved);
-    state.mass[1] = mass;
+    state.mass[1][2] = mass;
     EXPECT_EQ(cache->Restore(state.Bytes()).code(), StatusCode::kBadInput) << mass;
   }
-  State state(saved);
-  state.mass.pop_back();
-  EXPECT_EQ(cache->Restore(state.Bytes()).code(), StatusCode::kBadInput);
+  const std::function<void(State&)> forgeries[] = {
+      [](State& s) { s.mass.pop_back(); }, [](State& s) { s.mass.emplace_back(); },
+      [](State& s) { s.mass[0].resize(63, 0.0F); },  // the lane holds 62 tokens
+      [](State& s) { s.mass_block = 2; }, [](State& s) { s.mass_block = -1; }};
+  for (const auto& forge : forgeries) {
+    State state(saved);
+    forge(state);
+    EXPECT_EQ(cache->Restore(state.Bytes()).code(), StatusCode::kBadInput);
+  }
 }
 
 }  // namespace

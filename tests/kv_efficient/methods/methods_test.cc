@@ -263,7 +263,7 @@ TEST(Config, ContradictionsAreErrors) {
   }
   CacheConfig c = SmallConfig("window");
   c.keep_rate = 0.25;
-  EXPECT_NE(message(c).find("'window' does not read 'keep_rate' (read by random)"),
+  EXPECT_NE(message(c).find("'window' does not read 'keep_rate' (read by periodic, random)"),
             std::string::npos);
   c = SmallConfig("full");
   c.gate = "gate.safetensors";

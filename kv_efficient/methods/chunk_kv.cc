@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole chunks by the attention of recent queries (Liu et al., ChunkKV: Semantic-Preserving KV
+// Cache Compression for Efficient Long-Context LLM Inference, arXiv 2502.00299): a chunk's score is
+// the mean of its tokens' (SnapKV's), over all layers and heads.
+#include <algorithm>
+#include <map>
+
+#include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/method_table.h"
+#include "kv_efficient/methods/observed_attention.h"
+
+namespace kvla {
+namespace {
+
+class ChunkKv : public CachePolicy {
+ public:
+  ChunkKv(const CacheConfig& config, const CacheGeometry& geometry)
+      : CachePolicy({.budget_chunks = config.budget_chunks}),
+        lanes_(geometry.lanes()),
+        chunk_tokens_(config.chunk_blocks * geometry.tokens_per_block) {}
+
+  Needs needs() const override { return {.attention_blocks = kObservedBlocks}; }
+  float Score(const ChunkView&) override { return 0; }
+
+  // Every chunk that is held is scored anew; the lowest goes when they are too many, of equals the
+  // oldest.
+  Plan PlanLeaving(const ChunkView& chunk, const FarState& state) override {
+    std::map<int, float> scores;  // of the chunks held and the leaving one
+    for (const LaneState& lane : state.lanes) {
+      const std::vector<float> pooled = PooledAttention(lane);
+      for (size_t i = 0; i < pooled.size(); ++i) {
+        const int number = i < lane.far.size() ? lane.far[i].chunk : chunk.chunk;
+        if (number >= 0) scores[number] += pooled[i];
+      }
+    }
+    Plan plan;
+    const int budget = std::max(rule().budget_chunks.value_or(0), 1);
+    for (auto& [number, score] : scores) score /= static_cast<float>(lanes_ * chunk_tokens_);
+    const float own = scores.at(chunk.chunk);
+    bool kept = true;
+    while (static_cast<int>(scores.size()) > budget) {
+      const auto lowest =
+          std::ranges::min_element(scores, {}, [](const auto& entry) { return entry.second; });
+      if (lowest->first == chunk.chunk) {
+        kept = false;
+      } else {
+        plan.decisions.push_back(
+            {lowest->first, ChunkAction::kDropped, lowest->second, ReasonCode::kOverBudget});
+      }
+      scores.erase(lowest);
+    }
+    plan.decisions.push_back({chunk.chunk, kept ? ChunkAction::kWhole : ChunkAction::kDropped, own,
+                              kept ? ReasonCode::kWithinBudget : ReasonCode::kOverBudget});
+    return plan;
+  }
+
+  std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<ChunkKv>(*this); }
+  MethodCost cost() const override {
+    const double tokens = static_cast<double>(rule().budget_chunks.value_or(0) + 1) * chunk_tokens_;
+    return {.transient_bytes = static_cast<int64_t>(tokens * sizeof(float)),
+            .plan_flops = tokens * lanes_ * (2 * kPooledTokens + 1)};
+  }
+
+ private:
+  int lanes_, chunk_tokens_;
+};
+
+}  // namespace
+
+CacheMethod ChunkKvMethod() {
+  CacheMethod method{
+      "chunk_kv", "keeps the chunks that recent queries attend to", {"budget_chunks"}};
+  method.scores = true;
+  method.usual_budget = 8;
+  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
+    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<ChunkKv>(config, geometry));
+  };
+  return method;
+}
+
+}  // namespace kvla
