@@ -16,14 +16,17 @@ if ! bash scripts/build.sh "$preset"; then
   exit 1
 fi
 
+export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+limit=1200 # seconds, for a program
+[[ "$preset" == *san ]] && limit=3600
 passed=0
 failed=0
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 for program in "build/$preset"/tests/kvla_*_test; do
   [[ -x "$program" ]] || continue
-  timeout 1200 "$program" "$@" 2>&1 | tee "$log"
+  timeout "$limit" "$program" "$@" 2>&1 | tee "$log"
   status="${PIPESTATUS[0]}"
   ok="$(grep -cE '^\[       OK \] .* \([0-9]+ ms\)$' "$log")"
   bad="$(grep -cE '^\[  FAILED  \] .* \([0-9]+ ms\)$' "$log")"

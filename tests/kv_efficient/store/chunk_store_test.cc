@@ -321,9 +321,13 @@ TEST(Store, MemoryReallyGoesBack) {
   EXPECT_EQ(live[0], full_bytes);
   EXPECT_LT(live[1], full_bytes * 0.35);
   EXPECT_LT(live[2], full_bytes * 0.1);
+#ifndef __SANITIZE_ADDRESS__  // what it holds back of freed memory is in the process's
   EXPECT_GT(peak[0], 60 * mib);
   EXPECT_LT(peak[1], 30 * mib);
   EXPECT_LT(peak[2], 16 * mib);
+#else
+  (void)peak, (void)mib;
+#endif
 }
 
 // The blocks of the window come again as they were: far region, decisions and outputs stay, under

@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "results/trace/packed_bytes.h"
@@ -11,6 +12,8 @@
 
 namespace kvla {
 namespace {
+
+constexpr auto kBits = [](double x) { return std::bit_cast<uint64_t>(x); };  // NaN is as NaN
 
 const EpisodeId kId = {"gated", "recall_color", "long", 12};
 
@@ -106,10 +109,7 @@ TEST(RecordCodec, StatesAreStoredAsDifferences) {
   ASSERT_EQ(back->size(), steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     ASSERT_EQ(back->at(i).state.size(), steps[i].state.size());
-    EXPECT_EQ(std::memcmp(back->at(i).state.data(), steps[i].state.data(),
-                          steps[i].state.size() * sizeof(double)),
-              0)
-        << i;
+    EXPECT_TRUE(std::ranges::equal(back->at(i).state, steps[i].state, {}, kBits, kBits)) << i;
     EXPECT_EQ(back->at(i).stages, steps[i].stages);
   }
   const auto summary = UnpackSteps(PackSteps(steps, TraceLevel::kSummary));
