@@ -163,7 +163,9 @@ TEST(ConfigCommandTest, PrintsEveryKeyOfEveryKind) {
     const Output text = Kvla({"config", kind});
     const Output rows = Kvla({"config", kind, "--json"});
     EXPECT_EQ(text.status, 0) << text.err;
-    for (const auto& row : nlohmann::json::parse(rows.out, nullptr, false)["rows"]) {
+    const auto printed = nlohmann::json::parse(rows.out, nullptr, false);
+    ASSERT_FALSE(printed["rows"].empty()) << rows.out;
+    for (const auto& row : printed["rows"]) {
       EXPECT_NE(text.out.find(row["help"].get<std::string>()), std::string::npos) << row;
     }
   }

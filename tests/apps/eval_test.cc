@@ -55,7 +55,9 @@ TEST_F(EvalTest, TheSameOutcomesAndStatesWithOneWorkerWithTwoAndTwice) {
   std::vector<std::string> other = Eval("other", kEpisodes, 1);
   other.insert(other.end(), {"--set", "seed=1"});
   ASSERT_EQ(Kvla(other).status, 0);
-  for (const json& episode : Report("other").at("episodes")) {
+  const json report = Report("other");
+  EXPECT_FALSE(report.at("episodes").empty());
+  for (const json& episode : report.at("episodes")) {
     EXPECT_FALSE(states.contains(episode.at("state_hash")));
   }
 }
