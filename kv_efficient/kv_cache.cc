@@ -186,14 +186,10 @@ Status KvCache::LetChunkLeave() {
   {
     const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
     std::vector<std::vector<FarToken>> before;
-    for (const LaneState& lane : mass_ ? lanes : std::vector<LaneState>()) {
-      before.emplace_back(lane.far.begin(), lane.far.end());
-    }
+    for (int lane = 0; mass_ && lane < geometry_.lanes(); ++lane) before.push_back(FarOf(lane));
     if (Status s = store_->Apply(plan); !s.ok()) return s.In(config_.policy);
     for (int lane = 0; lane < std::ssize(before); ++lane) {
-      mass_->Leave(lane, before[lane],
-                   store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads), view.chunk,
-                   tokens, geometry_.tokens_per_block);
+      mass_->Leave(lane, before[lane], FarOf(lane), view.chunk, tokens, geometry_.tokens_per_block);
     }
   }
   for (const ChunkDecision& decision : plan.decisions) {
@@ -213,9 +209,7 @@ Status KvCache::ReopenWindow() {
   const size_t left = static_cast<size_t>(schedule_.ChunkOf(blocks()));
   chunks_.resize(left);
   for (int lane = 0; mass_ && lane < geometry_.lanes(); ++lane) {
-    mass_->Truncate(
-        lane,
-        static_cast<int>(store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads).size()));
+    mass_->Truncate(lane, static_cast<int>(FarOf(lane).size()));
   }
   UpdateStats();
   return {};
@@ -225,7 +219,7 @@ std::vector<LaneState> KvCache::LaneStates(int chunk_tokens) const {
   std::vector<LaneState> lanes;
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
     LaneState state;
-    state.far = store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads);
+    state.far = FarOf(lane);
     if (mass_) state.mass = mass_->Of(lane, static_cast<int>(state.far.size()) + chunk_tokens);
     lanes.push_back(std::move(state));
   }
@@ -296,8 +290,8 @@ void KvCache::AddFarRows(const ChunkView& chunk, std::vector<LaneState>* lanes) 
 std::vector<int> KvCache::HeldTokens() const {
   const int near = (blocks() - store_->near_begin_block()) * geometry_.tokens_per_block;
   std::vector<int> tokens;
-  for (const LaneState& lane : LaneStates(0)) {
-    tokens.push_back(static_cast<int>(lane.far.size()) + near);
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    tokens.push_back(static_cast<int>(FarOf(lane).size()) + near);
   }
   return tokens;
 }

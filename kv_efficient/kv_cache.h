@@ -117,6 +117,9 @@ class KvCache {
   // Whether the far tokens are those that the last decisions leave.
   bool HoldsWhatWasDecided() const;
   Status LetChunkLeave();
+  const std::vector<FarToken>& FarOf(int lane) const {
+    return store_->far(lane / geometry_.kv_heads, lane % geometry_.kv_heads);
+  }
   // Of every lane; masses of the far tokens and of so many that follow.
   std::vector<LaneState> LaneStates(int chunk_tokens) const;
   void AddFarRows(const ChunkView& chunk, std::vector<LaneState>* lanes) const;

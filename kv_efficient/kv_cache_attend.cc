@@ -48,7 +48,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
   TORCH_CHECK(in_block_ && device_.is_cpu(),
               "Attend needs BeginBlock, and rows a cache on the CPU");
   store_->AppendBlock(layer, k, v);
-  TellQueries(layer, q);
+  if (policy_->needs().queries) TellQueries(layer, q);
   RotateQuery(q);
   const int width = geometry_.head_dim, tokens = geometry_.tokens_per_block;
   const int rows = geometry_.group() * tokens, stride = PaddedRows(rows);
@@ -156,7 +156,6 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
 }
 
 void KvCache::TellQueries(int layer, const HeadRows& q) {
-  if (!policy_->needs().queries) return;
   double took_ms = 0;
   {
     const Stopwatch timer(clock_, &took_ms);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The window and a fixed band of chunks: a clock. What a method that looks at what a chunk holds
 // has to beat at the same bytes; with band_first: 0 it keeps the first chunks.
+#include "kv_efficient/methods/by_clock.h"
 #include "kv_efficient/methods/cache_config.h"
-#include "kv_efficient/methods/fixed_band.h"
 #include "kv_efficient/methods/method_table.h"
 
 namespace kvla {

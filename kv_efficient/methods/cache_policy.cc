@@ -2,36 +2,41 @@
 #include "kv_efficient/methods/cache_policy.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kvla {
 
-// The leaving chunk joins those that are kept; while they are more than the budget the lowest score
-// goes, the leaving chunk before an older one with the same score, and of those the oldest.
+// The leaving chunk joins those that are kept, before older ones with the same score: it goes
+// first.
 Plan CachePolicy::PlanLeaving(const ChunkView& chunk, const FarState& state) {
   Plan plan;
   const float score = Score(chunk);
   const bool kept = keeps(score);
   plan.decisions.push_back(
       {chunk.chunk, kept ? rule_.keep : ChunkAction::kDropped, score, reason(kept)});
-  const int budget = rule_.budget_chunks.value_or(0);
-  if (!kept || budget == 0) return plan;
+  if (!kept) return plan;
   std::vector<ChunkDecision> held = {plan.decisions[0]};
   for (const ChunkRecord& record : state.chunks) {
     if (record.decision.action != ChunkAction::kDropped) held.push_back(record.decision);
   }
-  while (static_cast<int>(held.size()) > budget) {
+  DropOverBudget(std::move(held), &plan);
+  return plan;
+}
+
+void CachePolicy::DropOverBudget(std::vector<ChunkDecision> held, Plan* plan) const {
+  const int budget = rule_.budget_chunks.value_or(0);
+  while (budget > 0 && static_cast<int>(held.size()) > budget) {
     const auto lowest = std::ranges::min_element(held, {}, &ChunkDecision::score);
     ChunkDecision dropped = *lowest;
     held.erase(lowest);
     dropped.action = ChunkAction::kDropped;
     dropped.reason = ReasonCode::kOverBudget;
-    if (dropped.chunk == chunk.chunk) {
-      plan.decisions[0] = dropped;
+    if (dropped.chunk == plan->decisions[0].chunk) {
+      plan->decisions[0] = dropped;
     } else {
-      plan.decisions.push_back(dropped);
+      plan->decisions.push_back(dropped);
     }
   }
-  return plan;
 }
 
 Status CachePolicy::RestoreState(std::span<const uint8_t> bytes) {

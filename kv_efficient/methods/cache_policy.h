@@ -131,6 +131,9 @@ class CachePolicy {
     if (!kept) return ReasonCode::kBelowThreshold;
     return rule_.threshold.has_value() ? ReasonCode::kAboveThreshold : ReasonCode::kWithinBudget;
   }
+  // While more are `held` than the budget says, the lowest score goes, of equals the first. `plan`
+  // decides the leaving chunk first, which is one of them.
+  void DropOverBudget(std::vector<ChunkDecision> held, Plan* plan) const;
   const RetentionRule& rule() const { return rule_; }
 
  private:

@@ -2,8 +2,9 @@
 // Whole chunks by the attention of recent queries (Liu et al., ChunkKV: Semantic-Preserving KV
 // Cache Compression for Efficient Long-Context LLM Inference, arXiv 2502.00299): a chunk's score is
 // the mean of its tokens' (SnapKV's), over all layers and heads.
-#include <algorithm>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/cache_config.h"
@@ -34,24 +35,13 @@ class ChunkKv : public CachePolicy {
         if (number >= 0) scores[number] += pooled[i];
       }
     }
-    Plan plan;
-    const int budget = std::max(rule().budget_chunks.value_or(0), 1);
-    for (auto& [number, score] : scores) score /= static_cast<float>(lanes_ * chunk_tokens_);
-    const float own = scores.at(chunk.chunk);
-    bool kept = true;
-    while (static_cast<int>(scores.size()) > budget) {
-      const auto lowest =
-          std::ranges::min_element(scores, {}, [](const auto& entry) { return entry.second; });
-      if (lowest->first == chunk.chunk) {
-        kept = false;
-      } else {
-        plan.decisions.push_back(
-            {lowest->first, ChunkAction::kDropped, lowest->second, ReasonCode::kOverBudget});
-      }
-      scores.erase(lowest);
+    std::vector<ChunkDecision> held;
+    for (const auto& [number, score] : scores) {
+      const float mean = score / static_cast<float>(lanes_ * chunk_tokens_);
+      held.push_back({number, rule().keep, mean, reason(true)});
     }
-    plan.decisions.push_back({chunk.chunk, kept ? ChunkAction::kWhole : ChunkAction::kDropped, own,
-                              kept ? ReasonCode::kWithinBudget : ReasonCode::kOverBudget});
+    Plan plan{.decisions = {held.back()}, .lanes = {}};  // the leaving chunk is the newest
+    DropOverBudget(std::move(held), &plan);
     return plan;
   }
 

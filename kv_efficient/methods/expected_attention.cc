@@ -4,7 +4,6 @@
 // far have a mean and a covariance; a key's expected weight under a normal distribution of them,
 // times the norm of its value. Far tokens are at one distance, so that the positions to come do not
 // matter: the query is turned by that distance.
-#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/token_retention.h"
 #include "kv_efficient/query_statistics.h"
 #include "kv_efficient/rotary.h"
@@ -30,11 +29,9 @@ class ExpectedAttention : public TokenRetention {
   }
   MethodCost cost() const override {
     MethodCost cost = TokenRetention::cost();
-    const double keys = static_cast<double>(cost.transient_bytes) /
-                        (2.0 * static_cast<double>(sizeof(float)) * geometry().head_dim);
     cost.held_bytes = statistics_.bytes();
-    cost.plan_flops +=
-        2.0 * keys * geometry().group() * geometry().head_dim * (geometry().head_dim + 2);
+    cost.plan_flops += 2.0 * static_cast<double>(scored_tokens()) * geometry().group() *
+                       geometry().head_dim * (geometry().head_dim + 2);
     cost.block_flops = statistics_.block_flops();
     return cost;
   }
@@ -97,14 +94,9 @@ class ExpectedAttention : public TokenRetention {
 }  // namespace
 
 CacheMethod ExpectedAttentionMethod() {
-  CacheMethod method{"expected_attention",
-                     "each head keeps the tokens that queries like those so far would attend to",
-                     {"budget_tokens"}};
-  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
-    return Result<std::unique_ptr<CachePolicy>>(
-        std::make_unique<ExpectedAttention>(config, geometry));
-  };
-  return method;
+  return TokenMethod<ExpectedAttention>(
+      "expected_attention",
+      "each head keeps the tokens that queries like those so far would attend to");
 }
 
 }  // namespace kvla

@@ -2,7 +2,6 @@
 // Heavy hitters (Zhang et al., H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large
 // Language Models, arXiv 2306.14048): each head keeps the tokens that received the most attention
 // since they came, beside the recent ones, which are the window here.
-#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/token_retention.h"
 
 namespace kvla {
@@ -26,12 +25,7 @@ class H2o : public TokenRetention {
 }  // namespace
 
 CacheMethod H2oMethod() {
-  CacheMethod method{
-      "h2o", "each head keeps the tokens that received most attention so far", {"budget_tokens"}};
-  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
-    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<H2o>(config, geometry));
-  };
-  return method;
+  return TokenMethod<H2o>("h2o", "each head keeps the tokens that received most attention so far");
 }
 
 }  // namespace kvla

@@ -2,7 +2,6 @@
 // Keys unlike the others (Park et al., KeyDiff: Key Similarity-Based KV Cache Eviction for
 // Long-Context LLM Inference in Resource-Constrained Environments, arXiv 2504.15364): each head
 // keeps the tokens whose keys are least similar to the mean of the normalised keys.
-#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/token_retention.h"
 #include "tensors/torch.h"
 
@@ -16,8 +15,8 @@ class KeyDiff : public TokenRetention {
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<KeyDiff>(*this); }
   MethodCost cost() const override {
     MethodCost cost = TokenRetention::cost();
-    // Norms, mean and products of the keys that the transient rows hold.
-    cost.plan_flops += 3.0 * static_cast<double>(cost.transient_bytes) / (2 * sizeof(float));
+    // Norm, mean and product of each key.
+    cost.plan_flops += 3.0 * 2 * static_cast<double>(scored_tokens()) * geometry().head_dim;
     return cost;
   }
 
@@ -43,13 +42,8 @@ class KeyDiff : public TokenRetention {
 }  // namespace
 
 CacheMethod KeyDiffMethod() {
-  CacheMethod method{"keydiff",
-                     "each head keeps the tokens whose keys are least like the others'",
-                     {"budget_tokens"}};
-  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
-    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<KeyDiff>(config, geometry));
-  };
-  return method;
+  return TokenMethod<KeyDiff>("keydiff",
+                              "each head keeps the tokens whose keys are least like the others'");
 }
 
 }  // namespace kvla

@@ -2,30 +2,23 @@
 // Chunks at even distances: a clock that ticks throughout the episode.
 #include <cmath>
 
+#include "kv_efficient/methods/by_clock.h"
 #include "kv_efficient/methods/cache_config.h"
-#include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
 namespace {
 
-class Periodic : public CachePolicy {
+class Periodic : public ByClock {
  public:
   explicit Periodic(const CacheConfig& c)
-      : CachePolicy({.keep = KeepAction(c.keep)}), rate_(c.keep_rate) {}
+      : ByClock(KeepAction(c.keep), ReasonCode::kWithinBudget), rate_(c.keep_rate) {}
 
   // 1 where the count of chunks so far, times the rate, passes a whole number.
   float Score(const ChunkView& chunk) override {
     return std::floor((chunk.chunk + 1) * rate_) > std::floor(chunk.chunk * rate_) ? 1 : 0;
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Periodic>(*this); }
-  MethodCost cost() const override { return {}; }
-
- protected:
-  bool keeps(float score) const override { return score > 0; }
-  ReasonCode reason(bool kept) const override {
-    return kept ? ReasonCode::kWithinBudget : ReasonCode::kWindowOnly;
-  }
 
  private:
   double rate_;

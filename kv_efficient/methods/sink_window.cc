@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The window and the first chunks (attention sinks: Xiao et al., StreamingLLM, arXiv 2309.17453).
+#include "kv_efficient/methods/by_clock.h"
 #include "kv_efficient/methods/cache_config.h"
-#include "kv_efficient/methods/fixed_band.h"
 #include "kv_efficient/methods/method_table.h"
 
 namespace kvla {

@@ -2,7 +2,6 @@
 // SnapKV as a stream: each head keeps the tokens, and their neighbours, that the queries of the
 // newest frame blocks attend to. The published rule sees one prompt once; here it decides anew
 // whenever a chunk leaves.
-#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/observed_attention.h"
 #include "kv_efficient/methods/token_retention.h"
 
@@ -27,14 +26,8 @@ class SnapKv : public TokenRetention {
 }  // namespace
 
 CacheMethod SnapKvMethod() {
-  CacheMethod method{
-      "snapkv",
-      "each head keeps the tokens that recent queries attend to, and their neighbours",
-      {"budget_tokens"}};
-  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
-    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<SnapKv>(config, geometry));
-  };
-  return method;
+  return TokenMethod<SnapKv>(
+      "snapkv", "each head keeps the tokens that recent queries attend to, and their neighbours");
 }
 
 }  // namespace kvla

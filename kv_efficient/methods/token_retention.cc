@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 namespace kvla {
 namespace {
@@ -24,7 +23,7 @@ LaneChoice Choose(std::span<const FarToken> tokens, std::span<const float> score
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i].chunk >= 0) order.push_back(i);
   }
-  std::ranges::stable_sort(order, [&scores](size_t a, size_t b) {
+  std::ranges::sort(order, [&scores](size_t a, size_t b) {
     return scores[a] != scores[b] ? scores[a] > scores[b] : a > b;
   });
   const size_t kept = std::min(order.size(), static_cast<size_t>(budget));
@@ -81,13 +80,17 @@ Plan TokenRetention::PlanLeaving(const ChunkView& chunk, const FarState& state) 
   return plan;
 }
 
+int64_t TokenRetention::scored_tokens() const {
+  return int64_t{geometry_.lanes()} * (budget_ + chunk_blocks_ * geometry_.tokens_per_block);
+}
+
 MethodCost TokenRetention::cost() const {
-  const double candidates = budget_ + chunk_blocks_ * geometry_.tokens_per_block;
-  const auto scores = static_cast<int64_t>(candidates) * geometry_.lanes();
+  const int64_t scores = scored_tokens();
   const int64_t rows = needs().far_keys_values ? 2 * scores * geometry_.head_dim : 0;
+  const auto of_lane = static_cast<double>(scores) / geometry_.lanes();
   // A comparison counts as an operation.
   return {.transient_bytes = (scores + rows) * kValueBytes,
-          .plan_flops = static_cast<double>(scores) * (1 + std::log2(candidates))};
+          .plan_flops = static_cast<double>(scores) * (1 + std::log2(of_lane))};
 }
 
 }  // namespace kvla

@@ -4,11 +4,15 @@
 #ifndef KVLA_KV_EFFICIENT_METHODS_TOKEN_RETENTION_H_
 #define KVLA_KV_EFFICIENT_METHODS_TOKEN_RETENTION_H_
 
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
+#include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
 
@@ -30,11 +34,23 @@ class TokenRetention : public CachePolicy {
   virtual std::vector<std::vector<float>> ScoreTokens(const ChunkView& chunk,
                                                       const FarState& state) const = 0;
   const CacheGeometry& geometry() const { return geometry_; }
+  // Tokens that are scored at a time, of all lanes.
+  int64_t scored_tokens() const;
 
  private:
   CacheGeometry geometry_;
   int budget_, chunk_blocks_;
 };
+
+// The row of such a method in the table.
+template <class T>
+CacheMethod TokenMethod(std::string name, std::string help) {
+  CacheMethod method{std::move(name), std::move(help), {"budget_tokens"}};
+  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
+    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<T>(config, geometry));
+  };
+  return method;
+}
 
 }  // namespace kvla
 

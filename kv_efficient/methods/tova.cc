@@ -2,7 +2,6 @@
 // Token omission via attention (Oren et al., Transformers are Multi-State RNNs, arXiv 2401.06104):
 // a layer keeps the tokens that the last query attends to most, by the mean over its heads. The
 // last query is here the newest frame block, all of whose tokens ask at once.
-#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/token_retention.h"
 
 namespace kvla {
@@ -34,13 +33,8 @@ class Tova : public TokenRetention {
 }  // namespace
 
 CacheMethod TovaMethod() {
-  CacheMethod method{"tova",
-                     "each layer keeps the tokens that the newest frame block attends to most",
-                     {"budget_tokens"}};
-  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
-    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Tova>(config, geometry));
-  };
-  return method;
+  return TokenMethod<Tova>(
+      "tova", "each layer keeps the tokens that the newest frame block attends to most");
 }
 
 }  // namespace kvla

@@ -264,8 +264,7 @@ TEST(ChunkKv, KeepsTheChunksThatTheNewestQueriesAttendTo) {
   CacheConfig c = SmallConfig("chunk_kv");
   c.budget_chunks = 2;
   Episode e = MakeEpisode(g, 50, 3);
-  // What the first chunks say is asked for at the end alone: they are gone by then, the third is
-  // asked for throughout.
+  // Every query, turned by a far token's distance, asks for what the third chunk's keys say.
   for (int layer = 0; layer < g.layers; ++layer) {
     const int64_t begin = g.instruction_tokens + 2 * 12;
     e.k[layer].narrow(1, begin, 12).copy_(torch::ones({g.kv_heads, 12, g.head_dim}) * 2);
