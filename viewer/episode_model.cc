@@ -235,4 +235,15 @@ double EpisodeModel::LatencyPercentile(double p) const {
   return std::lerp(totals[low], totals[high], rank - static_cast<double>(low));
 }
 
+std::vector<int> DifferingChunks(const EpisodeModel& a, int inference_a, const EpisodeModel& b,
+                                 int inference_b) {
+  std::vector<int> chunks;
+  for (size_t i = 0; i < std::min(a.chunks().size(), b.chunks().size()); ++i) {
+    const ChunkTrack &x = a.chunks()[i], &y = b.chunks()[i];
+    if (x.first_block > inference_a || y.first_block > inference_b) break;
+    if (x.StateAt(inference_a) != y.StateAt(inference_b)) chunks.push_back(x.index);
+  }
+  return chunks;
+}
+
 }  // namespace kvla

@@ -138,6 +138,11 @@ class EpisodeModel {
   double time_s_ = 0;
 };
 
+// Chunks of one episode under two settings that both have seen, each as of an inference of its own,
+// and that are not in the same state.
+std::vector<int> DifferingChunks(const EpisodeModel& a, int inference_a, const EpisodeModel& b,
+                                 int inference_b);
+
 }  // namespace kvla
 
 #endif  // KVLA_VIEWER_EPISODE_MODEL_H_

@@ -134,7 +134,9 @@ std::string PlaceVideo(const RunStore& store, const EpisodeRow& row, const HtmlO
   }
   const Status status = bytes.ok() ? WriteFileAtomic(out / name, *bytes) : bytes.status();
   if (status.ok()) return name;
-  *why = ToString(row.id) + ": " + status.message();
+  const std::string episode = ToString(row.id);
+  *why =
+      status.message().starts_with(episode) ? status.message() : episode + ": " + status.message();
   return "";
 }
 

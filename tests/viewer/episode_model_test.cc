@@ -70,6 +70,22 @@ TEST(EpisodeModel, DecisionsHoldFromTheirInferenceOnAndMayChange) {
   EXPECT_EQ(model.CountAt(14, ChunkAction::kWindow), 2);
 }
 
+TEST(EpisodeModel, TwoArmsDifferWhereAChunkIsInAnotherState) {
+  const auto record = [](const std::string& arm) {
+    EpisodeModel model;
+    const EpisodeRecord of = SyntheticRecord(arm, 3, {});
+    model.Apply(of.begin);
+    for (const InferenceEvent& event : of.inferences) model.Apply(event);
+    return model;
+  };
+  const EpisodeModel gated = record("gated"), window = record("window");
+  EXPECT_EQ(DifferingChunks(gated, 39, window, 39), std::vector<int>{5});
+  EXPECT_TRUE(DifferingChunks(gated, 30, window, 30).empty());  // chunk 5 is near
+  // Dropped in one, in the window of the other, whose playhead has not come as far.
+  EXPECT_EQ(DifferingChunks(gated, 11, window, 10), std::vector<int>{0});
+  EXPECT_TRUE(DifferingChunks(gated, 39, window, -1).empty());
+}
+
 TEST(EpisodeModel, WholeHistoryBytesFollowFromTheBytesOfAToken) {
   const EpisodeModel model = Played(10);
   EXPECT_DOUBLE_EQ(model.FullBytesAt(model.inferences().back()), 1024.0 * (12 + 10 * 8));

@@ -123,7 +123,8 @@ TEST_F(InterfaceTest, TwoArmsAreComparedOnOnePlayhead) {
     ctx->Yield(3);
     ASSERT_EQ(viewer_->sides().size(), 2u);
     EXPECT_EQ(viewer_->sides()[1].model.begin().id.arm, "gated");
-    for (const char* name : {"scene", "scene 1", "strip", "strip 2", "story 2"}) {
+    // `window` decides without scores, `gated` with: the plot is of whoever has them.
+    for (const char* name : {"scene", "scene 1", "strip", "strip 2", "scores", "story 2"}) {
       EXPECT_TRUE(viewer_->rects().count(name)) << name;
     }
     ctx->ItemClick("Divergence");

@@ -5,7 +5,6 @@
 #include <implot.h>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,6 @@ namespace {
 
 constexpr ChunkAction kStates[] = {ChunkAction::kWindow, ChunkAction::kWhole,
                                    ChunkAction::kCompressed, ChunkAction::kDropped};
-constexpr ImPlotMarker kMarkers[] = {ImPlotMarker_Diamond, ImPlotMarker_Circle, ImPlotMarker_Square,
-                                     ImPlotMarker_Cross};
 constexpr ImPlotFlags kPlotFlags = kTimePlotFlags | ImPlotFlags_NoLegend;
 // Bounds of the cells on the strip's axis, which runs from 0 to 1.
 constexpr double kCellTop = 0.72, kCellBottom = 0.16;
@@ -51,6 +48,15 @@ void DrawCueFrame(ImDrawList* draw, ImVec2 low, ImVec2 high) {
                 3.0f);
 }
 
+// The ground behind chunks that two arms hold in different states.
+ImU32 DifferenceColour() { return ImGui::GetColorU32(ImGuiCol_Text, 0.35f); }
+
+std::vector<int> Differing(const PanelContext& context) {
+  if (context.sides.size() < 2) return {};
+  const EpisodeModel &a = context.sides[0].model, &b = context.sides[1].model;
+  return DifferingChunks(a, context.inference(a), b, context.inference(b));
+}
+
 // One entry of the legend: a small cell, then its words.
 template <class DrawSample>
 void LegendEntry(const std::string& text, DrawSample sample) {
@@ -79,6 +85,12 @@ void DrawLegend(PanelContext& context) {
     LegendEntry("saw the cue", [](ImDrawList* draw, ImVec2 low, ImVec2 high) {
       DrawCueFrame(draw, ImVec2(low.x + 2, low.y + 3), ImVec2(high.x - 2, high.y - 3));
     });
+  }
+  if (context.sides.size() > 1) {
+    LegendEntry(fmt::format("{} differ", Differing(context).size()),
+                [](ImDrawList* draw, ImVec2 low, ImVec2 high) {
+                  draw->AddRectFilled(low, high, DifferenceColour());
+                });
   }
   const InferencePoint* point = model.InferenceAt(context.playhead_s());
   const int all = model.begin().instruction_tokens + (now + 1) * model.begin().tokens_per_block;
@@ -220,9 +232,9 @@ void CachePanel::DrawTooltip(PanelContext& context, const Side& side, const Chun
   ImGui::EndTooltip();
 }
 
-// From back to front: the instruction's bar, a cell a chunk as of the playhead (faint where not
-// seen yet), then frames and arrows of the chunks that saw the cue, and the tooltip of the one
-// under the mouse.
+// From back to front: the instruction's bar, the ground of what two arms treat differently, a cell
+// a chunk as of the playhead (faint where not seen yet), then frames and arrows of the chunks that
+// saw the cue, and the tooltip of the one under the mouse.
 void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bool ticks) {
   const Side& side = context.sides[index];
   const EpisodeModel& model = side.model;
@@ -260,6 +272,12 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
     high->x = std::max(high->x - 1, low->x + 1);
   };
   ImVec2 low, high;
+  // Through the whole height, so that the grounds of both strips meet.
+  for (const int chunk : Differing(context)) {
+    cell_of(model.chunks()[chunk], &low, &high);
+    draw->AddRectFilled(ImVec2(low.x, ImPlot::PlotToPixels(0, 1.0).y),
+                        ImVec2(high.x, ImPlot::PlotToPixels(0, 0.0).y), DifferenceColour());
+  }
   for (const ChunkTrack& chunk : model.chunks()) {
     cell_of(chunk, &low, &high);
     constexpr int kFaint = 45;
@@ -288,83 +306,6 @@ void CachePanel::DrawStrip(PanelContext& context, size_t index, float height, bo
   context.Mark(index == 0 ? "strip" : "strip 2");
 }
 
-namespace {
-
-// The range of the scores' axis: [0, 1], or what there is and the threshold.
-std::pair<double, double> ScoreAxis(const Side& side, std::optional<double> threshold) {
-  if (side.method.unit_scores) return {0, 1};
-  double low = std::numeric_limits<double>::infinity(), high = -low;
-  const auto take = [&](double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  };
-  for (const ChunkTrack& chunk : side.model.chunks()) {
-    for (const ChunkEvent& event : chunk.events) take(event.decision.score);
-  }
-  if (threshold.has_value()) take(*threshold);
-  if (low > high) return {0, 1};
-  if (low == high) return {low - 0.5, high + 0.5};
-  return {low, high};
-}
-
-void DrawScores(PanelContext& context) {
-  if (!ImPlot::BeginPlot("##scores", ImVec2(-1, -1), kPlotFlags)) return;
-  const Side& side = context.side();
-  const EpisodeModel& model = side.model;
-  SetupTimeAxis(context, "episode time of the chunk's frames [s]", 0, LeadSeconds(context));
-  const std::optional<double> threshold = context.method(side).threshold;
-  const auto [low, high] = ScoreAxis(side, threshold);
-  ImPlot::SetupAxis(ImAxis_Y1, "score");
-  ImPlot::SetupAxisFormat(ImAxis_Y1, "%.3g");
-  ImPlot::SetupAxisLimits(ImAxis_Y1, low - 0.05 * (high - low), high + 0.05 * (high - low),
-                          ImPlotCond_Always);
-  const double ticks[] = {low, (low + high) / 2, high};
-  ImPlot::SetupAxisTicks(ImAxis_Y1, ticks, 3);
-  ImPlot::SetupFinish();
-  DrawMoments(context, model);
-  if (threshold.has_value()) {
-    ImPlotSpec spec = LineSpec(colour::kOrange, 1.5f);
-    spec.Flags = ImPlotInfLinesFlags_Horizontal;
-    ImPlot::PlotInfLines("threshold", &*threshold, 1, spec);
-    ImPlot::TagY(*threshold, AsVec4(colour::kOrange), "%.2f", *threshold);
-  }
-  const int now = context.inference(model);
-  bool any = false;
-  for (size_t s = 0; s < std::size(kStates); ++s) {
-    std::vector<double> xs, ys;
-    for (const ChunkTrack& chunk : model.chunks()) {
-      const ChunkEvent* event = chunk.DecisionAt(now);
-      if (event == nullptr || event->decision.action != kStates[s]) continue;
-      xs.push_back((chunk.begin_s + chunk.end_s) / 2);
-      ys.push_back(event->decision.score);
-      if (chunk.cue) {
-        const ImVec2 at = ImPlot::PlotToPixels(xs.back(), ys.back());
-        ImPlot::GetPlotDrawList()->AddCircle(at, 9, kCueColour, 0, 2.5f);
-      }
-    }
-    any = any || !xs.empty();
-    ImPlotSpec spec;
-    spec.Marker = kMarkers[s];
-    spec.MarkerSize = 4.5f;
-    spec.LineColor = AsVec4(StateColour(kStates[s]));
-    spec.MarkerLineColor = spec.LineColor;
-    spec.MarkerFillColor = spec.LineColor;
-    spec.LineWeight = 2;
-    ImPlot::PlotScatter(StateName(kStates[s]), xs.data(), ys.data(), static_cast<int>(xs.size()),
-                        spec);
-  }
-  if (!any) {
-    ImPlot::PlotText(
-        (model.begin().id.arm + ": no scores yet: no chunk has left the window").c_str(),
-        context.axis_end_s() / 2, low + 0.75 * (high - low));
-  }
-  SeekByClick(context);
-  ImPlot::EndPlot();
-  context.Mark("scores");
-}
-
-}  // namespace
-
 void CachePanel::Draw(PanelContext& context) {
   if (BeginPanel(context, kCacheWindow)) {
     if (!context.model().started()) {
@@ -372,7 +313,8 @@ void CachePanel::Draw(PanelContext& context) {
     } else {
       DrawLegend(context);
       const float line = ImGui::GetTextLineHeight();
-      const bool scores = context.side().method.scores;
+      const bool scores =
+          std::ranges::any_of(context.sides, [](const Side& side) { return side.method.scores; });
       const auto sides = static_cast<float>(context.sides.size());
       const float height =
           scores ? (sides > 1 ? 4.2f : 4.9f) * line
@@ -382,12 +324,16 @@ void CachePanel::Draw(PanelContext& context) {
         for (size_t i = 0; i < context.sides.size(); ++i) {
           DrawStrip(context, i, height, !scores && i + 1 == context.sides.size());
         }
-        if (scores && ImGui::GetContentRegionAvail().y > 3 * line) DrawScores(context);
+        if (scores && ImGui::GetContentRegionAvail().y > 3 * line) {
+          DrawScores(context, LeadSeconds(context));
+        }
         ImPlot::EndAlignedPlots();
       }
       if (!scores) {
-        ImGui::TextDisabled("%s decides without scores: no plot of them.",
-                            context.model().begin().id.arm.c_str());
+        ImGui::TextDisabled("%s without scores: no plot of them.",
+                            context.sides.size() > 1
+                                ? "Both arms decide"
+                                : (context.model().begin().id.arm + " decides").c_str());
       }
     }
   }

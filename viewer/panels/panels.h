@@ -115,7 +115,7 @@ class ImagesPanel {
   Image image_;
 };
 
-// A strip of chunks for each side, and the scores of one under it on the same time axis.
+// A strip of chunks for each side, and their scores under it on the same time axis.
 class CachePanel {
  public:
   void Draw(PanelContext& context);
@@ -127,6 +127,10 @@ class CachePanel {
   Texture thumbnail_{Texture::Filter::kNearest};
   Image image_;
 };
+
+// Scores of the chunks of all sides that have any, over the time of the chunks' frames. `lead_s`:
+// room to the left of 0. REQUIRES: a side has scores.
+void DrawScores(PanelContext& context, double lead_s);
 
 // Layer x chunk: scores, and beside them the attention that each chunk receives.
 void DrawLayers(PanelContext& context);

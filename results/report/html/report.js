@@ -126,8 +126,15 @@ function heading() {
   if (!data.latency.comparable) warnings.unshift(`latencies are not comparable (ratios of them have a ~): ${data.latency.why_not}`);
   if (meta.stopped) warnings.unshift('stopped early: ' + (meta.stopped.statements || [meta.stopped]).join('; '));
   if (warnings.length) {
-    const list = add(add(main, 'div', undefined, 'warning'), 'ul');
-    for (const warning of warnings) add(list, 'li', warning);
+    const box = add(main, 'div', undefined, 'warning'), list = add(box, 'ul');
+    const shown = 6;
+    for (const warning of warnings.slice(0, shown)) add(list, 'li', warning);
+    if (warnings.length > shown) {
+      const more = add(box, 'details');
+      add(more, 'summary', `${warnings.length - shown} more`);
+      const rest = add(more, 'ul');
+      for (const warning of warnings.slice(shown)) add(rest, 'li', warning);
+    }
   }
 }
 
@@ -311,9 +318,76 @@ function timelines() {
   const grid = add(s, 'div');
   const draw = () => {
     grid.replaceChildren();
-    for (const arm of data.timelines[pick.value].arms || []) drawTimeline(grid, arm);
+    const arms = data.timelines[pick.value].arms || [];
+    drawKeepSets(grid, arms);
+    for (const arm of arms) drawTimeline(grid, arm);
   };
   pick.addEventListener('change', draw);
+  draw();
+}
+
+// What each arm did with each chunk last, one row an arm, and under it the scores of two of them; the ground marks the
+// chunks that those two treat differently.
+function drawKeepSets(parent, arms) {
+  const decided = arms.map(arm => {
+    const last = [];
+    for (const [at, chunk, action, score, reason] of arm.changes) last[chunk] = {at, action, score, reason};
+    return last;
+  });
+  const chunks = Math.max(0, ...decided.map(last => last.length));
+  if (!chunks || arms.length < 2) return;
+  const numbers = [...Array(chunks).keys()], names = arms.map(arm => arm.arm);
+  const states = decided.map(last => numbers.map(c => last[c] ? last[c].action : null));
+  const hover = decided.map((last, i) => numbers.map(c => !last[c] ? '' :
+    `${names[i]}, chunk ${c}: ${STATES[last[c].action]} at step ${arms[i].inferences[last[c].at]}` +
+    `<br>score ${last[c].score}, ${data.reasons[last[c].reason] || 'reason ' + last[c].reason}`));
+  const scored = i => new Set(decided[i].filter(Boolean).map(d => d.score)).size > 1;
+
+  const bar = add(parent, 'p', 'Compare ', 'note'), picks = [];
+  const gate = names.indexOf('gated'), first = gate >= 0 ? gate : 0;
+  const others = names.map((name, i) => i).filter(i => i !== first);
+  for (const chosen of [first, others.find(scored) ?? others[0]]) {
+    const pick = add(bar, 'select');
+    names.forEach((name, i) => { const option = add(pick, 'option', name); option.value = i; option.selected = i === chosen; });
+    picks.push(pick);
+    if (picks.length === 1) bar.append(' with ');
+  }
+  const place = add(parent, 'div');
+  const draw = () => {
+    place.replaceChildren();
+    const pair = picks.map(pick => Number(pick.value));
+    const differ = numbers.filter(c => states[pair[0]][c] !== states[pair[1]][c] && pair.every(i => states[i][c] !== null));
+    const scale = STATE_COLOURS.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
+    const traces = [{type: 'heatmap', z: states, x: numbers, y: names, text: hover, hovertemplate: '%{text}<extra></extra>',
+      zmin: -.5, zmax: 3.5, colorscale: scale, showscale: false, xgap: 1, ygap: 3}];
+    const sides = [...new Set(pair)].filter(scored);
+    const within = i => decided[i].filter(Boolean).every(d => d.score >= 0 && d.score <= 1);
+    const together = sides.every(within);
+    sides.forEach((i, k) => {
+      const x = numbers.filter(c => decided[i][c]);
+      traces.push({type: 'scatter', mode: 'markers', name: names[i], x, y: x.map(c => decided[i][c].score), yaxis: k && !together ? 'y3' : 'y2',
+        text: x.map(c => hover[i][c]), hovertemplate: '%{text}<extra></extra>',
+        marker: {size: k ? 9 : 7, color: colour(names[i]), symbol: k ? 'diamond-open' : 'circle'}});
+    });
+    const scores = sides.length ? .45 : 0;
+    const axis = more => Object.assign({gridcolor: css('--line'), zeroline: false, automargin: true}, more);
+    const shapes = differ.map(c => ({type: 'rect', x0: c - .5, x1: c + .5, y0: 0, y1: 1, yref: 'paper', layer: 'below',
+      fillcolor: css('--text'), opacity: .18, line: {width: 0}}));
+    const step = arms[0].inferences.length > 1 ? arms[0].inferences[1] - arms[0].inferences[0] : 4;
+    arms[0].cues.forEach(([begin, end]) => {
+      const span = step * arms[0].chunk_blocks;
+      shapes.push({type: 'rect', x0: Math.floor(begin / span) - .5, x1: Math.floor(Math.max(begin, end - 1e-6) / span) + .5, y0: 0, y1: 1,
+        yref: 'paper', line: {color: '#cc79a7', width: 2}});
+    });
+    const name = i => names[pair[i]];
+    plot(place, traces, layout(`Keep-sets: ${name(0)} and ${name(1)} differ in ${differ.length} of ${chunks} chunks`, 'chunk', undefined,
+      {height: 150 + 26 * arms.length + (sides.length ? 170 : 0), shapes, showlegend: sides.length > 1, legend: {orientation: 'h', y: 1.0, x: 1, xanchor: 'right', yanchor: 'bottom'},
+        margin: {l: 110, r: 40, t: 60, b: 45}, xaxis: axis({title: {text: 'chunk (outlined: saw the cue)'}, anchor: sides.length ? 'y2' : 'y'}),
+        yaxis: axis({domain: [scores ? scores + .06 : 0, 1], autorange: 'reversed'}),
+        yaxis2: axis({domain: [0, scores], title: {text: together ? 'score' : `score, ${names[sides[0]]}`}}),
+        yaxis3: axis({overlaying: 'y2', side: 'right', showgrid: false, title: {text: together ? '' : `score, ${names[sides[1]]}`}})}));
+  };
+  for (const pick of picks) pick.addEventListener('change', draw);
   draw();
 }
 
