@@ -17,10 +17,12 @@ struct CacheGeometry {
   int max_blocks = 0;          // frame blocks of the longest episode
   int instruction_tokens = 0;  // at most so many; always kept
   double rope_theta = 10000.0;
-  int age_clamp_blocks = 0;  // rotary distance of every far token, in blocks
+  // Rotary distance of every far token, in blocks; 0: its true one, as in any decoder.
+  int age_clamp_blocks = 0;
 
   int lanes() const { return layers * kv_heads; }
   int group() const { return heads / kv_heads; }  // query heads a KV head serves
+  bool clamps() const { return age_clamp_blocks > 0; }
   // Width of one token over the whole cache, as a gate reads it: keys and values of all layers and
   // KV heads.
   int gate_features() const { return 2 * lanes() * head_dim; }

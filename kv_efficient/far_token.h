@@ -12,8 +12,11 @@ struct FarToken {
   int chunk = -1;       // -1: instruction
   int offset = 0;       // in the chunk (a summary: its token slot), or in the instruction
   int count = 1;        // tokens it stands for; log(count) is added to its logits
-  float position = 0;   // (mean) block index of the original tokens
+  float position = 0;   // (mean) block index of the original tokens; -1: instruction
   int32_t summary = 0;  // 1: a summary (no bool, so that saved states have no padding)
+
+  // Whose rotation its key has, where far tokens keep their distance.
+  int block() const { return position < 0 ? 0 : static_cast<int>(position); }
 };
 
 }  // namespace kvla

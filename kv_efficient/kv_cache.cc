@@ -124,6 +124,7 @@ Status KvCache::BeginBlock() {
     chunks_.push_back(record);
   }
   if (mass_) mass_->BeginBlock();
+  read_tokens_ = 0;
   stats_.cost.latency = {};
   stats_.gate_flops = 0;
   stats_.cost.kv_transient_bytes = 0;
@@ -141,7 +142,7 @@ Status KvCache::EndBlock() {
     stats_.cost.kv_attending_bytes = store_->live_bytes();
     stats_.cost.kv_committed_bytes = store_->committed_bytes();
     stats_.cost.attended_tokens =
-        static_cast<int>((store_->held_tokens() + geometry_.lanes() - 1) / geometry_.lanes());
+        static_cast<int>((read_tokens_ + geometry_.lanes() - 1) / geometry_.lanes());
     stats_.gate_flops += policy_->cost().block_flops;
     if (mass_) {  // q.k once more
       stats_.gate_flops +=
@@ -151,6 +152,10 @@ Status KvCache::EndBlock() {
     }
     if (blocks() - store_->near_begin_block() >= schedule_.window_blocks + schedule_.chunk_blocks) {
       if (Status s = LetChunkLeave(); !s.ok()) return s;
+    }
+    if (store_->format() != KvFormat::kF32) {
+      const Stopwatch timer(clock_, &stats_.cost.latency.compact_ms);
+      store_->SettleWindow();
     }
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("{}: {}", config_.policy, e.what_without_backtrace()));

@@ -3,10 +3,11 @@
 //
 // Position rule, a property of the model and so the same for every method: a near token (in the
 // window, see schedule.h) is at its true distance in blocks; a far token (instruction, chunks that
-// left) is at the constant distance age_clamp_blocks. Near keys are stored rotated by their block
-// index, far keys un-rotated; attention is one pass over both regions (ragged_attention.h), with
-// the query rotated by its block index or by age_clamp_blocks. All tokens of a block see each
-// other.
+// left) is at the constant distance age_clamp_blocks, or, where that is 0, at its true one too: the
+// instruction is then at block 0, a summary in the middle of its chunk (rounded down). Near keys
+// are stored rotated by their block index; far ones un-rotated, or rotated where they keep their
+// distance. Attention is one pass over both regions (ragged_attention.h), with the query rotated
+// by its block index or by age_clamp_blocks. All tokens of a block see each other.
 //
 // One block:  BeginBlock(); for each layer: Attend(layer, q, k, v); EndBlock();
 #ifndef KVLA_KV_EFFICIENT_KV_CACHE_H_
@@ -23,6 +24,7 @@
 #include "base/inference_cost.h"
 #include "base/status.h"
 #include "base/stopwatch.h"
+#include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/head_rows.h"
 #include "kv_efficient/methods/cache_config.h"
@@ -43,8 +45,8 @@ struct CacheStats {
   double report_ms = 0;    // of ReportAttention(), in none of the others
 };
 
-// Not thread-safe. Attention runs in inference mode and computes in f32, whatever type holds what
-// left the window (CacheConfig::storage).
+// Not thread-safe. Attention runs in inference mode and computes in f32, whatever type holds keys
+// and values (CacheConfig::storage).
 class KvCache {
  public:
   static Result<std::unique_ptr<KvCache>> Create(const CacheGeometry& geometry,
@@ -111,6 +113,12 @@ class KvCache {
   void TellQueries(int layer, const HeadRows& q);
   at::Tensor AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v);
+  // Of a lane's far tokens those that the policy selects for these queries, by their places.
+  std::vector<int64_t> SelectFar(int lane, const FarQueries& q);
+  // The same for the queries [rows, head_dim] of one KV head; `far` becomes the view of just these.
+  std::vector<int64_t> SelectOnDevice(int lane, const at::Tensor& query, LaneView* far);
+  // The region of just these tokens; keys and values are copied, pages are not.
+  KvRegion Narrowed(const KvRegion& far, std::span<const int64_t> places);
   bool wants_mass() const { return mass_.has_value() || report_; }
   // What the tokens of a region received: mass [tokens] of lane (layer, head).
   void AddMass(int layer, int head, bool far, std::span<const float> mass);
@@ -136,6 +144,10 @@ class KvCache {
   std::unique_ptr<ChunkStore> store_;
   // CPU: what ragged attention reads and writes. Queries [kv_heads, head_dim, padded rows].
   std::vector<float> near_queries_, far_queries_, attended_, log_sum_exp_, key_mass_;
+  // What a policy that selects has selected last, [tokens, head_dim] or pages.
+  std::vector<float> selected_keys_, selected_values_, selected_bias_;
+  std::vector<EncodedPage> selected_pages_;
+  int64_t read_tokens_ = 0;  // of this block, over all lanes
   bool in_block_ = false;
   CacheStats stats_;
   std::vector<ChunkRecord> chunks_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // KvCache: attention over both regions, and what each chunk received of it.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -13,6 +14,13 @@ namespace {
 
 HeadRows RowsOf(const at::Tensor& x) {
   return {x.const_data_ptr<float>(), x.stride(0), x.stride(1)};
+}
+
+// Of all tokens what some of them received; what was not read received nothing.
+std::vector<float> AtPlaces(std::span<const int64_t> places, const float* mass, size_t tokens) {
+  std::vector<float> all(tokens, 0.0F);
+  for (size_t i = 0; i < places.size(); ++i) all[places[i]] = mass[i];
+  return all;
 }
 
 }  // namespace
@@ -39,7 +47,7 @@ void KvCache::RotateQuery(const HeadRows& q) {
     }
   };
   rotate(blocks(), &near_queries_);
-  rotate(geometry_.age_clamp_blocks, &far_queries_);
+  rotate(geometry_.clamps() ? geometry_.age_clamp_blocks : blocks(), &far_queries_);
 }
 
 void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
@@ -59,6 +67,13 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
     job.near = store_->NearRegion(layer, head);
     job.far.queries = far_queries_.data() + int64_t{head} * width * stride;
     job.near.queries = near_queries_.data() + int64_t{head} * width * stride;
+    std::vector<int64_t> places;
+    if (policy_->needs().selects) {
+      const int lane = layer * geometry_.kv_heads + head;
+      places = SelectFar(lane, {job.far.queries, rows, stride});
+      job.far = Narrowed(job.far, places);
+    }
+    read_tokens_ += job.far.tokens + job.near.tokens;
     job.head_dim = width;
     job.rows = rows;
     job.out = attended_.data();
@@ -79,6 +94,9 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
         const KvRegion& region = far ? job.far : job.near;
         key_mass_.resize(region.tokens);
         kernels.key_mass(region, width, rows, log_sum_exp_.data(), key_mass_.data());
+        if (far && policy_->needs().selects) {
+          key_mass_ = AtPlaces(places, key_mass_.data(), store_->far(layer, head).size());
+        }
         AddMass(layer, head, far, key_mass_);
       }
     }
@@ -119,15 +137,23 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
     return Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
         .reshape({1, geometry_.kv_heads, -1, geometry_.head_dim});
   };
-  const at::Tensor near_query = rotated(blocks()), far_query = rotated(geometry_.age_clamp_blocks);
+  const at::Tensor near_query = rotated(blocks());
+  const at::Tensor far_query =
+      geometry_.clamps() ? rotated(geometry_.age_clamp_blocks) : near_query;
   at::Tensor out =
       torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
   // Lanes of one length: one call a region for the whole layer; else one for each KV head.
-  const bool together = store_->uniform(layer);
+  const bool selects = policy_->needs().selects;
+  const bool together = store_->uniform(layer) && !selects;
   const int step = together ? geometry_.kv_heads : 1;
   for (int h = 0; h < geometry_.kv_heads; h += step) {
     const LaneView near = together ? store_->NearView(layer) : store_->NearView(layer, h);
-    const LaneView far = together ? store_->FarView(layer) : store_->FarView(layer, h);
+    LaneView far = together ? store_->FarView(layer) : store_->FarView(layer, h);
+    std::vector<int64_t> places;
+    if (selects) {
+      places = SelectOnDevice(layer * geometry_.kv_heads + h, far_query.select(1, h)[0], &far);
+    }
+    read_tokens_ += int64_t{step} * (far.tokens + near.tokens);
     const Attended a = FusedAttention(near_query.narrow(1, h, step), near);
     Attended b;
     if (far.tokens > 0) b = FusedAttention(far_query.narrow(1, h, step), far);
@@ -145,6 +171,10 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
                                     .to(torch::kCPU, torch::kFloat32)
                                     .contiguous();
         const float* m = mass.const_data_ptr<float>();
+        if (is_far && selects) {
+          AddMass(layer, h, true, AtPlaces(places, m, store_->far(layer, h).size()));
+          continue;
+        }
         for (int i = 0; i < step; ++i, m += view.tokens) {
           AddMass(layer, h + i, is_far, {m, static_cast<size_t>(view.tokens)});
         }
@@ -153,6 +183,75 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
     if (!mass_) stats_.report_ms += took_ms;
   }
   return out.transpose(0, 1);
+}
+
+std::vector<int64_t> KvCache::SelectFar(int lane, const FarQueries& q) {
+  double took_ms = 0;
+  std::vector<int64_t> places;
+  {
+    const Stopwatch timer(clock_, &took_ms);
+    const std::vector<FarToken>& far = FarOf(lane);
+    std::vector<int> chunks;
+    policy_->SelectChunks(lane, q, far, &chunks);
+    for (size_t i = 0; i < far.size(); ++i) {
+      if (far[i].chunk < 0 || std::ranges::binary_search(chunks, far[i].chunk)) {
+        places.push_back(static_cast<int64_t>(i));
+      }
+    }
+  }
+  stats_.cost.latency.gate_ms += took_ms;
+  stats_.cost.latency.attend_ms -= took_ms;  // whose stopwatch runs
+  return places;
+}
+
+std::vector<int64_t> KvCache::SelectOnDevice(int lane, const at::Tensor& query, LaneView* far) {
+  const at::Tensor rows = (query / std::sqrt(geometry_.head_dim))
+                              .t()
+                              .to(torch::kCPU, torch::kFloat32)
+                              .contiguous();  // [head_dim, rows]
+  const int count = static_cast<int>(rows.size(1));
+  std::vector<int64_t> places = SelectFar(lane, {rows.const_data_ptr<float>(), count, count});
+  const at::Tensor index = torch::tensor(places, torch::kInt64).to(device_);
+  far->keys = far->keys.index_select(2, index);
+  far->values = far->values.index_select(2, index);
+  if (far->bias.defined()) far->bias = far->bias.index_select(3, index);
+  far->tokens = static_cast<int>(places.size());
+  return places;
+}
+
+KvRegion KvCache::Narrowed(const KvRegion& far, std::span<const int64_t> places) {
+  KvRegion region = far;
+  region.tokens = static_cast<int>(places.size());
+  if (far.bias != nullptr) {
+    selected_bias_.clear();
+    for (const int64_t place : places) selected_bias_.push_back(far.bias[place]);
+    region.bias = selected_bias_.data();
+  }
+  if (far.page_count > 0) {  // a chunk's tokens are whole pages
+    selected_pages_.clear();
+    size_t begin = 0, next = 0;
+    for (const EncodedPage& page : std::span(far.pages, far.page_count)) {
+      if (next < places.size() && places[next] == static_cast<int64_t>(begin)) {
+        selected_pages_.push_back(page);
+        next += page.tokens;
+      }
+      begin += page.tokens;
+    }
+    region.pages = selected_pages_.data();
+    region.page_count = static_cast<int>(selected_pages_.size());
+    return region;
+  }
+  const int64_t width = geometry_.head_dim;
+  selected_keys_.resize(places.size() * width);
+  selected_values_.resize(places.size() * width);
+  for (size_t i = 0; i < places.size(); ++i) {
+    std::memcpy(&selected_keys_[i * width], far.keys + places[i] * width, width * sizeof(float));
+    std::memcpy(&selected_values_[i * width], far.values + places[i] * width,
+                width * sizeof(float));
+  }
+  region.keys = selected_keys_.data();
+  region.values = selected_values_.data();
+  return region;
 }
 
 void KvCache::TellQueries(int layer, const HeadRows& q) {

@@ -12,12 +12,12 @@ Result<CacheConfig> ArmOf(const std::string& method, const PolicySpec& policy,
   cache.window_blocks = policy.window_blocks;
   cache.chunk_blocks = policy.chunk_blocks;
   if (const CacheMethod* known = FindCacheMethod(method)) {
-    cache.budget_chunks = known->usual_budget;
+    SetUsualBudget(&cache);
     if (known->reads("keep")) cache.keep = "compressed";
     if (known->reads("sink_chunks")) cache.sink_chunks = 2;
     if (known->reads("gate")) {
-      cache.gate = (checkpoint / "gate.safetensors").string();
-      cache.threshold = 0.8;
+      cache.gate = (checkpoint / known->gate_file).string();
+      if (method == "gated") cache.threshold = 0.8;
     }
   }
   if (Status status = ValidateCacheConfig(cache); !status.ok()) return status;

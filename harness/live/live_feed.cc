@@ -150,10 +150,11 @@ void LiveFeed::ForMethod(const std::string& method, const CacheConfig& configure
   fresh.chunk_blocks = cache->chunk_blocks;
   if (configured.policy == method) fresh = configured;
   const CacheMethod* info = FindCacheMethod(method);
-  if (info != nullptr && fresh.budget_chunks == 0) fresh.budget_chunks = info->usual_budget;
+  SetUsualBudget(&fresh);
   if (info != nullptr && info->reads("gate") && fresh.gate.empty()) {
     for (const CacheConfig& other : plan_.caches) {
-      if (!other.gate.empty()) fresh.gate = other.gate, fresh.keep = other.keep;
+      if (other.policy == method && !other.gate.empty())
+        fresh.gate = other.gate, fresh.keep = other.keep;
     }
   }
   *cache = fresh;

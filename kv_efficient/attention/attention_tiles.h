@@ -45,6 +45,9 @@ class AttentionTiles {
       tiles(page.tokens, [&](int at, int count) {
         float* values = region.scratch + kTile * head_dim;
         PageDecoder<S>::Decode(page, at, count, region.scratch, values);
+        if (region.cos != nullptr) {
+          PageDecoder<S>::Rotate(region, page.positions + at, count, head_dim, region.scratch);
+        }
         visit(first + at, count, region.scratch, values);
       });
       first += page.tokens;

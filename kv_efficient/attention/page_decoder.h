@@ -25,6 +25,27 @@ class PageDecoder {
     }
   }
 
+  // Rows [count, width] by their tokens' positions: the bits of RotateRow().
+  static void Rotate(const KvRegion& region, const int32_t* positions, int count, int width,
+                     float* rows) {
+    const int half = width / 2, whole = half / kLanes * kLanes;
+    for (int t = 0; t < count; ++t, rows += width) {
+      const float* cos = region.cos + static_cast<int64_t>(positions[t]) * half;
+      const float* sin = region.sin + static_cast<int64_t>(positions[t]) * half;
+      for (int i = 0; i < whole; i += kLanes) {
+        const V a = S::Load(rows + i), b = S::Load(rows + half + i);
+        const V c = S::Load(cos + i), s = S::Load(sin + i);
+        S::Store(rows + i, S::Sub(S::Mul(a, c), S::Mul(b, s)));
+        S::Store(rows + half + i, S::Add(S::Mul(b, c), S::Mul(a, s)));
+      }
+      for (int i = whole; i < half; ++i) {
+        const float a = rows[i], b = rows[half + i];
+        rows[i] = a * cos[i] - b * sin[i];
+        rows[half + i] = b * cos[i] + a * sin[i];
+      }
+    }
+  }
+
  private:
   using V = typename S::V;
   static constexpr int kLanes = S::kLanes;

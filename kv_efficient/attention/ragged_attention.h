@@ -26,6 +26,7 @@ struct EncodedPage {
   const uint8_t* data = nullptr;
   KvPageLayout layout;
   int tokens = 0;
+  const int32_t* positions = nullptr;  // of its tokens, in blocks; its keys are un-rotated
 };
 
 // Keys of a decoded tile; a region of pages needs room for so many keys and values.
@@ -41,6 +42,10 @@ struct KvRegion {
   const EncodedPage* pages = nullptr;  // in place of keys and values
   int page_count = 0;
   float* scratch = nullptr;  // [2, kTileKeys, head_dim], where there are pages
+  // Rotary tables [positions, head_dim / 2] by which the keys of pages are rotated as they are
+  // read; null: they are not.
+  const float* cos = nullptr;
+  const float* sin = nullptr;
 };
 
 struct AttentionJob {

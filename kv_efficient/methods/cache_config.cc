@@ -11,6 +11,7 @@
 #include "base/config_io.h"
 #include "base/text.h"
 #include "kv_efficient/kv_format.h"
+#include "kv_efficient/methods/budget.h"
 
 namespace kvla {
 namespace {
@@ -45,10 +46,7 @@ Status ValidateCacheConfig(const CacheConfig& c) {
   if (c.keep != "whole" && c.keep != "compressed") {
     return BadInput(fmt::format("cache: keep is '{}'; it must be 'whole' or 'compressed'", c.keep));
   }
-  if (method->usual_budget > 0 && c.budget_chunks < 1) {
-    return BadInput(fmt::format(
-        "cache: policy '{}' needs 'budget_chunks', how many old chunks it keeps", c.policy));
-  }
+  if (Status s = CheckBudgetSettings(c); !s.ok()) return s;
   return method->check ? method->check(c) : Status();
 }
 

@@ -6,6 +6,25 @@
 
 namespace kvla {
 
+std::optional<int> RetentionRule::MostChunks(int left_chunks) const {
+  std::optional<int> most;
+  if (budget_chunks.value_or(0) > 0) most = budget_chunks;
+  if (budget.limited()) {
+    const int room = budget.MostChunks(left_chunks, chunk_tokens);
+    most = std::min(most.value_or(room), room);
+  }
+  return most;
+}
+
+RetentionRule RuleOf(const CacheConfig& c, const CacheGeometry& g) {
+  const ChunkAction keep = KeepAction(c.keep);
+  const int blocks = keep == ChunkAction::kWhole ? c.chunk_blocks : 1;
+  return {.keep = keep,
+          .budget_chunks = c.budget_chunks,
+          .budget = Budget(c, g),
+          .chunk_tokens = blocks * g.tokens_per_block};
+}
+
 // The leaving chunk joins those that are kept, before older ones with the same score: it goes
 // first.
 Plan CachePolicy::PlanLeaving(const ChunkView& chunk, const FarState& state) {
@@ -24,8 +43,8 @@ Plan CachePolicy::PlanLeaving(const ChunkView& chunk, const FarState& state) {
 }
 
 void CachePolicy::DropOverBudget(std::vector<ChunkDecision> held, Plan* plan) const {
-  const int budget = rule_.budget_chunks.value_or(0);
-  while (budget > 0 && static_cast<int>(held.size()) > budget) {
+  const std::optional<int> most = rule_.MostChunks(plan->decisions[0].chunk + 1);
+  while (most.has_value() && std::ssize(held) > *most) {
     const auto lowest = std::ranges::min_element(held, {}, &ChunkDecision::score);
     ChunkDecision dropped = *lowest;
     held.erase(lowest);

@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "kv_efficient/far_token.h"
 #include "kv_efficient/head_rows.h"
+#include "kv_efficient/methods/budget.h"
 #include "kv_efficient/plan.h"
 
 namespace kvla {
@@ -31,6 +32,7 @@ struct Needs {
   std::optional<int> attention_blocks{};
   bool far_keys_values = false;  // LaneState::keys and values
   bool queries = false;          // OnQueries()
+  bool selects = false;          // SelectChunks()
   bool cue_hint = false;         // EpisodeFacts::cue_blocks; only for upper bounds
   // The window's blocks are fed again before every new one (KvCache::ReopenWindow). Whoever feeds
   // the cache keeps what they are computed from, and counts those bytes and that work.
@@ -65,6 +67,12 @@ struct LaneState {
   at::Tensor keys{}, values{};
 };
 
+// The queries of one KV head as its far tokens meet them: rotated and scaled, transposed.
+struct FarQueries {
+  const float* data = nullptr;  // [head_dim, stride]
+  int rows = 0, stride = 0;
+};
+
 // What the cache holds at that moment.
 struct FarState {
   // Every chunk that left before, ascending.
@@ -78,6 +86,11 @@ struct RetentionRule {
   std::optional<float> threshold{};    // a score at or above it is kept; none: every one
   std::optional<int> budget_chunks{};  // most chunks kept at a time, the lowest score goes; 0: no
                                        // limit
+  Budget budget{};                     // another limit of them
+  int chunk_tokens = 0;                // of a chunk as it is kept, for `budget`
+
+  // None: no limit.
+  std::optional<int> MostChunks(int left_chunks) const;
 };
 
 // What the setting `keep` names.
@@ -85,12 +98,15 @@ inline ChunkAction KeepAction(const std::string& keep) {
   return keep == "compressed" ? ChunkAction::kCompressed : ChunkAction::kWhole;
 }
 
+// What the settings `keep` and those of a budget say.
+RetentionRule RuleOf(const CacheConfig& config, const CacheGeometry& geometry);
+
 // What a method itself costs, beside the tokens that it keeps.
 struct MethodCost {
   int64_t held_bytes = 0;       // held now: weights, state, tables
   int64_t transient_bytes = 0;  // of the largest temporary of one PlanLeaving
   double plan_flops = 0;        // of one PlanLeaving
-  double block_flops = 0;       // of one block's OnQueries
+  double block_flops = 0;       // of one block's OnQueries and SelectChunks
 };
 
 // Makes plans, holds no tokens. Deterministic given its state. Not thread-safe.
@@ -105,6 +121,10 @@ class CachePolicy {
   // The queries [heads, tokens_per_block, head_dim] of a layer and block, before rotation; called
   // once for each if needs().queries.
   virtual void OnQueries(int /*layer*/, const HeadRows& /*q*/) {}
+  // Of what a lane holds, the chunks that these queries read beside the instruction, ascending;
+  // before the attention of every lane if needs().selects. `far`: LaneState::far.
+  virtual void SelectChunks(int /*lane*/, const FarQueries& /*q*/,
+                            std::span<const FarToken> /*far*/, std::vector<int>* /*chunks*/) {}
   // Utility of the leaving chunk: any finite number, higher is better. Called once a chunk, in
   // order.
   virtual float Score(const ChunkView& chunk) = 0;

@@ -17,9 +17,10 @@ namespace {
 class ChunkKv : public CachePolicy {
  public:
   ChunkKv(const CacheConfig& config, const CacheGeometry& geometry)
-      : CachePolicy({.budget_chunks = config.budget_chunks}),
+      : CachePolicy(RuleOf(config, geometry)),
         lanes_(geometry.lanes()),
-        chunk_tokens_(config.chunk_blocks * geometry.tokens_per_block) {}
+        chunk_tokens_(config.chunk_blocks * geometry.tokens_per_block),
+        most_left_(config.schedule().LeftChunks(geometry.max_blocks)) {}
 
   Needs needs() const override { return {.attention_blocks = kObservedBlocks}; }
   float Score(const ChunkView&) override { return 0; }
@@ -47,20 +48,21 @@ class ChunkKv : public CachePolicy {
 
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<ChunkKv>(*this); }
   MethodCost cost() const override {
-    const double tokens = static_cast<double>(rule().budget_chunks.value_or(0) + 1) * chunk_tokens_;
+    const double tokens =
+        static_cast<double>(rule().MostChunks(most_left_).value_or(0) + 1) * chunk_tokens_;
     return {.transient_bytes = static_cast<int64_t>(tokens * sizeof(float)),
             .plan_flops = tokens * lanes_ * (2 * kPooledTokens + 1)};
   }
 
  private:
   int lanes_, chunk_tokens_;
+  int most_left_;  // chunks of the longest episode
 };
 
 }  // namespace
 
 CacheMethod ChunkKvMethod() {
-  CacheMethod method{
-      "chunk_kv", "keeps the chunks that recent queries attend to", {"budget_chunks"}};
+  CacheMethod method{"chunk_kv", "keeps the chunks that recent queries attend to", WithBudget({})};
   method.scores = true;
   method.usual_budget = 8;
   method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {

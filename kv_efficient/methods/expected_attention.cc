@@ -2,8 +2,8 @@
 // Attention that is to be expected (Devoto et al., Expected Attention: KV Cache Compression by
 // Estimating Attention from Future Queries Distribution, arXiv 2510.00636): queries as they were so
 // far have a mean and a covariance; a key's expected weight under a normal distribution of them,
-// times the norm of its value. Far tokens are at one distance, so that the positions to come do not
-// matter: the query is turned by that distance.
+// times the norm of its value. The query to come is that of the next block; where far tokens are at
+// one distance, its position does not matter.
 #include "kv_efficient/methods/token_retention.h"
 #include "kv_efficient/query_statistics.h"
 #include "kv_efficient/rotary.h"
@@ -18,8 +18,10 @@ class ExpectedAttention : public TokenRetention {
   ExpectedAttention(const CacheConfig& config, const CacheGeometry& geometry)
       : TokenRetention(config, geometry),
         statistics_(geometry),
-        rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
-                                              geometry.age_clamp_blocks + 1)) {}
+        schedule_(config.schedule()),
+        rotary_(std::make_shared<RotaryTable>(
+            geometry.head_dim, geometry.rope_theta,
+            1 + (geometry.clamps() ? geometry.age_clamp_blocks : geometry.max_blocks))) {}
 
   Needs needs() const override { return {.far_keys_values = true, .queries = true}; }
   void Reset(const EpisodeFacts&) override { statistics_.Reset(); }
@@ -54,17 +56,17 @@ class ExpectedAttention : public TokenRetention {
   }
 
  protected:
-  std::vector<std::vector<float>> ScoreTokens(const ChunkView&,
-                                              const FarState& state) const override {
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView& chunk,
+                                              const FarState& state) override {
     const CacheGeometry& g = geometry();
-    const at::Tensor position = torch::tensor({int64_t{g.age_clamp_blocks}});
-    const at::Tensor cos = rotary_->Cos(position), sin = rotary_->Sin(position);
     std::vector<std::vector<float>> scores;
     for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
       const int layer = static_cast<int>(lane) / g.kv_heads;
       const int kv_head = static_cast<int>(lane) % g.kv_heads;
       // Turning the keys back is turning the queries.
-      const at::Tensor keys = Rotate(state.lanes[lane].keys.cpu(), cos, -sin);
+      const at::Tensor distance = Distances(chunk, state.lanes[lane]);
+      const at::Tensor keys =
+          Rotate(state.lanes[lane].keys.cpu(), rotary_->Cos(distance), -rotary_->Sin(distance));
       at::Tensor weight = torch::zeros({keys.size(0)});
       for (int i = 0; i < g.group(); ++i) {
         const int head = kv_head * g.group() + i;
@@ -87,7 +89,20 @@ class ExpectedAttention : public TokenRetention {
   }
 
  private:
+  // In blocks, of the far tokens and the leaving chunk's from the next block.
+  at::Tensor Distances(const ChunkView& chunk, const LaneState& lane) const {
+    if (geometry().clamps()) return torch::tensor({int64_t{geometry().age_clamp_blocks}});
+    const int64_t next = schedule_.LeavesAfter(chunk.chunk) + 1;
+    std::vector<int64_t> distances;
+    for (const FarToken& token : lane.far) distances.push_back(next - token.block());
+    for (int i = 0; i < chunk_tokens(); ++i) {
+      distances.push_back(next - chunk.first_block - i / geometry().tokens_per_block);
+    }
+    return torch::tensor(distances);
+  }
+
   QueryStatistics statistics_;
+  BlockSchedule schedule_;
   std::shared_ptr<const RotaryTable> rotary_;
 };
 

@@ -92,19 +92,18 @@ Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,
         "have {} tokens and {} features",
         c.gate, shape.chunk_tokens, shape.features, chunk_tokens, geometry.gate_features()));
   }
-  const RetentionRule rule{.keep = KeepAction(c.keep),
-                           .threshold = static_cast<float>(c.threshold),
-                           .budget_chunks = c.budget_chunks};
+  RetentionRule rule = RuleOf(c, geometry);
+  rule.threshold = static_cast<float>(c.threshold);
   return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Gated>(gate->gate, rule));
 }
 
 }  // namespace
 
 CacheMethod GatedMethod() {
-  CacheMethod method{"gated",
-                     "keeps the chunks that a learned gate scores high",
-                     {"gate", "threshold", "budget_chunks", "keep"}};
+  CacheMethod method{"gated", "keeps the chunks that a learned gate scores high",
+                     WithBudget({"gate", "threshold", "keep"})};
   method.scores = method.unit_scores = true;
+  method.gate_file = "gate.safetensors";
   method.check = [](const CacheConfig& config) {
     return config.gate.empty()
                ? BadInput("cache: policy 'gated' needs 'gate', the file of a trained gate")

@@ -14,8 +14,7 @@ class H2o : public TokenRetention {
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<H2o>(*this); }
 
  protected:
-  std::vector<std::vector<float>> ScoreTokens(const ChunkView&,
-                                              const FarState& state) const override {
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView&, const FarState& state) override {
     std::vector<std::vector<float>> scores;
     for (const LaneState& lane : state.lanes) scores.push_back(lane.mass);
     return scores;

@@ -22,8 +22,7 @@ class KeyDiff : public TokenRetention {
 
  protected:
   // Over the instruction, what was kept and the leaving chunk.
-  std::vector<std::vector<float>> ScoreTokens(const ChunkView&,
-                                              const FarState& state) const override {
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView&, const FarState& state) override {
     std::vector<std::vector<float>> scores;
     for (const LaneState& lane : state.lanes) {
       const auto unit = [](const at::Tensor& x) {

@@ -13,7 +13,7 @@ namespace {
 class Knorm : public CachePolicy {
  public:
   Knorm(const CacheConfig& config, const CacheGeometry& geometry)
-      : CachePolicy({.keep = KeepAction(config.keep), .budget_chunks = config.budget_chunks}),
+      : CachePolicy(RuleOf(config, geometry)),
         keys_(int64_t{geometry.lanes()} * config.chunk_blocks * geometry.tokens_per_block),
         head_dim_(geometry.head_dim) {}
 
@@ -38,8 +38,7 @@ class Knorm : public CachePolicy {
 }  // namespace
 
 CacheMethod KnormMethod() {
-  CacheMethod method{
-      "knorm", "keeps the chunks whose keys are shortest", {"budget_chunks", "keep"}};
+  CacheMethod method{"knorm", "keeps the chunks whose keys are shortest", WithBudget({"keep"})};
   method.scores = true;
   method.usual_budget = 8;
   method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "kv_efficient/cache_geometry.h"
+#include "kv_efficient/methods/budget.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 
@@ -29,18 +30,29 @@ CacheMethod TovaMethod();
 CacheMethod SnapKvMethod();
 CacheMethod KeyDiffMethod();
 CacheMethod ExpectedAttentionMethod();
+CacheMethod LagKvMethod();
+CacheMethod InfiniPotVMethod();
 CacheMethod ChunkKvMethod();
+CacheMethod QuestMethod();
+CacheMethod WgKvMethod();
 CacheMethod GatedMethod();
 
 const std::vector<CacheMethod>& CacheMethods() {
   static const std::vector<CacheMethod> table = {
-      FullMethod(),    WindowMethod(),   RecomputeMethod(), SinkWindowMethod(),
-      BandMethod(),    PeriodicMethod(), RandomMethod(),    MeanPoolMethod(),
-      OracleMethod(),  KnormMethod(),    NoveltyMethod(),   H2oMethod(),
-      TovaMethod(),    SnapKvMethod(),   KeyDiffMethod(),   ExpectedAttentionMethod(),
-      ChunkKvMethod(), GatedMethod(),
+      FullMethod(),   WindowMethod(),     RecomputeMethod(), SinkWindowMethod(),
+      BandMethod(),   PeriodicMethod(),   RandomMethod(),    MeanPoolMethod(),
+      OracleMethod(), KnormMethod(),      NoveltyMethod(),   H2oMethod(),
+      TovaMethod(),   SnapKvMethod(),     KeyDiffMethod(),   ExpectedAttentionMethod(),
+      LagKvMethod(),  InfiniPotVMethod(), ChunkKvMethod(),   QuestMethod(),
+      WgKvMethod(),   GatedMethod(),
   };
   return table;
+}
+
+std::vector<std::string> WithBudget(std::vector<std::string> settings) {
+  settings.insert(settings.begin(),
+                  {"budget_chunks", "budget_tokens", "budget_bytes", "budget_share"});
+  return settings;
 }
 
 bool CacheMethod::reads(const std::string& setting) const {
@@ -67,10 +79,20 @@ std::string ReadersOf(const std::string& setting) {
   return Join(readers, ", ");
 }
 
+void SetUsualBudget(CacheConfig* config) {
+  const CacheMethod* method = FindCacheMethod(config->policy);
+  if (method == nullptr || method->usual_budget == 0) return;
+  const bool set = config->budget_chunks > 0 || config->budget_tokens > 0 ||
+                   config->budget_bytes > 0 || config->budget_share > 0;
+  if (!set)
+    (method->has_budget() ? config->budget_chunks : config->budget_tokens) = method->usual_budget;
+}
+
 Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& config,
                                                      const CacheGeometry& geometry) {
   if (Status s = ValidateCacheConfig(config); !s.ok()) return s;
   if (Status s = ValidateCacheGeometry(geometry); !s.ok()) return s;
+  if (Status s = CheckBudgetRoom(config, geometry); !s.ok()) return s;
   return FindCacheMethod(config.policy)->make(config, geometry);
 }
 

@@ -29,9 +29,11 @@ struct CacheMethod {
   bool window_again = false;  // the decoder runs over the whole window at each inference
   // Its scores order chunks, higher is better; else they say nothing. Within [0, 1], or any number.
   bool scores = false, unit_scores = false;
-  // It must have a budget: the `budget_chunks` that a person who picks it in the viewer starts
-  // with. 0: it may be without.
+  // It must have a budget: the `budget_chunks` (or `budget_tokens`, where it keeps tokens) that a
+  // person who picks it in the viewer starts with. 0: it may be without.
   int usual_budget = 0;
+  // A trained gate's file as it lies beside a policy's weights; empty: it has none.
+  std::string gate_file{};
   // Chunks from the first on that it keeps in any case.
   std::function<int(const CacheConfig&)> first_chunks{};
   // What is wrong between its settings; may be empty.
@@ -46,12 +48,17 @@ struct CacheMethod {
   bool has_budget() const { return reads("budget_chunks"); }
 };
 
+// `settings` and every way to say how many chunks are kept.
+std::vector<std::string> WithBudget(std::vector<std::string> settings);
+
 const std::vector<CacheMethod>& CacheMethods();
 std::vector<std::string> CacheMethodNames();
 // Null: no such method.
 const CacheMethod* FindCacheMethod(const std::string& name);
 // "random, gated": the methods that read a setting.
 std::string ReadersOf(const std::string& setting);
+// Gives a config whose method must have a budget, and has none, the usual one.
+void SetUsualBudget(CacheConfig* config);
 
 // Checks `config` and makes its method. A gate's path is resolved by the caller, or relative to the
 // working directory.

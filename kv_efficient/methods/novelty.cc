@@ -15,7 +15,7 @@ namespace {
 class Novelty : public CachePolicy {
  public:
   Novelty(const CacheConfig& config, const CacheGeometry& geometry)
-      : CachePolicy({.keep = KeepAction(config.keep), .budget_chunks = config.budget_chunks}),
+      : CachePolicy(RuleOf(config, geometry)),
         shape_({geometry.layers, geometry.kv_heads, geometry.tokens_per_block, geometry.head_dim}),
         values_(int64_t{geometry.lanes()} * geometry.tokens_per_block * geometry.head_dim),
         chunk_blocks_(config.chunk_blocks) {}
@@ -78,9 +78,8 @@ class Novelty : public CachePolicy {
 }  // namespace
 
 CacheMethod NoveltyMethod() {
-  CacheMethod method{"novelty",
-                     "keeps the chunks that differ most from the one before",
-                     {"budget_chunks", "keep"}};
+  CacheMethod method{"novelty", "keeps the chunks that differ most from the one before",
+                     WithBudget({"keep"})};
   method.scores = true;
   method.usual_budget = 8;
   method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {

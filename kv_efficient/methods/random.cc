@@ -9,13 +9,12 @@
 namespace kvla {
 namespace {
 
-// Keeps each chunk with a probability, or an even sample of at most `budget_chunks` (reservoir
+// Keeps each chunk with a probability, or an even sample within a budget (reservoir
 // sampling). Each chunk has a stream of its own, so that the key is all the state.
 class Random : public CachePolicy {
  public:
-  explicit Random(const CacheConfig& c)
-      : CachePolicy({.keep = KeepAction(c.keep), .budget_chunks = c.budget_chunks}),
-        rate_(c.keep_rate) {}
+  Random(const CacheConfig& c, const CacheGeometry& geometry)
+      : CachePolicy(RuleOf(c, geometry)), rate_(c.keep_rate) {}
 
   void Reset(const EpisodeFacts& facts) override {
     key_ = StableHash("cache/random", facts.stream_key ^ 0xcbf29ce484222325ULL);
@@ -27,8 +26,8 @@ class Random : public CachePolicy {
   Plan PlanLeaving(const ChunkView& chunk, const FarState& state) override {
     const float score = Score(chunk);
     const ChunkAction keep = rule().keep;
-    const int budget = rule().budget_chunks.value_or(0);
-    if (budget == 0) {
+    const std::optional<int> budget = rule().MostChunks(chunk.chunk + 1);
+    if (!budget.has_value()) {
       const bool kept = Draw(chunk.chunk) < rate_;
       return {{{chunk.chunk, kept ? keep : ChunkAction::kDropped, score, ReasonCode::kRandom}}, {}};
     }
@@ -36,12 +35,12 @@ class Random : public CachePolicy {
     for (const ChunkRecord& r : state.chunks) {
       if (r.decision.action != ChunkAction::kDropped) held.push_back(r.decision);
     }
-    if (static_cast<int>(held.size()) < budget) {
+    if (std::ssize(held) < *budget) {
       return {{{chunk.chunk, keep, score, ReasonCode::kRandom}}, {}};
     }
     Rng stream = Stream(chunk.chunk);
     const int slot = stream.UniformInt(chunk.chunk + 1);
-    if (slot >= budget) {
+    if (slot >= *budget) {
       return {{{chunk.chunk, ChunkAction::kDropped, score, ReasonCode::kOverBudget}}, {}};
     }
     ChunkDecision out = held[slot];
@@ -82,16 +81,22 @@ class Random : public CachePolicy {
 }  // namespace
 
 CacheMethod RandomMethod() {
-  CacheMethod method{"random", "keeps chunks by chance", {"keep_rate", "budget_chunks", "keep"}};
+  // An even sample cannot grow: what it has turned away is gone.
+  CacheMethod method{"random",
+                     "keeps chunks by chance",
+                     {"keep_rate", "budget_chunks", "budget_tokens", "budget_bytes", "keep"}};
   method.scores = method.unit_scores = true;
   method.check = [](const CacheConfig& config) {
-    if (config.budget_chunks == 0 || config.keep_rate == CacheConfig().keep_rate) return Status();
+    const bool budget =
+        config.budget_chunks > 0 || config.budget_tokens > 0 || config.budget_bytes > 0;
+    if (!budget || config.keep_rate == CacheConfig().keep_rate) return Status();
     return BadInput(
-        "cache: 'keep_rate' and 'budget_chunks' contradict each other for 'random': a rate keeps "
-        "each chunk by chance, a budget keeps that many drawn evenly; set one of them");
+        "cache: 'keep_rate' and a budget contradict each other for 'random': a rate keeps each "
+        "chunk by chance, a budget keeps as many as it has room for, drawn evenly; set one of "
+        "them");
   };
-  method.make = [](const CacheConfig& config, const CacheGeometry&) {
-    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Random>(config));
+  method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
+    return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Random>(config, geometry));
   };
   return method;
 }

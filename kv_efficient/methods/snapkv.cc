@@ -15,8 +15,7 @@ class SnapKv : public TokenRetention {
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<SnapKv>(*this); }
 
  protected:
-  std::vector<std::vector<float>> ScoreTokens(const ChunkView&,
-                                              const FarState& state) const override {
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView&, const FarState& state) override {
     std::vector<std::vector<float>> scores;
     for (const LaneState& lane : state.lanes) scores.push_back(PooledAttention(lane));
     return scores;

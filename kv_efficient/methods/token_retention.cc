@@ -10,6 +10,9 @@ namespace {
 
 constexpr int64_t kValueBytes = sizeof(float);
 
+// What each head of a layer has for sure of its share, where heads compete (Ada-KV's alpha).
+constexpr double kSafeShare = 0.2;
+
 // Of one lane and chunk: offsets of its tokens, ascending.
 struct Held {
   std::vector<int> kept;
@@ -17,23 +20,57 @@ struct Held {
 };
 using LaneChoice = std::map<int, Held>;  // by chunk
 
-// The `budget` tokens of the highest score stay.
-LaneChoice Choose(std::span<const FarToken> tokens, std::span<const float> scores, int budget) {
-  std::vector<size_t> order;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i].chunk >= 0) order.push_back(i);
+struct Candidate {
+  float score = 0;
+  int lane = 0;
+  FarToken token;
+};
+
+// By score; of equals the newer.
+bool Before(const Candidate& a, const Candidate& b) {
+  if (a.score != b.score) return a.score > b.score;
+  if (a.token.chunk != b.token.chunk) return a.token.chunk > b.token.chunk;
+  return a.token.offset != b.token.offset ? a.token.offset > b.token.offset : a.lane < b.lane;
+}
+
+// Which candidates, in the order of their scores, find room for `lanes` lanes together: until one
+// does not. A token costs what its chunk's page grows by.
+std::vector<char> Chosen(std::span<const Candidate> candidates, const Budget& budget,
+                         int64_t lane_room, int lanes) {
+  std::vector<char> chosen(candidates.size(), 0);
+  std::map<std::pair<int, int>, int> tokens;  // by lane and chunk
+  const auto price = [&](const Candidate& c) {
+    const int held = tokens[{c.lane, c.token.chunk}];
+    return budget.Cost(held + 1) - budget.Cost(held);
+  };
+  const auto take = [&](size_t i) {
+    chosen[i] = 1;
+    ++tokens[{candidates[i].lane, candidates[i].token.chunk}];
+  };
+  int64_t spent = 0;
+  if (lanes > 1) {
+    const auto safe = static_cast<int64_t>(kSafeShare * static_cast<double>(lane_room));
+    std::map<int, int64_t> left;  // by lane
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      int64_t& room = left.emplace(candidates[i].lane, safe).first->second;
+      const int64_t cost = price(candidates[i]);
+      if (cost > room) {
+        room = 0;
+        continue;
+      }
+      room -= cost;
+      spent += cost;
+      take(i);
+    }
   }
-  std::ranges::sort(order, [&scores](size_t a, size_t b) {
-    return scores[a] != scores[b] ? scores[a] > scores[b] : a > b;
-  });
-  const size_t kept = std::min(order.size(), static_cast<size_t>(budget));
-  std::sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(kept));
-  LaneChoice choice;
-  for (size_t i = 0; i < kept; ++i) {
-    choice[tokens[order[i]].chunk].kept.push_back(tokens[order[i]].offset);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (chosen[i] != 0) continue;
+    const int64_t cost = price(candidates[i]);
+    if (spent + cost > lane_room * lanes) break;
+    spent += cost;
+    take(i);
   }
-  for (size_t i = kept; i < order.size(); ++i) choice[tokens[order[i]].chunk].lost = true;
-  return choice;
+  return chosen;
 }
 
 ChunkCut CutOf(int chunk, const LaneChoice& choice) {
@@ -52,16 +89,54 @@ ChunkCut CutOf(int chunk, const LaneChoice& choice) {
 
 }  // namespace
 
+TokenRetention::TokenRetention(const CacheConfig& config, const CacheGeometry& geometry,
+                               std::optional<float> threshold)
+    : CachePolicy({.threshold = threshold}),
+      geometry_(geometry),
+      budget_(config, geometry),
+      by_layer_(config.budget_of == "layer"),
+      chunk_blocks_(config.chunk_blocks),
+      most_left_(config.schedule().LeftChunks(geometry.max_blocks)) {}
+
 Plan TokenRetention::PlanLeaving(const ChunkView& chunk, const FarState& state) {
-  const int tokens = chunk.blocks * geometry_.tokens_per_block;
+  const int tokens = chunk_tokens();
   const std::vector<std::vector<float>> scores = ScoreTokens(chunk, state);
-  std::vector<LaneChoice> choices;
+  last_scored_ = 0;
+  for (const std::vector<float>& of : scores) last_scored_ += std::ssize(of);
+  const int lanes = static_cast<int>(state.lanes.size());
+  const int group = by_layer_ ? geometry_.kv_heads : 1;
+  const int64_t room = budget_.Room(chunk.chunk + 1);
+  std::vector<LaneChoice> choices(lanes);
+  for (int first = 0; first < lanes; first += group) {
+    std::vector<Candidate> candidates;
+    for (int lane = first; lane < first + group; ++lane) {
+      const std::span<const FarToken> far = state.lanes[lane].far;
+      for (size_t i = 0; i < far.size() + tokens; ++i) {
+        const FarToken token =
+            i < far.size() ? far[i] : FarToken{chunk.chunk, static_cast<int>(i - far.size())};
+        if (token.chunk < 0) continue;
+        if (keeps(scores[lane][i])) {
+          candidates.push_back({scores[lane][i], lane, token});
+        } else {
+          choices[lane][token.chunk].lost = true;
+        }
+      }
+    }
+    std::ranges::sort(candidates, Before);
+    const std::vector<char> chosen = Chosen(candidates, budget_, room, group);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      Held& held = choices[candidates[i].lane][candidates[i].token.chunk];
+      if (chosen[i] != 0) {
+        held.kept.insert(std::ranges::upper_bound(held.kept, candidates[i].token.offset),
+                         candidates[i].token.offset);
+      } else {
+        held.lost = true;
+      }
+    }
+  }
   std::map<int, int> changed = {{chunk.chunk, 0}};  // chunk: tokens that all lanes keep of it
-  for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
-    std::vector<FarToken> candidates(state.lanes[lane].far.begin(), state.lanes[lane].far.end());
-    for (int i = 0; i < tokens; ++i) candidates.push_back({.chunk = chunk.chunk, .offset = i});
-    choices.push_back(Choose(candidates, scores[lane], budget_));
-    for (const auto& [number, held] : choices.back()) {
+  for (const LaneChoice& choice : choices) {
+    for (const auto& [number, held] : choice) {
       if (held.lost) changed.emplace(number, 0);
     }
   }
@@ -81,13 +156,15 @@ Plan TokenRetention::PlanLeaving(const ChunkView& chunk, const FarState& state) 
 }
 
 int64_t TokenRetention::scored_tokens() const {
-  return int64_t{geometry_.lanes()} * (budget_ + chunk_blocks_ * geometry_.tokens_per_block);
+  if (!budget_.limited()) return last_scored_;
+  return int64_t{geometry_.lanes()} *
+         (budget_.MostTokens(most_left_, chunk_tokens()) + chunk_tokens());
 }
 
 MethodCost TokenRetention::cost() const {
   const int64_t scores = scored_tokens();
   const int64_t rows = needs().far_keys_values ? 2 * scores * geometry_.head_dim : 0;
-  const auto of_lane = static_cast<double>(scores) / geometry_.lanes();
+  const auto of_lane = std::max(1.0, static_cast<double>(scores) / geometry_.lanes());
   // A comparison counts as an operation.
   return {.transient_bytes = (scores + rows) * kValueBytes,
           .plan_flops = static_cast<double>(scores) * (1 + std::log2(of_lane))};

@@ -5,6 +5,7 @@
 #define KVLA_KV_EFFICIENT_METHODS_TOKEN_RETENTION_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,12 +17,16 @@
 
 namespace kvla {
 
-// The instruction and the window stay in any case, beside `budget_tokens` of each lane. Decides
-// whenever a chunk leaves. A decision's score is the share of the chunk that lanes still hold.
+// The instruction and the window stay in any case, beside what the budget has room for: of each
+// head, or of the heads of a layer together (Feng et al., Ada-KV: Optimizing KV Cache Eviction by
+// Adaptive Budget Allocation for Efficient LLM Inference, arXiv 2407.11550). Decides whenever a
+// chunk leaves: `chunk_blocks` is the interval. A decision's score is the share of the chunk that
+// lanes still hold.
 class TokenRetention : public CachePolicy {
  public:
-  TokenRetention(const CacheConfig& config, const CacheGeometry& geometry)
-      : geometry_(geometry), budget_(config.budget_tokens), chunk_blocks_(config.chunk_blocks) {}
+  // `threshold`: a token scored below it is not kept, whatever room there is.
+  TokenRetention(const CacheConfig& config, const CacheGeometry& geometry,
+                 std::optional<float> threshold = std::nullopt);
 
   Plan PlanLeaving(const ChunkView& chunk, const FarState& state) final;
   float Score(const ChunkView&) final { return 0; }
@@ -32,20 +37,32 @@ class TokenRetention : public CachePolicy {
   // By lane: of each far token, the instruction's too, then of each of the leaving chunk; higher is
   // kept, of equals the newer.
   virtual std::vector<std::vector<float>> ScoreTokens(const ChunkView& chunk,
-                                                      const FarState& state) const = 0;
+                                                      const FarState& state) = 0;
   const CacheGeometry& geometry() const { return geometry_; }
-  // Tokens that are scored at a time, of all lanes.
+  int chunk_tokens() const { return chunk_blocks_ * geometry_.tokens_per_block; }
+  // Tokens that a lane may hold after `chunk` has left, if each costs as little as it can.
+  int MostTokens(const ChunkView& chunk) const {
+    return budget_.MostTokens(chunk.chunk + 1, chunk_tokens());
+  }
+  // Tokens that are scored at a time, of all lanes: at most, or without a budget the last time.
   int64_t scored_tokens() const;
 
  private:
   CacheGeometry geometry_;
-  int budget_, chunk_blocks_;
+  Budget budget_;
+  bool by_layer_;
+  int chunk_blocks_;
+  int most_left_;  // chunks of the longest episode
+  int64_t last_scored_ = 0;
 };
 
 // The row of such a method in the table.
 template <class T>
 CacheMethod TokenMethod(std::string name, std::string help) {
-  CacheMethod method{std::move(name), std::move(help), {"budget_tokens"}};
+  CacheMethod method{std::move(name),
+                     std::move(help),
+                     {"budget_tokens", "budget_bytes", "budget_share", "budget_of"}};
+  method.usual_budget = 64;
   method.make = [](const CacheConfig& config, const CacheGeometry& geometry) {
     return Result<std::unique_ptr<CachePolicy>>(std::make_unique<T>(config, geometry));
   };

@@ -15,8 +15,7 @@ class Tova : public TokenRetention {
 
  protected:
   // The heads of a layer hold the same tokens: they decide as one. A sum orders as a mean does.
-  std::vector<std::vector<float>> ScoreTokens(const ChunkView&,
-                                              const FarState& state) const override {
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView&, const FarState& state) override {
     std::vector<std::vector<float>> scores;
     const auto heads = static_cast<size_t>(geometry().kv_heads);
     for (size_t layer = 0; layer < state.lanes.size(); layer += heads) {

@@ -42,7 +42,9 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::Create(const CacheGeometry& geom
   const int64_t lanes = geometry.lanes(), width = geometry.head_dim;
   store->capacity_ = geometry.instruction_tokens +
                      static_cast<int64_t>(geometry.max_blocks) * geometry.tokens_per_block;
-  if (device.is_cpu()) {
+  if (store->encoded_) {
+    // Nothing is mapped.
+  } else if (device.is_cpu()) {
     const int64_t lane_bytes =
         (store->capacity_ * width * kValueBytes + kPageBytes - 1) / kPageBytes * kPageBytes;
     for (auto [slab, tensor] : {std::pair{&store->key_slab_, &store->keys_},
@@ -69,7 +71,10 @@ ChunkStore::ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
       device_(device),
       format_(format),
       pool_(std::move(pool)) {
-  if (format != KvFormat::kF32) encoded_.emplace(format, geometry.head_dim, geometry.lanes());
+  if (format == KvFormat::kF32) return;
+  encoded_.emplace(format, geometry.head_dim, geometry.lanes());
+  window_.emplace(format, geometry.head_dim, geometry.lanes(), chunk_blocks,
+                  geometry.tokens_per_block);
 }
 
 ChunkStore::~ChunkStore() = default;
@@ -81,8 +86,13 @@ void ChunkStore::Reset() {
   appended_.assign(geometry_.layers, 0);
   instruction_appended_.assign(geometry_.layers, 0);
   far_.assign(1, {});
-  if (encoded_) encoded_->Reset();
+  leaving_keys_ = leaving_values_ = at::Tensor();
   UpdateIndex();
+  if (encoded_) {
+    encoded_->Reset();
+    window_->Reset(0);
+    return;
+  }
   for (int lane = 0; cpu() && lane < geometry_.lanes(); ++lane) {
     key_slab_.Use(lane, 0, 0, 0);
     value_slab_.Use(lane, 0, 0, 0);
@@ -148,7 +158,9 @@ Status ChunkStore::AppendInstruction(int layer, int tokens, const HeadRows& k, c
     const int run[] = {tokens};
     for (int h = 0; tokens > 0 && h < geometry_.kv_heads; ++h) {
       std::vector<FarSource> sources;
-      for (int t = 0; t < tokens; ++t) sources.push_back({-1, k.row(h, t), v.row(h, t)});
+      for (int t = 0; t < tokens; ++t) {
+        sources.push_back({.key = k.row(h, t), .value = v.row(h, t)});
+      }
       encoded_->Rebuild(layer * geometry_.kv_heads + h, sources, run);
     }
     return {};
@@ -196,6 +208,10 @@ void ChunkStore::AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v
 void ChunkStore::AppendBlock(int layer, const HeadRows& k, const HeadRows& v) {
   const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
   const int begin = BeginAppend(layer);
+  for (int h = 0; encoded_ && h < geometry_.kv_heads; ++h) {
+    window_->Append(layer * geometry_.kv_heads + h, h, k, v);
+  }
+  if (encoded_) return;
   const float* cos = rotary_->cos(blocks_);
   const float* sin = rotary_->sin(blocks_);
   for (int h = 0; h < geometry_.kv_heads; ++h) {
@@ -221,11 +237,30 @@ void ChunkStore::EndBlock() {
 void ChunkStore::ReopenWindow() {
   blocks_ = near_begin_block_;
   appended_.assign(geometry_.layers, blocks_);
+  if (encoded_) window_->Reset(blocks_);
+}
+
+void ChunkStore::SettleWindow() {
+  if (encoded_) window_->Settle();
 }
 
 void ChunkStore::UnrotateLeaving() {
-  if (leaving_unrotated_) return;
-  leaving_unrotated_ = true;
+  if (!encoded_) return TurnLeaving(true);
+  if (leaving_keys_.defined()) return;
+  window_->SettleOldest();
+  leaving_keys_ = torch::empty({geometry_.lanes(), chunk_tokens(), geometry_.head_dim});
+  leaving_values_ = torch::empty_like(leaving_keys_);
+  std::vector<float> keys, values;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    DecodeRows(window_->pages(lane)[0], &keys, &values);
+    std::ranges::copy(keys, leaving_keys_[lane].data_ptr<float>());
+    std::ranges::copy(values, leaving_values_[lane].data_ptr<float>());
+  }
+}
+
+void ChunkStore::TurnLeaving(bool back) {
+  if (leaving_unrotated_ == back) return;
+  leaving_unrotated_ = back;
   const int tokens = geometry_.tokens_per_block, width = geometry_.head_dim;
   for (int b = 0; b < chunk_blocks_; ++b) {
     const int block = near_begin_block_ + b;
@@ -233,27 +268,29 @@ void ChunkStore::UnrotateLeaving() {
     if (!cpu()) {
       const at::Tensor position = torch::full({1}, block, torch::kInt64);
       at::Tensor rows = keys_.narrow(1, at, tokens);
-      rows.copy_(
-          Rotate(rows, rotary_->Cos(position).to(device_), -rotary_->Sin(position).to(device_)));
+      const at::Tensor sin = rotary_->Sin(position).to(device_);
+      rows.copy_(Rotate(rows, rotary_->Cos(position).to(device_), back ? -sin : sin));
       continue;
     }
     for (int lane = 0; lane < geometry_.lanes(); ++lane) {
       float* row = keys_.data_ptr<float>() + lane * keys_.stride(0) + at * width;
       for (int t = 0; t < tokens; ++t, row += width) {
-        RotateRow(row, row, rotary_->cos(block), rotary_->sin(block), width, -1);
+        RotateRow(row, row, rotary_->cos(block), rotary_->sin(block), width, back ? -1 : 1);
       }
     }
   }
 }
 
 at::Tensor ChunkStore::LeavingKeys() const {
-  return keys_.narrow(1, near_begin(), chunk_tokens())
-      .unflatten(0, {geometry_.layers, geometry_.kv_heads});
+  const std::array<int64_t, 2> lanes = {geometry_.layers, geometry_.kv_heads};
+  if (encoded_) return leaving_keys_.unflatten(0, lanes);
+  return keys_.narrow(1, near_begin(), chunk_tokens()).unflatten(0, lanes);
 }
 
 at::Tensor ChunkStore::LeavingValues() const {
-  return values_.narrow(1, near_begin(), chunk_tokens())
-      .unflatten(0, {geometry_.layers, geometry_.kv_heads});
+  const std::array<int64_t, 2> lanes = {geometry_.layers, geometry_.kv_heads};
+  if (encoded_) return leaving_values_.unflatten(0, lanes);
+  return values_.narrow(1, near_begin(), chunk_tokens()).unflatten(0, lanes);
 }
 
 const std::vector<FarToken>& ChunkStore::far(int layer, int kv_head) const {
@@ -284,14 +321,20 @@ std::pair<at::Tensor, at::Tensor> ChunkStore::FarRows(int layer, int kv_head) co
   const int lane = layer * geometry_.kv_heads + kv_head;
   const auto tokens = std::ssize(far_of(lane));
   if (!encoded_) {
-    return {keys_.select(0, lane).narrow(0, 0, tokens),
-            values_.select(0, lane).narrow(0, 0, tokens)};
+    const at::Tensor keys = keys_.select(0, lane).narrow(0, 0, tokens);
+    const at::Tensor values = values_.select(0, lane).narrow(0, 0, tokens);
+    if (geometry_.clamps()) return {keys, values};
+    std::vector<int64_t> blocks;
+    for (const FarToken& token : far_of(lane)) blocks.push_back(token.block());
+    const at::Tensor positions = torch::tensor(blocks, torch::kInt64);
+    return {Rotate(keys, rotary_->Cos(positions).to(device_), -rotary_->Sin(positions).to(device_)),
+            values};
   }
   at::Tensor keys = torch::empty({tokens, geometry_.head_dim}), values = torch::empty_like(keys);
   std::vector<float> page_keys, page_values;
   int64_t at = 0;
-  for (int page = 0; page < std::ssize(encoded_->pages(lane)); ++page) {
-    encoded_->Decode(lane, page, &page_keys, &page_values);
+  for (const EncodedPage& page : encoded_->pages(lane)) {
+    DecodeRows(page, &page_keys, &page_values);
     std::ranges::copy(page_keys, keys.data_ptr<float>() + at);
     std::ranges::copy(page_values, values.data_ptr<float>() + at);
     at += std::ssize(page_keys);
@@ -317,20 +360,34 @@ KvRegion ChunkStore::Region(const at::Tensor& bias, int lane, int begin, int end
   return region;
 }
 
-KvRegion ChunkStore::FarRegion(int layer, int kv_head) const {
-  const int lane = layer * geometry_.kv_heads + kv_head;
-  KvRegion region =
-      Region(bias_[uniform() ? 0 : lane], lane, 0, static_cast<int>(far_of(lane).size()));
-  if (encoded_) {
-    region.pages = encoded_->pages(lane).data();
-    region.page_count = static_cast<int>(encoded_->pages(lane).size());
-    region.scratch = encoded_->scratch();
+KvRegion ChunkStore::PackedRegion(std::span<const EncodedPage> pages, int tokens,
+                                  bool rotated) const {
+  KvRegion region;
+  region.tokens = tokens;
+  region.pages = pages.data();
+  region.page_count = static_cast<int>(pages.size());
+  region.scratch = encoded_->scratch();
+  if (rotated) {
+    region.cos = rotary_->cos(0);
+    region.sin = rotary_->sin(0);
   }
   return region;
 }
 
+KvRegion ChunkStore::FarRegion(int layer, int kv_head) const {
+  const int lane = layer * geometry_.kv_heads + kv_head;
+  const int tokens = static_cast<int>(far_of(lane).size());
+  const at::Tensor& bias = bias_[uniform() ? 0 : lane];
+  if (!encoded_) return Region(bias, lane, 0, tokens);
+  KvRegion region = PackedRegion(encoded_->pages(lane), tokens, !geometry_.clamps());
+  if (bias.defined()) region.bias = bias.const_data_ptr<float>();
+  return region;
+}
+
 KvRegion ChunkStore::NearRegion(int layer, int kv_head) const {
-  return Region({}, layer * geometry_.kv_heads + kv_head, near_begin(), near_end(layer));
+  const int lane = layer * geometry_.kv_heads + kv_head;
+  if (!encoded_) return Region({}, lane, near_begin(), near_end(layer));
+  return PackedRegion(window_->pages(lane), window_->tokens(lane), true);
 }
 
 int64_t ChunkStore::held_tokens() const {
@@ -341,17 +398,14 @@ int64_t ChunkStore::held_tokens() const {
 }
 
 int64_t ChunkStore::live_bytes() const {
-  int64_t plain = held_tokens();
-  if (encoded_) {
-    plain = int64_t{geometry_.lanes()} * (blocks_ - near_begin_block_) * geometry_.tokens_per_block;
-  }
-  return plain * geometry_.head_dim * kValueBytes * 2 + (encoded_ ? encoded_->bytes() : 0);
+  if (encoded_) return encoded_->bytes() + window_->bytes();
+  return held_tokens() * geometry_.head_dim * kValueBytes * 2;
 }
 
 int64_t ChunkStore::committed_bytes() const {
+  if (encoded_) return live_bytes();
   if (!cpu()) return 2 * keys_.numel() * kValueBytes;
-  return key_slab_.committed_bytes() + value_slab_.committed_bytes() +
-         (encoded_ ? encoded_->bytes() : 0);
+  return key_slab_.committed_bytes() + value_slab_.committed_bytes();
 }
 
 int64_t ChunkStore::ResidentBytes() const {
@@ -382,10 +436,10 @@ void ChunkStore::UpdateIndex() {
 }
 
 void ChunkStore::UpdatePages() {
-  if (!cpu()) return;
+  if (!cpu() || encoded_) return;
   const int64_t row = geometry_.head_dim * kValueBytes;
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    const int64_t low = encoded_ ? 0 : far_of(lane).size() * row;
+    const int64_t low = far_of(lane).size() * row;
     const int64_t end = near_end(lane / geometry_.kv_heads) * row;
     key_slab_.Use(lane, low, near_begin() * row, end);
     value_slab_.Use(lane, low, near_begin() * row, end);

@@ -7,10 +7,11 @@
 //
 //   [ far: instruction | old chunks, compacted ) hole (no pages) [ near: the window )
 //
-// Near keys are rotated by their block index; far keys are un-rotated (see kv_cache.h). A chunk
-// that is kept whole while nothing was dropped before it stays where it is. In another type than
-// f32 the far region is encoded_far.h's, and the slab holds the window alone. On a CUDA device the
-// slabs are plain tensors: live_bytes falls, committed_bytes does not.
+// Near keys are rotated by their block index; far keys are not, unless they keep their distance
+// (geometry.age_clamp_blocks 0, see kv_cache.h). A chunk that is kept whole while nothing was
+// dropped before it stays where it is. In another type than f32 there are no slabs: the far region
+// is encoded_far.h's, the near one packed_window.h's, and keys are rotated as they are read. On a
+// CUDA device the slabs are plain tensors: live_bytes falls, committed_bytes does not.
 #ifndef KVLA_KV_EFFICIENT_STORE_CHUNK_STORE_H_
 #define KVLA_KV_EFFICIENT_STORE_CHUNK_STORE_H_
 
@@ -33,9 +34,12 @@
 #include "kv_efficient/plan.h"
 #include "kv_efficient/rotary.h"
 #include "kv_efficient/store/encoded_far.h"
+#include "kv_efficient/store/packed_window.h"
 #include "kv_efficient/store/page_pool.h"
 
 namespace kvla {
+
+class ByteReader;
 
 // Of far tokens in order: how many, one run after the other, are a page where they are encoded.
 std::vector<int> PageRuns(std::span<const FarToken> tokens);
@@ -72,6 +76,9 @@ class ChunkStore {
   void AppendBlock(int layer, const HeadRows& k, const HeadRows& v);  // CPU
   // The block is complete in all layers.
   void EndBlock();
+  // Where the window is packed: what has become old enough in it takes its smaller form. Between
+  // blocks.
+  void SettleWindow();
   // Forgets the near blocks: the first of them comes next again, at its own position. Between
   // blocks; what is far stays, and so do the pages.
   void ReopenWindow();
@@ -95,8 +102,7 @@ class ChunkStore {
   const std::vector<FarToken>& far(int layer, int kv_head) const;
   LaneView FarView(int layer) const;  // REQUIRES: uniform(layer), f32
   LaneView FarView(int layer, int kv_head) const;
-  // Keys and values of a lane's far tokens, [tokens, head_dim] each, as attention reads them; f32
-  // ones are views.
+  // Keys and values of a lane's far tokens, [tokens, head_dim] each, keys un-rotated; may be views.
   std::pair<at::Tensor, at::Tensor> FarRows(int layer, int kv_head) const;
   LaneView NearView(int layer) const;  // includes the current block once it is appended
   LaneView NearView(int layer, int kv_head) const;
@@ -121,6 +127,7 @@ class ChunkStore {
   struct Move {
     int from = 0, to = 0, count = 0;
     bool summary = false;  // from: the chunk's first token; count: summary tokens
+    int chunk = 0;         // of a summary
   };
 
   ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
@@ -132,13 +139,22 @@ class ChunkStore {
   int BeginAppend(int layer);  // where the block begins in a lane
   void GrowLayer(int layer, int64_t tokens);
   KvRegion Region(const at::Tensor& bias, int lane, int begin, int end) const;
+  KvRegion PackedRegion(std::span<const EncodedPage> pages, int tokens, bool rotated) const;
   Status CheckPlan(const Plan& plan) const;
   // The far tokens of a lane after the plan, and the moves that get there.
   Status MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,
                   std::vector<Move>* moves) const;
   void ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab);
+  void TurnLeaving(bool back);
+  // Keys [..., chunk tokens, head_dim] as the far region holds them, to those of their summaries.
+  at::Tensor SummarizeKeys(const at::Tensor& keys, int chunk) const;
   // What a lane holds, as (first row, rows) of the slab: far, near.
   std::array<std::pair<int64_t, int64_t>, 2> HeldRows(int lane) const;
+  // Pages of every lane, far ones and then the window's of `blocks` blocks from `first` on.
+  bool ReadPages(const std::vector<std::vector<FarToken>>& far, int settled, int blocks, int first,
+                 ByteReader* in, EncodedFar* pages, PackedWindow* window) const;
+  // What a token comes from that was the lane's `at`-th, far or of the leaving chunk.
+  FarSource SourceAt(int lane, int at) const;
   // Where the far region is encoded: the lane's next state by its moves.
   void Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves, int lane);
   void UpdateIndex();  // bias_ and layer_uniform_, from far_
@@ -158,7 +174,10 @@ class ChunkStore {
   PageSlab key_slab_, value_slab_;  // CPU only
   at::Tensor keys_, values_;        // [lanes, capacity, head_dim] over the slabs
 
-  std::optional<EncodedFar> encoded_;  // where the far region is not f32
+  // Where keys and values are not f32.
+  std::optional<EncodedFar> encoded_;
+  std::optional<PackedWindow> window_;
+  at::Tensor leaving_keys_, leaving_values_;  // of the oldest chunk, once they are asked for
 
   int instruction_ = 0;
   int blocks_ = 0;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/store/chunk_store.h"
@@ -104,7 +106,7 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
         moves->back().to + moves->back().count == to) {
       ++moves->back().count;
     } else {
-      moves->push_back({from, to, 1, false});
+      moves->push_back({from, to, 1, false, 0});
     }
   };
   const auto cut_chunk = [&](const ChunkDecision& decision,
@@ -130,7 +132,7 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
       return {};
     }
     if (static_cast<int>(originals.size()) != chunk_tokens()) return gone();
-    moves->push_back({originals[0].at, static_cast<int>(tokens->size()), slots, true});
+    moves->push_back({originals[0].at, static_cast<int>(tokens->size()), slots, true, cut.chunk});
     const float mean = cut.chunk * chunk_blocks_ + 0.5f * (chunk_blocks_ - 1);
     for (int slot = 0; slot < slots; ++slot) {
       tokens->push_back({cut.chunk, slot, chunk_blocks_, mean, 1});
@@ -177,6 +179,20 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
   return cut_chunk(*last, held);
 }
 
+at::Tensor ChunkStore::SummarizeKeys(const at::Tensor& keys, int chunk) const {
+  const int slots = geometry_.tokens_per_block;
+  if (geometry_.clamps()) return SummarizeChunk(keys, chunk_blocks_, slots);
+  const int64_t first = int64_t{chunk} * chunk_blocks_;
+  const at::Tensor blocks =
+      torch::arange(first, first + chunk_blocks_, torch::kInt64).repeat_interleave(slots);
+  const at::Tensor middle = torch::full({1}, first + (chunk_blocks_ - 1) / 2, torch::kInt64);
+  const auto device = keys.device();
+  const at::Tensor unrotated =
+      Rotate(keys, rotary_->Cos(blocks).to(device), -rotary_->Sin(blocks).to(device));
+  return Rotate(SummarizeChunk(unrotated, chunk_blocks_, slots), rotary_->Cos(middle).to(device),
+                rotary_->Sin(middle).to(device));
+}
+
 void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab) {
   const at::Tensor rows = slab->narrow(0, lane, lanes);
   // Summaries first: their sources may be overwritten by the moves.
@@ -184,8 +200,10 @@ void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes,
   int64_t bytes = 0;
   for (const Move& m : moves) {
     if (!m.summary) continue;
-    summaries.push_back(SummarizeChunk(rows.narrow(1, m.from, chunk_tokens()), chunk_blocks_,
-                                       geometry_.tokens_per_block));
+    const at::Tensor chunk = rows.narrow(1, m.from, chunk_tokens());
+    summaries.push_back(slab == &keys_
+                            ? SummarizeKeys(chunk, m.chunk)
+                            : SummarizeChunk(chunk, chunk_blocks_, geometry_.tokens_per_block));
     bytes += summaries.back().numel() * kValueBytes;
   }
   transient_bytes_ = std::max(transient_bytes_, bytes);
@@ -219,40 +237,38 @@ std::vector<int> PageRuns(std::span<const FarToken> tokens) {
   return runs;
 }
 
-// A run of one chunk's kept tokens, or of its summaries, becomes one page. What was far is copied
-// as it is encoded; what leaves the window, and every summary, comes as f32.
+FarSource ChunkStore::SourceAt(int lane, int at) const {
+  FarSource source;
+  if (at < encoded_->tokens(lane)) {
+    std::tie(source.page, source.row) = encoded_->RowOf(lane, at);
+  } else {
+    source.page = window_->pages(lane).data();
+    source.row = at - near_begin();
+  }
+  return source;
+}
+
+// A run of one chunk's kept tokens, or of its summaries, becomes one page. Rows of pages are copied
+// as they are encoded; every summary comes as f32.
 void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves,
                         int lane) {
   const int width = geometry_.head_dim, slots = geometry_.tokens_per_block;
-  const int held = encoded_->tokens(lane);
-  const float* keys = keys_.const_data_ptr<float>() + lane * keys_.stride(0);
-  const float* values = values_.const_data_ptr<float>() + lane * values_.stride(0);
   std::vector<FarSource> sources(tokens.size());
   std::vector<std::vector<float>> means;  // that sources point into
   for (const Move& move : moves) {
     if (!move.summary) {
       for (int i = 0; i < move.count; ++i) {
-        const int from = move.from + i;
-        sources[move.to + i] = from < held ? FarSource{from, nullptr, nullptr}
-                                           : FarSource{-1, keys + int64_t{from} * width,
-                                                       values + int64_t{from} * width};
+        sources[move.to + i] = SourceAt(lane, move.from + i);
+        sources[move.to + i].position = tokens[move.to + i].block();
       }
       continue;
     }
-    std::vector<float> old_keys, old_values;
-    const float* rows[] = {keys + int64_t{move.from} * width, values + int64_t{move.from} * width};
-    if (move.from < held) {  // a chunk that was far already, as it would be read
-      int page = 0, first = 0;
-      while (move.from >= first + encoded_->pages(lane)[page].tokens) {
-        first += encoded_->pages(lane)[page++].tokens;
-      }
-      encoded_->Decode(lane, page, &old_keys, &old_values);
-      rows[0] = old_keys.data();
-      rows[1] = old_values.data();
-    }
-    for (const float* from : rows) {
+    // A whole chunk is one page, as it would be read.
+    std::array<std::vector<float>, 2> rows;
+    DecodeRows(*SourceAt(lane, move.from).page, &rows[0], &rows[1]);
+    for (std::vector<float>& from : rows) {
       const at::Tensor chunk =
-          torch::from_blob(const_cast<float*>(from), {chunk_tokens(), width}, torch::kFloat32);
+          torch::from_blob(from.data(), {chunk_tokens(), width}, torch::kFloat32);
       const at::Tensor mean = SummarizeChunk(chunk, chunk_blocks_, slots).contiguous();
       const float* data = mean.const_data_ptr<float>();
       means.emplace_back(data, data + mean.numel());
@@ -261,8 +277,9 @@ void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<M
     const std::vector<float>& key = means[means.size() - 2];
     const std::vector<float>& value = means.back();
     for (int i = 0; i < move.count; ++i) {
-      sources[move.to + i] = {-1, key.data() + int64_t{i} * width,
-                              value.data() + int64_t{i} * width};
+      sources[move.to + i] = {.position = tokens[move.to + i].block(),
+                              .key = key.data() + int64_t{i} * width,
+                              .value = value.data() + int64_t{i} * width};
     }
   }
   encoded_->Rebuild(lane, sources, PageRuns(tokens));
@@ -282,7 +299,12 @@ Status ChunkStore::Apply(const Plan& plan) {
   const bool kept = std::any_of(tokens.begin(), tokens.end(), [&](const auto& lane) {
     return !lane.empty() && lane.back().chunk == leaving;
   });
-  if (kept) UnrotateLeaving();
+  if (encoded_) {
+    window_->SettleOldest();
+    if (leaving_keys_.defined()) transient_bytes_ = 2 * leaving_keys_.numel() * kValueBytes;
+  } else if (kept) {
+    TurnLeaving(geometry_.clamps());
+  }
   for (int lane = 0; lane < lists; ++lane) {
     const int lanes = together ? geometry_.lanes() : 1;
     if (encoded_) {
@@ -295,6 +317,10 @@ Status ChunkStore::Apply(const Plan& plan) {
   far_ = std::move(tokens);
   near_begin_block_ += chunk_blocks_;
   leaving_unrotated_ = false;
+  if (encoded_) {
+    window_->DropOldest();
+    leaving_keys_ = leaving_values_ = at::Tensor();
+  }
   UpdateIndex();
   UpdatePages();
   return {};

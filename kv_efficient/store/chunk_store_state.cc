@@ -92,10 +92,13 @@ std::vector<uint8_t> ChunkStore::Save() const {
   }
   out.List(instruction_appended_);
   for (const auto& lane : far_) out.List(lane);
+  out.Value(encoded_ ? window_->settled() : 0);
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    for (const EncodedPage& page :
-         encoded_ ? encoded_->pages(lane) : std::span<const EncodedPage>()) {
-      out.Raw(page.data, page.layout.bytes());
+    if (encoded_) {
+      for (const auto& pages : {encoded_->pages(lane), window_->pages(lane)}) {
+        for (const EncodedPage& page : pages) out.Raw(page.data, page.layout.bytes());
+      }
+      continue;
     }
     for (const at::Tensor& slab : {keys_, values_}) {
       for (const auto& [begin, count] : HeldRows(lane)) {
@@ -110,7 +113,36 @@ std::vector<uint8_t> ChunkStore::Save() const {
 std::array<std::pair<int64_t, int64_t>, 2> ChunkStore::HeldRows(int lane) const {
   const int64_t far = std::ssize(far_of(lane));
   const int64_t near = int64_t{blocks_ - near_begin_block_} * geometry_.tokens_per_block;
-  return {{{0, encoded_ ? 0 : far}, {near_begin(), near}}};
+  return {{{0, far}, {near_begin(), near}}};
+}
+
+bool ChunkStore::ReadPages(const std::vector<std::vector<FarToken>>& far, int settled, int blocks,
+                           int first, ByteReader* in, EncodedFar* pages,
+                           PackedWindow* window) const {
+  const int chunks = (blocks - blocks % chunk_blocks_) / chunk_blocks_;
+  if (settled < 0 || settled > chunks) return false;
+  std::vector<std::vector<std::vector<uint8_t>>> near(geometry_.lanes());
+  const auto read = [in](const KvPageLayout& layout, std::vector<uint8_t>* page) {
+    page->resize(layout.bytes());
+    return in->Raw(page->data(), page->size());
+  };
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    const std::vector<FarToken>& tokens = far[far.size() == 1 ? 0 : lane];
+    size_t token = 0;
+    for (const int run : PageRuns(tokens)) {
+      std::vector<int32_t> positions;
+      for (int i = 0; i < run; ++i) positions.push_back(tokens[token++].block());
+      std::vector<uint8_t> page;
+      if (!read(pages->LayoutOf(run), &page) || !pages->AddSaved(lane, positions, page)) {
+        return false;
+      }
+    }
+    const int count = settled + blocks - settled * chunk_blocks_;
+    for (int i = 0; i < count; ++i) {
+      if (!read(window->LayoutOf(i, settled), &near[lane].emplace_back())) return false;
+    }
+  }
+  return window->Restore(first, blocks, settled, near);
 }
 
 // Sizes, counts, token lists and values are all checked before the first of them is taken, so that
@@ -147,25 +179,29 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   for (auto& lane : far) {
     if (!in.List(&lane) || !IsLane(lane, shape)) return bad("its old tokens are no cache's");
   }
+  int settled = 0;
+  if (!in.Value(&settled)) return bad("it ends early");
   // Keys and values of every lane, near ones included, finite and to the end.
-  ByteReader ahead = in;
   EncodedFar pages(format_, geometry_.head_dim, geometry_.lanes());
-  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    const std::vector<FarToken>& tokens = far[lists == 1 ? 0 : lane];
-    int64_t plain = int64_t{blocks - near_begin_block} * geometry_.tokens_per_block;
-    if (!encoded_) plain += std::ssize(tokens);
-    for (const int run : encoded_ ? PageRuns(tokens) : std::vector<int>()) {
-      std::vector<uint8_t> page(pages.LayoutOf(run).bytes());
-      if (!ahead.Raw(page.data(), page.size()) || !pages.AddSaved(lane, run, page)) {
-        return bad("its pages");
+  PackedWindow window(format_, geometry_.head_dim, geometry_.lanes(), chunk_blocks_,
+                      geometry_.tokens_per_block);
+  const ByteReader rows = in;
+  if (encoded_) {
+    if (!ReadPages(far, settled, blocks - near_begin_block, near_begin_block, &in, &pages,
+                   &window)) {
+      return bad("its pages");
+    }
+  } else {
+    for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+      const int64_t tokens = std::ssize(far[lists == 1 ? 0 : lane]) +
+                             int64_t{blocks - near_begin_block} * geometry_.tokens_per_block;
+      for (int64_t i = 0; i < 2 * geometry_.head_dim * tokens; ++i) {
+        float value = 0;
+        if (!in.Value(&value) || !std::isfinite(value)) return bad("its keys or values");
       }
     }
-    for (int64_t i = 0; i < 2 * geometry_.head_dim * plain; ++i) {
-      float value = 0;
-      if (!ahead.Value(&value) || !std::isfinite(value)) return bad("its keys or values");
-    }
   }
-  if (!ahead.done()) return bad("it goes on behind its end");
+  if (!in.done() || (!encoded_ && settled != 0)) return bad("it goes on behind its end");
 
   instruction_ = instruction;
   blocks_ = blocks;
@@ -173,18 +209,17 @@ Status ChunkStore::Restore(std::span<const uint8_t> bytes) {
   instruction_appended_ = std::move(appended);
   appended_.assign(geometry_.layers, blocks);
   far_ = std::move(far);
-  if (encoded_) encoded_ = std::move(pages);
-  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
-    for (const EncodedPage& page :
-         encoded_ ? encoded_->pages(lane) : std::span<const EncodedPage>()) {
-      std::vector<uint8_t> read(page.layout.bytes());  // that `pages` has taken already
-      in.Raw(read.data(), read.size());
-    }
+  if (encoded_) {
+    encoded_ = std::move(pages);
+    window_ = std::move(window);
+  }
+  ByteReader values = rows;
+  for (int lane = 0; !encoded_ && lane < geometry_.lanes(); ++lane) {
     for (at::Tensor* slab : {&keys_, &values_}) {
       for (const auto& [begin, count] : HeldRows(lane)) {
-        at::Tensor rows = torch::empty({count, geometry_.head_dim});
-        in.Raw(rows.data_ptr<float>(), rows.numel() * kValueBytes);
-        slab->select(0, lane).narrow(0, begin, count).copy_(rows);
+        at::Tensor held = torch::empty({count, geometry_.head_dim});
+        values.Raw(held.data_ptr<float>(), held.numel() * kValueBytes);
+        slab->select(0, lane).narrow(0, begin, count).copy_(held);
       }
     }
   }

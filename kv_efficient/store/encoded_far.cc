@@ -7,6 +7,14 @@
 
 namespace kvla {
 
+void DecodeRows(const EncodedPage& page, std::vector<float>* keys, std::vector<float>* values) {
+  keys->resize(static_cast<size_t>(page.tokens) * page.layout.head_dim);
+  values->resize(keys->size());
+  const auto* data = reinterpret_cast<const std::byte*>(page.data);
+  DecodePage(page.layout, {data, static_cast<size_t>(page.layout.bytes())}, page.tokens, *keys,
+             *values);
+}
+
 EncodedFar::EncodedFar(KvFormat format, int head_dim, int lanes)
     : format_(format),
       head_dim_(head_dim),
@@ -18,10 +26,13 @@ void EncodedFar::Reset() {
   bytes_ = 0;
 }
 
-void EncodedFar::Add(Lane* lane, int tokens, std::vector<std::byte> data) const {
+void EncodedFar::Add(Lane* lane, std::vector<int32_t> positions,
+                     std::vector<std::byte> data) const {
+  const int tokens = static_cast<int>(positions.size());
   lane->data.push_back(std::move(data));
-  lane->pages.push_back(
-      {reinterpret_cast<const uint8_t*>(lane->data.back().data()), LayoutOf(tokens), tokens});
+  lane->positions.push_back(std::move(positions));
+  lane->pages.push_back({reinterpret_cast<const uint8_t*>(lane->data.back().data()),
+                         LayoutOf(tokens), tokens, lane->positions.back().data()});
   lane->tokens += tokens;
 }
 
@@ -37,18 +48,16 @@ std::vector<std::byte> EncodedFar::Encoded(std::span<const FarSource> run) const
   return page;
 }
 
-std::vector<std::byte> EncodedFar::Copied(const Lane& lane, std::span<const FarSource> run) const {
-  int first = 0;
-  size_t p = 0;
-  while (run.front().held >= first + lane.pages[p].tokens) first += lane.pages[p++].tokens;
-  const KvPageLayout from = lane.pages[p].layout, to = LayoutOf(static_cast<int>(run.size()));
-  const std::byte* old = lane.data[p].data();
+std::vector<std::byte> EncodedFar::Copied(std::span<const FarSource> run) const {
+  const KvPageLayout& from = run.front().page->layout;
+  const KvPageLayout to = LayoutOf(static_cast<int>(run.size()));
+  const auto* old = reinterpret_cast<const std::byte*>(run.front().page->data);
   std::vector<std::byte> page(to.bytes());
   const auto copy = [&](int64_t at, int64_t of, int64_t bytes) {
     std::copy_n(old + of, bytes, page.data() + at);
   };
   for (int t = 0; t < to.page_tokens; ++t) {
-    const int row = run[t].held - first;
+    const int row = run[t].row;
     copy(to.keys() + t * to.row_bytes(), from.keys() + row * from.row_bytes(), to.row_bytes());
     copy(to.values() + t * to.row_bytes(), from.values() + row * from.row_bytes(), to.row_bytes());
     if (!HasScales(format_)) continue;
@@ -71,22 +80,24 @@ void EncodedFar::Rebuild(int lane, std::span<const FarSource> sources, std::span
   for (const int size : runs) {
     const std::span<const FarSource> run = sources.subspan(begin, size);
     begin += size;
-    Add(&next, size, run.front().held >= 0 ? Copied(old, run) : Encoded(run));
+    std::vector<int32_t> positions;
+    for (const FarSource& source : run) positions.push_back(source.position);
+    Add(&next, std::move(positions), run.front().page != nullptr ? Copied(run) : Encoded(run));
   }
   for (const auto& data : old.data) bytes_ -= static_cast<int64_t>(data.size());
   for (const auto& data : next.data) bytes_ += static_cast<int64_t>(data.size());
   lanes_[lane] = std::move(next);
 }
 
-void EncodedFar::Decode(int lane, int page, std::vector<float>* keys,
-                        std::vector<float>* values) const {
-  const EncodedPage& p = lanes_[lane].pages[page];
-  keys->resize(static_cast<size_t>(p.tokens) * head_dim_);
-  values->resize(keys->size());
-  DecodePage(p.layout, lanes_[lane].data[page], p.tokens, *keys, *values);
+std::pair<const EncodedPage*, int> EncodedFar::RowOf(int lane, int token) const {
+  size_t page = 0;
+  while (token >= lanes_[lane].pages[page].tokens) token -= lanes_[lane].pages[page++].tokens;
+  return {&lanes_[lane].pages[page], token};
 }
 
-bool EncodedFar::AddSaved(int lane, int tokens, std::span<const uint8_t> bytes) {
+bool EncodedFar::AddSaved(int lane, std::vector<int32_t> positions,
+                          std::span<const uint8_t> bytes) {
+  const int tokens = static_cast<int>(positions.size());
   const KvPageLayout layout = LayoutOf(tokens);
   if (tokens < 1 || static_cast<int64_t>(bytes.size()) != layout.bytes()) return false;
   std::vector<std::byte> data(bytes.size());
@@ -96,7 +107,7 @@ bool EncodedFar::AddSaved(int lane, int tokens, std::span<const uint8_t> bytes) 
   const auto finite = [](float x) { return std::isfinite(x); };
   if (!std::ranges::all_of(keys, finite) || !std::ranges::all_of(values, finite)) return false;
   bytes_ += layout.bytes();
-  Add(&lanes_[lane], tokens, std::move(data));
+  Add(&lanes_[lane], std::move(positions), std::move(data));
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kv_efficient/attention/ragged_attention.h"
@@ -16,45 +17,53 @@
 
 namespace kvla {
 
-// Where a far token of the next state comes from: one of the present state, or f32 rows.
+// A page's tokens as they are read, [tokens, head_dim] each.
+void DecodeRows(const EncodedPage& page, std::vector<float>* keys, std::vector<float>* values);
+
+// Where a far token of the next state comes from: a row of a page, or f32 rows.
 struct FarSource {
-  int held = -1;                 // index in the lane; below 0: the rows
-  const float* key = nullptr;    // [head_dim], un-rotated
-  const float* value = nullptr;  // [head_dim]
+  int position = 0;                   // in blocks
+  const EncodedPage* page = nullptr;  // of the present state, or of the window
+  int row = 0;                        // of it
+  const float* key = nullptr;         // [head_dim], un-rotated
+  const float* value = nullptr;       // [head_dim]
 };
 
 // Not thread-safe.
 class EncodedFar {
  public:
   EncodedFar(KvFormat format, int head_dim, int lanes);
+  EncodedFar(EncodedFar&&) = default;  // pages point into it
+  EncodedFar& operator=(EncodedFar&&) = default;
 
   void Reset();
   // The lane's next state. `runs`: how many tokens, one run after the other, belong together. A run
-  // has either tokens of one page, in its order, or rows.
+  // has either rows of one page, in its order, or f32 rows.
   void Rebuild(int lane, std::span<const FarSource> sources, std::span<const int> runs);
 
   int tokens(int lane) const { return lanes_[lane].tokens; }
   std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].pages; }
   // Room for ragged attention to decode into.
   float* scratch() const { return scratch_.data(); }
-  // [tokens, head_dim] each, of one page as it would be read.
-  void Decode(int lane, int page, std::vector<float>* keys, std::vector<float>* values) const;
+  // The page that holds a lane's token, and its row there.
+  std::pair<const EncodedPage*, int> RowOf(int lane, int token) const;
   int64_t bytes() const { return bytes_; }
 
-  // A page with these bytes is put at the lane's end. False, and nothing changed, where there are
-  // not layout bytes for so many tokens, or what they say is not finite.
-  bool AddSaved(int lane, int tokens, std::span<const uint8_t> bytes);
+  // A page with these bytes is put at the lane's end, one token for each of `positions`. False, and
+  // nothing changed, where there are not layout bytes for so many, or what they say is not finite.
+  bool AddSaved(int lane, std::vector<int32_t> positions, std::span<const uint8_t> bytes);
   KvPageLayout LayoutOf(int tokens) const { return {format_, head_dim_, tokens}; }
 
  private:
   struct Lane {
     std::vector<std::vector<std::byte>> data;
+    std::vector<std::vector<int32_t>> positions;
     std::vector<EncodedPage> pages;
     int tokens = 0;
   };
-  void Add(Lane* lane, int tokens, std::vector<std::byte> data) const;
+  void Add(Lane* lane, std::vector<int32_t> positions, std::vector<std::byte> data) const;
   std::vector<std::byte> Encoded(std::span<const FarSource> run) const;
-  std::vector<std::byte> Copied(const Lane& lane, std::span<const FarSource> run) const;
+  std::vector<std::byte> Copied(std::span<const FarSource> run) const;
 
   KvFormat format_;
   int head_dim_;

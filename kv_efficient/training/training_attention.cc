@@ -29,18 +29,25 @@ Regions MakeRegions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
                     const TrainingPlan& plan) {
   Regions r;
   r.near_query = Rotate(q, plan.cos, plan.sin);
-  r.far_query = Rotate(q, plan.far_cos, plan.far_sin);
+  r.far_query = plan.far_cos.defined() ? Rotate(q, plan.far_cos, plan.far_sin) : r.near_query;
   const at::Tensor keys = k.narrow(2, plan.instruction_tokens, plan.tokens);
   r.near_keys = Rotate(keys, plan.cos, plan.sin);
   r.near_values = v.narrow(2, plan.instruction_tokens, plan.tokens);
   const int64_t pooled = int64_t{plan.complete_chunks} * plan.chunk_blocks * plan.tokens_per_block;
-  const auto columns = [&](const at::Tensor& x) {
-    const at::Tensor tokens = x.narrow(2, plan.instruction_tokens, pooled);
-    return torch::cat({x, SummarizeChunk(tokens, plan.chunk_blocks, plan.tokens_per_block)}, 2)
-        .index_select(2, plan.far_columns);
+  const auto summaries = [&](const at::Tensor& x) {
+    return SummarizeChunk(x.narrow(2, plan.instruction_tokens, pooled), plan.chunk_blocks,
+                          plan.tokens_per_block);
   };
-  r.far_keys = columns(k);
-  r.far_values = columns(v);
+  const auto columns = [&](const std::vector<at::Tensor>& parts) {
+    return torch::cat(parts, 2).index_select(2, plan.far_columns);
+  };
+  r.far_values = columns({v, summaries(v)});
+  if (plan.far_cos.defined()) {
+    r.far_keys = columns({k, summaries(k)});
+  } else {
+    r.far_keys = columns({k.narrow(2, 0, plan.instruction_tokens), r.near_keys,
+                          Rotate(summaries(k), plan.summary_cos, plan.summary_sin)});
+  }
   return r;
 }
 
@@ -148,7 +155,8 @@ Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const Rot
   int64_t* position = positions.data_ptr<int64_t>();
   for (const Visibility& v : samples) {
     if (v.near.sizes() != first.near.sizes() || v.far.sizes() != first.far.sizes() ||
-        v.instruction_tokens != first.instruction_tokens || v.chunk_blocks != first.chunk_blocks) {
+        v.instruction_tokens != first.instruction_tokens || v.chunk_blocks != first.chunk_blocks ||
+        v.chunks.size() != first.chunks.size()) {
       return InternalError("the samples of a batch must have the same shape");
     }
     near.push_back(v.near);
@@ -208,9 +216,20 @@ Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const Rot
   plan.far_columns = index.to(device);
   plan.cos = rotary.Cos(positions).to(device);
   plan.sin = rotary.Sin(positions).to(device);
-  const at::Tensor age = torch::full({1}, age_clamp_blocks, torch::kInt64);
-  plan.far_cos = rotary.Cos(age).squeeze(0).to(device);
-  plan.far_sin = rotary.Sin(age).squeeze(0).to(device);
+  if (age_clamp_blocks > 0) {
+    const at::Tensor age = torch::full({1}, age_clamp_blocks, torch::kInt64);
+    plan.far_cos = rotary.Cos(age).squeeze(0).to(device);
+    plan.far_sin = rotary.Sin(age).squeeze(0).to(device);
+    return plan;
+  }
+  at::Tensor middles = torch::empty({batch, 1, first.complete_chunks}, torch::kInt64);
+  int64_t* middle = middles.data_ptr<int64_t>();
+  for (const Visibility& v : samples) {
+    for (const int chunk : v.chunks) *middle++ = chunk * v.chunk_blocks + (v.chunk_blocks - 1) / 2;
+  }
+  middles = middles.repeat_interleave(plan.tokens_per_block, 2);
+  plan.summary_cos = rotary.Cos(middles).to(device);
+  plan.summary_sin = rotary.Sin(middles).to(device);
   return plan;
 }
 

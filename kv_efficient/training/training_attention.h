@@ -24,9 +24,11 @@ struct QuerySlice {
 // Made once for a batch and used by every layer.
 struct TrainingPlan {
   int instruction_tokens = 0, tokens_per_block = 0, chunk_blocks = 0, complete_chunks = 0;
-  int64_t tokens = 0;           // N*T
-  at::Tensor cos, sin;          // [B or 1, 1, N*T, D/2] of the true positions
-  at::Tensor far_cos, far_sin;  // [D/2] of the age clamp
+  int64_t tokens = 0;   // N*T
+  at::Tensor cos, sin;  // [B or 1, 1, N*T, D/2] of the true positions
+  // [D/2] of the age clamp; undefined where far tokens keep their distance.
+  at::Tensor far_cos, far_sin;
+  at::Tensor summary_cos, summary_sin;  // there: [B or 1, 1, S*T, D/2] of the summaries' positions
   // int64: the columns of Visibility::far that any query sees, by the first row that does.
   at::Tensor far_columns;
   // f32 [B or 1, 1, N*T, N*T + far_columns]: 0 or log(count) where seen, else far below any logit.
@@ -36,7 +38,8 @@ struct TrainingPlan {
 
 // One entry of `samples` serves the whole batch, or there is one for each element; all must have
 // the same numbers of blocks, complete chunks and instruction tokens (pad with later blocks:
-// nothing sees them). REQUIRES: rotary reaches every position and the age clamp.
+// nothing sees them). REQUIRES: rotary reaches every position and the age clamp (0: far tokens keep
+// their distance, as in KvCache).
 Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const RotaryTable& rotary,
                                   int age_clamp_blocks, at::Device device);
 

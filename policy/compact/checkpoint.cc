@@ -142,8 +142,8 @@ Status SaveCheckpoint(const fs::path& folder, VlaNet& net,
 }
 
 Status CheckGatePolicy(const fs::path& gate, const fs::path& folder) {
-  Result<LoadedGate> loaded = LoadGate(gate);
-  if (!loaded.ok()) return loaded.status();
+  Result<TensorFile> loaded = ReadSafetensors(gate);
+  if (!loaded.ok()) return loaded.status().In("gate");
   const Result<std::string> hash = CheckpointHash(folder);
   if (!hash.ok()) return hash.status();
   const std::string& trained_for = loaded->metadata[kGatePolicyKey];

@@ -56,8 +56,8 @@ struct PolicyConfig {
     v("num_kv_heads", num_kv_heads, Range{1, 64}, "key-value heads (grouped-query attention)");
     v("intermediate_size", intermediate_size, Range{16, 16384}, "width of the SwiGLU");
     v("rope_theta", rope_theta, Range{1.0, 1e7}, "base of the rotary frequencies");
-    v("age_clamp_blocks", age_clamp_blocks, Range{1, 4096},
-      "rotary distance, in frame blocks, of every token that left the window");
+    v("age_clamp_blocks", age_clamp_blocks, Range{0, 4096},
+      "rotary distance, in frame blocks, of every token that left the window; 0: its true one");
     v("window_blocks", window_blocks, Range{1, 4096}, "window the policy was trained with");
     v("chunk_blocks", chunk_blocks, Range{1, 256}, "frame blocks a chunk");
     v("replan_steps", replan_steps, Range{1, 64}, "control steps an action chunk");

@@ -35,10 +35,10 @@ CacheGeometry Geometry() {
 std::unique_ptr<KvCache> Make(int method) {
   CacheConfig config;
   const std::vector<std::string> methods = {"full",   "mean_pool",   "random", "oracle",
-                                            "snapkv", "sink_window", "h2o"};
+                                            "snapkv", "sink_window", "h2o",    "lagkv"};
   config.policy = methods[static_cast<size_t>(method) % methods.size()];
   if (config.policy == "sink_window") config.keep = "compressed";
-  if (FindCacheMethod(config.policy)->reads("budget_tokens")) config.budget_tokens = 5;
+  if (FindCacheMethod(config.policy)->reads("budget_of")) config.budget_tokens = 5;
   const size_t format = static_cast<size_t>(method) / methods.size() % std::size(kKvFormats);
   config.storage = KvFormatName(kKvFormats[format]);
   config.window_blocks = 3;

@@ -7,7 +7,7 @@
 #include "kv_efficient/rotary.h"
 #include "tests/flop_counter.h"
 #include "tests/kernels/scalar_vectors.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {

@@ -12,13 +12,10 @@
 #include <vector>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
-#include "tensors/safetensors.h"
 #include "tensors/torch.h"
-#include "tests/scratch_dir.h"
 
 namespace kvla {
 
@@ -33,6 +30,13 @@ inline CacheGeometry SmallGeometry() {
   g.instruction_tokens = 2;
   g.age_clamp_blocks = 12;
   return g;
+}
+
+// Far tokens at one distance, and at their own.
+inline std::vector<CacheGeometry> PositionRules() {
+  std::vector<CacheGeometry> rules(2, SmallGeometry());
+  rules[1].age_clamp_blocks = 0;
+  return rules;
 }
 
 inline CacheConfig SmallConfig(const std::string& policy) {
@@ -61,21 +65,6 @@ inline Episode MakeEpisode(const CacheGeometry& g, int blocks, int seed) {
     e.v.push_back(torch::randn({g.kv_heads, g.instruction_tokens + tokens, g.head_dim}));
   }
   return e;
-}
-
-// A gate of random weights that keeps about half of the chunks of a random episode.
-inline std::string SaveRandomGate(const ScratchDir& folder, const CacheGeometry& g,
-                                  const CacheConfig& c) {
-  torch::manual_seed(5);
-  ChunkGate gate(GateShape{g.gate_features(), c.chunk_blocks * g.tokens_per_block, 64});
-  {
-    torch::NoGradGuard no_grad;
-    for (auto& p : gate->parameters()) p.mul_(4);
-  }
-  const std::string path = (folder / "gate.safetensors").string();
-  const Status s = SaveGate(gate, path, {});
-  EXPECT_TRUE(s.ok()) << s.message();
-  return path;
 }
 
 inline std::unique_ptr<KvCache> MakeCache(const CacheGeometry& g, const CacheConfig& c,
@@ -165,30 +154,6 @@ inline at::Tensor ReplayInTraining(const CacheGeometry& g, const CacheConfig& c,
 
 inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();
-}
-
-// The settings under which every method is tested.
-inline std::vector<CacheConfig> EveryMethod(const ScratchDir& folder, const CacheGeometry& g) {
-  std::vector<CacheConfig> all;
-  for (const CacheMethod& method : CacheMethods()) {
-    std::vector<CacheConfig> own = {SmallConfig(method.name)};
-    if (method.usual_budget > 0) own[0].budget_chunks = 3;
-    if (method.reads("gate")) own[0].gate = SaveRandomGate(folder, g, own[0]);
-    if (method.reads("sink_chunks")) own[0].sink_chunks = 2;
-    if (method.reads("budget_tokens")) own[0].budget_tokens = 10;
-    if (method.reads("band_chunks")) own[0].band_first = own[0].band_chunks = 2;
-    if (method.has_budget() && method.usual_budget == 0) {
-      own.push_back(own[0]);
-      own.back().budget_chunks = 3;
-    }
-    const size_t whole = own.size();
-    for (size_t c = 0; method.reads("keep") && c < whole; ++c) {
-      own.push_back(own[c]);
-      own.back().keep = "compressed";
-    }
-    all.insert(all.end(), own.begin(), own.end());
-  }
-  return all;
 }
 
 }  // namespace kvla

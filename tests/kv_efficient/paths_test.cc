@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cached inference and parallel training agree under every method.
 #include "kv_efficient/training/training_attention.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {
@@ -10,19 +10,21 @@ EpisodeFacts Facts() { return {.stream_key = 77, .cue_blocks = {{9, 12}, {30, 31
 
 TEST(Paths, AgreeUnderEveryMethod) {
   const ScratchDir folder;
-  const CacheGeometry g = SmallGeometry();
-  const Episode e = MakeEpisode(g, 61, 1);  // ends inside a chunk
-  for (const CacheConfig& c : EveryMethod(folder, g)) {
-    // A log of chunks does not tell which tokens lanes keep: see token_methods_test.cc.
-    if (FindCacheMethod(c.policy)->reads("budget_tokens")) continue;
-    auto cache = MakeCache(g, c);
-    const at::Tensor cached = RunEpisode(*cache, e, Facts());
-    const at::Tensor fused = ReplayInTraining(g, c, e, cache->decision_log());
-    const at::Tensor plain = ReplayInTraining(g, c, e, cache->decision_log(), true);
-    EXPECT_LT(MaxDifference(cached, fused), 1e-5)
-        << c.policy << " " << c.keep << " " << c.budget_chunks;
-    EXPECT_LT(MaxDifference(cached, plain), 1e-5)
-        << c.policy << " " << c.keep << " " << c.budget_chunks;
+  for (const CacheGeometry& g : PositionRules()) {
+    const Episode e = MakeEpisode(g, 61, 1);  // ends inside a chunk
+    for (const CacheConfig& c : EveryMethod(folder, g)) {
+      // A log of chunks does not tell which tokens lanes keep: see token_methods_test.cc.
+      if (FindCacheMethod(c.policy)->reads("budget_of")) continue;
+      auto cache = MakeCache(g, c);
+      if (cache->needs().selects) continue;  // quest_test.cc
+      const at::Tensor cached = RunEpisode(*cache, e, Facts());
+      const at::Tensor fused = ReplayInTraining(g, c, e, cache->decision_log());
+      const at::Tensor plain = ReplayInTraining(g, c, e, cache->decision_log(), true);
+      EXPECT_LT(MaxDifference(cached, fused), 1e-5)
+          << c.policy << " " << c.keep << " " << c.budget_chunks << " " << g.age_clamp_blocks;
+      EXPECT_LT(MaxDifference(cached, plain), 1e-5)
+          << c.policy << " " << c.keep << " " << c.budget_chunks << " " << g.age_clamp_blocks;
+    }
   }
 }
 
@@ -35,6 +37,18 @@ TEST(Paths, MethodsDiffer) {  // or agreement would mean little
     auto cache = MakeCache(g, SmallConfig(policy));
     EXPECT_GT(MaxDifference(RunEpisode(*cache, e), reference), 1e-2) << policy;
   }
+}
+
+// In a decoder whose tokens keep their distance a window that nothing is dropped from means
+// nothing.
+TEST(Paths, WhereTokensKeepTheirDistanceAFullCacheIsAllWindow) {
+  CacheGeometry g = SmallGeometry();
+  g.age_clamp_blocks = 0;
+  const Episode e = MakeEpisode(g, 40, 2);
+  CacheConfig wide = SmallConfig("full");
+  wide.window_blocks = 100;
+  auto all_near = MakeCache(g, wide), most_far = MakeCache(g, SmallConfig("full"));
+  EXPECT_LT(MaxDifference(RunEpisode(*all_near, e), RunEpisode(*most_far, e)), 1e-5);
 }
 
 TEST(Paths, ChunkAndWindowSizes) {
@@ -56,14 +70,15 @@ TEST(Paths, ChunkAndWindowSizes) {
 }
 
 TEST(Paths, WithoutInstruction) {
-  CacheGeometry g = SmallGeometry();
-  g.instruction_tokens = 0;
-  const Episode e = MakeEpisode(g, 30, 4);
-  for (const char* policy : {"full", "window"}) {
-    const CacheConfig c = SmallConfig(policy);
-    auto cache = MakeCache(g, c);
-    const at::Tensor cached = RunEpisode(*cache, e);
-    EXPECT_LT(MaxDifference(cached, ReplayInTraining(g, c, e, cache->decision_log())), 1e-5);
+  for (CacheGeometry g : PositionRules()) {
+    g.instruction_tokens = 0;
+    const Episode e = MakeEpisode(g, 30, 4);
+    for (const char* policy : {"full", "window"}) {
+      const CacheConfig c = SmallConfig(policy);
+      auto cache = MakeCache(g, c);
+      const at::Tensor cached = RunEpisode(*cache, e);
+      EXPECT_LT(MaxDifference(cached, ReplayInTraining(g, c, e, cache->decision_log())), 1e-5);
+    }
   }
 }
 

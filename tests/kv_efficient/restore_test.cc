@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "kv_efficient/saved_state.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {

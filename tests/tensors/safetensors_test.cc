@@ -4,7 +4,8 @@
 #include <cmath>
 #include <fstream>
 
-#include "tests/kv_efficient/episodes.h"
+#include "tensors/torch.h"
+#include "tests/scratch_dir.h"
 
 namespace kvla {
 namespace {

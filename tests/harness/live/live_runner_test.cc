@@ -50,7 +50,7 @@ TEST_F(LiveRunnerTest, UnderEveryMethodWatchingChangesNothing) {
     RunArm arm;
     arm.name = arm.cache.policy = method.name;
     arm.cache.window_blocks = 6;
-    if (method.usual_budget > 0) arm.cache.budget_chunks = 2;
+    SetUsualBudget(&arm.cache);
     config_.arms.push_back(arm);
   }
   config_.episodes = 1;

@@ -5,7 +5,7 @@
 #include "kv_efficient/training/training_attention.h"
 #include "tensors/module_weights.h"
 #include "tensors/torch.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {

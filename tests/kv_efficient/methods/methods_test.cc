@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/config_io.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {
@@ -258,7 +258,7 @@ TEST(Config, ContradictionsAreErrors) {
   for (const CacheMethod& p : CacheMethods()) {
     CacheConfig c = SmallConfig(p.name);
     if (p.reads("gate")) c.gate = "gate.safetensors";
-    c.budget_chunks = p.usual_budget;
+    SetUsualBudget(&c);
     EXPECT_EQ(message(c), "") << p.name;
   }
   CacheConfig c = SmallConfig("window");
@@ -275,7 +275,7 @@ TEST(Config, ContradictionsAreErrors) {
   c.keep_rate = 0.25;
   c.budget_chunks = 2;
   EXPECT_NE(message(c).find("contradict"), std::string::npos);
-  EXPECT_NE(message(SmallConfig("knorm")).find("needs 'budget_chunks'"), std::string::npos);
+  EXPECT_NE(message(SmallConfig("knorm")).find("needs a budget"), std::string::npos);
   EXPECT_NE(message(SmallConfig("gated")).find("needs 'gate'"), std::string::npos);
   EXPECT_NE(message(SmallConfig("h3o")).find("unknown policy 'h3o'"), std::string::npos);
   CacheGeometry g = SmallGeometry();

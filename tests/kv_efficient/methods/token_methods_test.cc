@@ -3,9 +3,11 @@
 // attention that knows nothing of caches.
 #include <functional>
 #include <set>
+#include <span>
+#include <tuple>
 
 #include "kv_efficient/training/training_attention.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {
@@ -30,15 +32,15 @@ class PlainRun {
       }
       const int near = schedule.NearBegin(block + 1);
       if (near == schedule.NearBegin(block)) continue;
+      std::vector<std::vector<Scored>> candidates(g_.lanes());
       for (int lane = 0; lane < g_.lanes(); ++lane) {
-        std::vector<int> candidates(held_[lane].begin(), held_[lane].end());
-        for (int i = schedule.NearBegin(block) * t; i < near * t; ++i) candidates.push_back(i);
-        std::ranges::sort(candidates, [&](int a, int b) {
-          const double x = score(lane, block, a), y = score(lane, block, b);
-          return x != y ? x > y : a > b;
-        });
-        candidates.resize(std::min<size_t>(candidates.size(), c_.budget_tokens));
-        held_[lane] = TokenSet(candidates.begin(), candidates.end());
+        std::vector<int> tokens(held_[lane].begin(), held_[lane].end());
+        for (int i = schedule.NearBegin(block) * t; i < near * t; ++i) tokens.push_back(i);
+        for (const int i : tokens) candidates[lane].push_back({score(lane, block, i), i, -lane});
+        std::ranges::sort(candidates[lane], std::greater<>());
+      }
+      for (int layer = 0; layer < g_.layers; ++layer) {
+        Choose(std::span(candidates).subspan(layer * g_.kv_heads, g_.kv_heads), layer);
       }
     }
   }
@@ -50,10 +52,42 @@ class PlainRun {
     const auto found = of.find(token);
     return found == of.end() ? 0 : found->second;
   }
+  // Tokens of the chunk that leaves after a block, and of the one before it.
+  std::pair<int, int> Leaving(int block) const {
+    const int first = c_.schedule().NearBegin(block) * g_.tokens_per_block;
+    return {first, first + c_.chunk_blocks * g_.tokens_per_block};
+  }
   // [heads, N * T, D] of the layer.
   at::Tensor Output(int layer) const { return torch::cat(out_[layer], 1); }
 
  private:
+  using Scored = std::tuple<double, int, int>;  // score, token, less the lane
+
+  // Each head's best; or each one's best fifth, and then the best of all.
+  void Choose(std::span<const std::vector<Scored>> candidates, int layer) {
+    const auto budget = static_cast<size_t>(c_.budget_tokens);
+    const bool alone = c_.budget_of == "head";
+    const size_t sure = alone ? budget : budget / 5;
+    std::vector<Scored> rest;
+    size_t places = alone ? 0 : budget * candidates.size();
+    for (size_t head = 0; head < candidates.size(); ++head) {
+      TokenSet& held = held_[layer * g_.kv_heads + head];
+      held.clear();
+      for (size_t i = 0; i < candidates[head].size(); ++i) {
+        if (i < sure) {
+          held.insert(std::get<1>(candidates[head][i]));
+        } else {
+          rest.push_back(candidates[head][i]);
+        }
+      }
+      if (!alone) places -= held.size();
+    }
+    std::ranges::sort(rest, std::greater<>());
+    for (size_t i = 0; i < std::min(places, rest.size()); ++i) {
+      held_[-std::get<2>(rest[i])].insert(std::get<1>(rest[i]));
+    }
+  }
+
   void Attend(int layer, int head, int block) {
     const int t = g_.tokens_per_block, n = g_.instruction_tokens, group = g_.heads / g_.kv_heads;
     const int lane = layer * g_.kv_heads + head, near = c_.schedule().NearBegin(block);
@@ -67,12 +101,15 @@ class PlainRun {
       const at::Tensor at = torch::tensor(positions, torch::kInt64);
       return Rotate(x, rotary_.Cos(at), rotary_.Sin(at));
     };
-    const std::vector<int64_t> now(t, block), old(t, g_.age_clamp_blocks);
-    std::vector<int64_t> at_near;
-    for (const int64_t i : close) at_near.push_back((i - n) / t);
+    const auto place = [&](int64_t i) { return i < n ? 0 : (i - n) / t; };
+    const std::vector<int64_t> now(t, block), old(t, g_.clamps() ? g_.age_clamp_blocks : block);
+    std::vector<int64_t> at_near, at_far(far.size(), 0);
+    for (const int64_t i : close) at_near.push_back(place(i));
+    for (size_t i = 0; !g_.clamps() && i < far.size(); ++i) at_far[i] = place(far[i]);
     const at::Tensor far_index = torch::tensor(far, torch::kInt64),
                      near_index = torch::tensor(close, torch::kInt64);
-    const at::Tensor far_logits = torch::matmul(turned(q, old), k.index_select(0, far_index).t());
+    const at::Tensor far_logits =
+        torch::matmul(turned(q, old), turned(k.index_select(0, far_index), at_far).t());
     const at::Tensor near_logits =
         torch::matmul(turned(q, now), turned(k.index_select(0, near_index), at_near).t());
     const at::Tensor p =
@@ -182,16 +219,23 @@ Score ExpectedAttentionScore(const Given& given) {
     const CacheGeometry& g = given.g;
     const int layer = given.layer(lane), head = given.head(lane), group = g.heads / g.kv_heads;
     const RotaryTable rotary = TableFor(g);
-    const at::Tensor position = torch::tensor({int64_t{g.age_clamp_blocks}});
-    std::vector<int64_t> rows;
+    // The next block's, or all at one distance.
+    const at::Tensor position =
+        torch::tensor({int64_t{g.clamps() ? g.age_clamp_blocks : block + 1}});
+    std::vector<int64_t> rows, places;
     for (int i = 0; i < g.instruction_tokens; ++i) rows.push_back(i);
+    places.resize(rows.size());
     int64_t own = -1;
     for (const int i : Candidates(given.run, g, given.c, lane, block)) {
       if (i == token) own = std::ssize(rows);
       rows.push_back(g.instruction_tokens + i);
+      places.push_back(g.clamps() ? 0 : i / g.tokens_per_block);
     }
+    const at::Tensor at = torch::tensor(places, torch::kInt64);
     const at::Tensor keys =
-        given.e.k[layer][head].index_select(0, torch::tensor(rows, torch::kInt64)).to(at::kDouble);
+        Rotate(given.e.k[layer][head].index_select(0, torch::tensor(rows, torch::kInt64)),
+               rotary.Cos(at), rotary.Sin(at))
+            .to(at::kDouble);
     double weight = 0;
     for (int i = 0; i < group; ++i) {
       const int64_t queries = int64_t{block + 1} * g.tokens_per_block;
@@ -209,44 +253,222 @@ Score ExpectedAttentionScore(const Given& given) {
   };
 }
 
-class TokenMethodsTest : public testing::TestWithParam<std::string> {};
+// [tokens] of one partition: the deviation over channels, within the ranges of the next one.
+at::Tensor PlainLag(const at::Tensor& x, const at::Tensor& next) {
+  std::vector<double> deviations;
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    std::vector<double> scaled;
+    double mean = 0;
+    for (int64_t d = 0; d < x.size(1); ++d) {
+      const double low = next.select(1, d).min().item<double>();
+      const double high = next.select(1, d).max().item<double>();
+      scaled.push_back((x[i][d].item<double>() - low) / (high - low));
+      mean += scaled.back() / static_cast<double>(x.size(1));
+    }
+    double sum = 0;
+    for (const double y : scaled) sum += (y - mean) * (y - mean);
+    deviations.push_back(std::sqrt(sum / static_cast<double>(x.size(1) - 1)));
+  }
+  return torch::tensor(deviations, torch::kDouble).softmax(0);
+}
+
+// Ranks stay as they were given when the next chunk left.
+Score LagKvScore(const Given& given) {
+  auto ranks = std::make_shared<std::map<std::pair<int, int>, double>>();  // of lane and token
+  return [given, ranks](int lane, int block, int token) -> double {
+    const CacheGeometry& g = given.g;
+    const auto [first, end] = given.run.Leaving(block);
+    if (token >= first) return 1;
+    const int before = first - (end - first);
+    if (token >= before && !ranks->contains({lane, token})) {
+      std::vector<int64_t> partition, next;
+      for (const int held : given.run.held(lane)) {
+        if (held >= before) partition.push_back(g.instruction_tokens + held);
+      }
+      for (int i = first; i < end; ++i) next.push_back(g.instruction_tokens + i);
+      const at::Tensor rows = torch::tensor(partition), rest = torch::tensor(next);
+      const auto lag = [&](const std::vector<at::Tensor>& of) {
+        const at::Tensor x = of[given.layer(lane)][given.head(lane)];
+        return PlainLag(x.index_select(0, rows), x.index_select(0, rest));
+      };
+      const at::Tensor order = (lag(given.e.k) + lag(given.e.v)).argsort().argsort();
+      for (size_t i = 0; i < partition.size(); ++i) {
+        const int held = static_cast<int>(partition[i]) - g.instruction_tokens;
+        (*ranks)[{lane, held}] = order[static_cast<int64_t>(i)].item<double>() / (end - first);
+      }
+    }
+    return ranks->at({lane, token});
+  };
+}
+
+// Half of the places go by keys, the newest quarter of the frames before all others.
+Score InfiniPotVScore(const Given& given) {
+  return [given](int lane, int block, int token) -> double {
+    const int slots = given.g.tokens_per_block, n = given.g.instruction_tokens;
+    const at::Tensor& keys = given.e.k[given.layer(lane)][given.head(lane)];
+    const at::Tensor& values = given.e.v[given.layer(lane)][given.head(lane)];
+    const std::vector<int> tokens = Candidates(given.run, given.g, given.c, lane, block);
+    const int frames = std::max<int>(1, static_cast<int>(tokens.size()) / slots / 4);
+    const int newest = tokens.back() / slots + 1 - frames;
+    std::vector<std::pair<double, int>> places;
+    for (const int i : tokens) {
+      double sum = 0;
+      int of = 0;
+      for (const int j : tokens) {
+        if (j / slots < newest || j % slots != i % slots) continue;
+        sum += torch::cosine_similarity(keys[n + i], keys[n + j], 0).item<double>();
+        ++of;
+      }
+      places.emplace_back(i / slots >= newest ? 10 + i : -sum / of, i);
+    }
+    std::ranges::sort(places, std::greater<>());
+    for (int place = 0; place < given.c.budget_tokens / 2; ++place) {
+      if (places[place].second == token) return 1e6;
+    }
+    return values[n + token].norm().item<double>();
+  };
+}
+
+// The gate's MLP written out.
+Score WgKvScore(const Given& given) {
+  const auto file = std::make_shared<TensorFile>(*ReadSafetensors(given.c.gate));
+  return [given, file](int lane, int, int token) -> double {
+    const CacheGeometry& g = given.g;
+    const int layer = given.layer(lane), head = given.head(lane), width = g.head_dim;
+    const auto of = [&](const char* name) {
+      return file->tensors.at(name)[layer][head].to(at::kDouble);
+    };
+    const RotaryTable rotary = TableFor(g);
+    const at::Tensor position = torch::tensor({int64_t{token / g.tokens_per_block}});
+    const at::Tensor key = given.e.k[layer][head].narrow(0, g.instruction_tokens + token, 1);
+    const at::Tensor turned = Rotate(key, rotary.Cos(position), rotary.Sin(position));
+    double out = of("out_bias")[0][0].item<double>();
+    for (int64_t unit = 0; unit < of("in_bias").size(1); ++unit) {
+      double sum = of("in_bias")[0][unit].item<double>();
+      for (const auto& [x, offset] : {std::pair{key, 0}, std::pair{turned, width}}) {
+        const at::Tensor row = x[0].to(at::kDouble);
+        const double scale = 1 / std::sqrt(row.square().mean().item<double>() + 1e-6);
+        sum += scale *
+               row.dot(of("in_weight").select(1, unit).narrow(0, offset, width)).item<double>();
+      }
+      out += sum / (1 + std::exp(-sum)) * of("out_weight")[unit][0].item<double>();
+    }
+    return 1 / (1 + std::exp(-out));
+  };
+}
+
+using Method = std::pair<std::string, std::string>;  // and whose the budget is
+
+class TokenMethodsTest : public testing::TestWithParam<Method> {};
 
 TEST_P(TokenMethodsTest, KeepWhatTheirDefinitionKeepsAndAttendToIt) {
-  const CacheGeometry g = SmallGeometry();
-  CacheConfig c = SmallConfig(GetParam());
-  c.budget_tokens = 10;
-  const Episode e = MakeEpisode(g, 50, 3);
-  PlainRun plain(g, c, e);
+  const auto& [method, budget_of] = GetParam();
+  CacheConfig c = SmallConfig(method);
+  c.budget_tokens = method == "lagkv" ? 30 : 10;  // a whole chunk, and more
+  c.budget_of = budget_of;
   const std::map<std::string, Score (*)(const Given&)> rules = {
       {"h2o", H2oScore},
       {"tova", TovaScore},
       {"snapkv", SnapKvScore},
       {"keydiff", KeyDiffScore},
-      {"expected_attention", ExpectedAttentionScore}};
-  plain.Run(rules.at(GetParam())({plain, g, c, e}));
+      {"expected_attention", ExpectedAttentionScore},
+      {"lagkv", LagKvScore},
+      {"infinipot_v", InfiniPotVScore},
+      {"wg_kv", WgKvScore}};
+  const ScratchDir folder;
+  for (const CacheGeometry& g : PositionRules()) {
+    if (method == "wg_kv") {
+      c.gate = SaveRandomWriteGate(folder, g);
+      c.threshold = 0;
+    }
+    const Episode e = MakeEpisode(g, 50, 3);
+    PlainRun plain(g, c, e);
+    plain.Run(rules.at(method)({plain, g, c, e}));
+    auto cache = MakeCache(g, c);
+    const at::Tensor got = RunEpisode(*cache, e);
+    int tokens = 0;
+    for (int lane = 0; lane < g.lanes(); ++lane) {
+      TokenSet held;
+      for (const FarToken& token : cache->store().far(lane / g.kv_heads, lane % g.kv_heads)) {
+        if (token.chunk >= 0) {
+          held.insert(token.chunk * c.chunk_blocks * g.tokens_per_block + token.offset);
+        }
+      }
+      EXPECT_EQ(held, plain.held(lane)) << "lane " << lane;
+      tokens += static_cast<int>(held.size());
+    }
+    EXPECT_EQ(tokens, c.budget_tokens * g.lanes());
+    for (int layer = 0; layer < g.layers; ++layer) {
+      EXPECT_LT(MaxDifference(got[layer], plain.Output(layer)), 1e-5) << "layer " << layer;
+    }
+    // Whatever is kept beside the tokens is charged.
+    EXPECT_EQ(*cache->stats().cost.method_bytes > 0,
+              method != "keydiff" && method != "infinipot_v");
+    EXPECT_GT(cache->policy().cost().plan_flops, 0);
+  }
+}
+
+std::vector<Method> EveryTokenMethod() {
+  std::vector<Method> all;
+  for (const CacheMethod& method : CacheMethods()) {
+    if (!method.reads("budget_of")) continue;
+    for (const char* of : {"head", "layer"}) all.emplace_back(method.name, of);
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, TokenMethodsTest, testing::ValuesIn(EveryTokenMethod()),
+                         [](const auto& info) {
+                           return info.param.first + "_" + info.param.second;
+                         });
+
+TEST(WgKv, WithoutABudgetHoldsExactlyWhatItsGateAdmits) {
+  const ScratchDir folder;
+  const CacheGeometry g = SmallGeometry();
+  CacheConfig c = SmallConfig("wg_kv");
+  c.gate = SaveRandomWriteGate(folder, g);
+  const Episode e = MakeEpisode(g, 50, 3);
   auto cache = MakeCache(g, c);
-  const at::Tensor got = RunEpisode(*cache, e);
+  RunEpisode(*cache, e);
+  const PlainRun plain(g, c, e);
+  const Score score = WgKvScore({plain, g, c, e});
+  const int left = c.schedule().NearBegin(e.blocks) * g.tokens_per_block;
+  size_t admitted = 0;
   for (int lane = 0; lane < g.lanes(); ++lane) {
-    TokenSet held;
+    TokenSet held, want;
     for (const FarToken& token : cache->store().far(lane / g.kv_heads, lane % g.kv_heads)) {
       if (token.chunk >= 0) {
         held.insert(token.chunk * c.chunk_blocks * g.tokens_per_block + token.offset);
       }
     }
-    EXPECT_EQ(held, plain.held(lane)) << "lane " << lane;
-    EXPECT_EQ(held.size(), 10U);
+    for (int token = 0; token < left; ++token) {
+      if (score(lane, 0, token) >= 0.5) want.insert(token);
+    }
+    EXPECT_EQ(held, want) << "lane " << lane;
+    admitted += want.size();
   }
-  for (int layer = 0; layer < g.layers; ++layer) {
-    EXPECT_LT(MaxDifference(got[layer], plain.Output(layer)), 1e-5) << "layer " << layer;
-  }
-  // Whatever is kept beside the tokens is charged.
-  EXPECT_EQ(*cache->stats().cost.method_bytes > 0, GetParam() != "keydiff");
-  EXPECT_GT(cache->policy().cost().plan_flops, 0);
+  EXPECT_GT(admitted, left * g.lanes() / 4U);
+  EXPECT_LT(admitted, 3U * left * g.lanes() / 4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, TokenMethodsTest,
-                         testing::Values("h2o", "tova", "snapkv", "keydiff", "expected_attention"),
-                         [](const auto& info) { return info.param; });
+TEST(WgKv, AGateOfAnotherDecoderOrKindIsRefused) {
+  const ScratchDir folder;
+  CacheGeometry g = SmallGeometry();
+  CacheConfig c = SmallConfig("wg_kv");
+  c.gate = SaveRandomWriteGate(folder, g);
+  g.kv_heads = 4;
+  const auto other = MakeCachePolicy(c, g);
+  EXPECT_EQ(other.status().code(), StatusCode::kBadInput);
+  EXPECT_NE(other.status().message().find("2 layers of 2 KV heads of 16 dimensions"),
+            std::string::npos)
+      << other.status().message();
+  g = SmallGeometry();
+  c.gate = SaveRandomGate(folder, g, c);
+  EXPECT_NE(MakeCachePolicy(c, g).status().message().find("not the checkpoint of a write gate"),
+            std::string::npos);
+  c.gate.clear();
+  EXPECT_NE(MakeCachePolicy(c, g).status().message().find("needs 'gate'"), std::string::npos);
+}
 
 // Pages go back whatever the lanes keep: bytes are those of the tokens that are held.
 TEST(TokenMethods, FreeWhatTheyDrop) {

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
 
 namespace kvla {
 namespace {

@@ -8,6 +8,7 @@
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
+#include "kv_efficient/methods/write_gate.h"
 #include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
@@ -61,10 +62,18 @@ class TrainInference : public testing::TestWithParam<Case> {
     cache.chunk_blocks = config_.chunk_blocks;
     cache.keep = GetParam().keep;
     const CacheMethod& method = *FindCacheMethod(cache.policy);
-    if (method.usual_budget > 0) cache.budget_chunks = 2;
+    if (method.usual_budget > 0 && method.has_budget()) cache.budget_chunks = 2;
     // A log of chunks does not tell which tokens lanes keep: here they keep all.
-    if (method.reads("budget_tokens")) cache.budget_tokens = 1000;
-    if (method.reads("gate")) {
+    if (method.reads("budget_of")) cache.budget_tokens = 1000;
+    if (method.reads("read_chunks")) cache.read_chunks = 1000;
+    if (method.name == "wg_kv") {
+      cache.threshold = 0;
+      cache.gate = (std::filesystem::path(testing::TempDir()) / "write_gate.safetensors").string();
+      const WriteGate gate(
+          WriteGateShape{config_.num_layers, config_.num_kv_heads, config_.head_dim()});
+      EXPECT_TRUE(SaveWriteGate(gate, cache.gate, {}).ok());
+    }
+    if (method.name == "gated") {
       const CacheGeometry geometry = GeometryOf(config_, 4, kBlocks);
       ChunkGate gate(
           GateShape{geometry.gate_features(), config_.chunk_blocks * config_.tokens_per_block()});

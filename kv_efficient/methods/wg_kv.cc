@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// WG-KV (arXiv 2512.17452): what is worth writing to the old part of the cache is learned. Each
+// head keeps the tokens whose gate, told by their keys alone, is at or above a threshold; under a
+// budget those of the highest.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "kv_efficient/methods/token_retention.h"
+#include "kv_efficient/methods/write_gate.h"
+#include "kv_efficient/rotary.h"
+#include "tensors/torch.h"
+
+namespace kvla {
+namespace {
+
+// The gate is shared, read only.
+class WgKv : public TokenRetention {
+ public:
+  WgKv(const CacheConfig& config, const CacheGeometry& geometry, WriteGate gate)
+      : TokenRetention(config, geometry, static_cast<float>(config.threshold)),
+        gate_(std::move(gate)),
+        rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
+                                              geometry.max_blocks)) {}
+
+  Needs needs() const override { return {.keys_values = true, .far_keys_values = true}; }
+  std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<WgKv>(*this); }
+  MethodCost cost() const override {
+    MethodCost cost = TokenRetention::cost();
+    for (const at::Tensor& weights : gate_->parameters()) {
+      cost.held_bytes += weights.numel() * static_cast<int64_t>(sizeof(float));
+    }
+    cost.plan_flops += gate_->Flops() * static_cast<double>(scored_tokens());
+    return cost;
+  }
+
+ protected:
+  std::vector<std::vector<float>> ScoreTokens(const ChunkView& chunk,
+                                              const FarState& state) override {
+    c10::InferenceMode inference;
+    std::vector<std::vector<float>> scores;
+    for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
+      std::vector<int64_t> blocks;
+      for (const FarToken& token : state.lanes[lane].far) blocks.push_back(token.block());
+      for (int i = 0; i < chunk_tokens(); ++i) {
+        blocks.push_back(chunk.first_block + i / geometry().tokens_per_block);
+      }
+      const at::Tensor positions = torch::tensor(blocks, torch::kInt64);
+      const at::Tensor keys = state.lanes[lane].keys.cpu();
+      const at::Tensor rotated = Rotate(keys, rotary_->Cos(positions), rotary_->Sin(positions));
+      // The heads of a layer hold other tokens: one at a time, in its own place.
+      const int layer = static_cast<int>(lane) / geometry().kv_heads;
+      const int64_t head = static_cast<int64_t>(lane) % geometry().kv_heads;
+      const auto alone = [&](const at::Tensor& x) {
+        return x.unsqueeze(0).expand({geometry().kv_heads, -1, -1});
+      };
+      const at::Tensor score =
+          gate_->Logits(layer, alone(keys), alone(rotated))[head].sigmoid().contiguous();
+      const float* data = score.const_data_ptr<float>();
+      scores.emplace_back(data, data + score.numel());
+    }
+    return scores;
+  }
+
+ private:
+  WriteGate gate_;
+  std::shared_ptr<const RotaryTable> rotary_;
+};
+
+}  // namespace
+
+CacheMethod WgKvMethod() {
+  CacheMethod method{
+      "wg_kv",
+      "each head keeps the tokens that a learned write gate admits",
+      {"gate", "threshold", "budget_tokens", "budget_bytes", "budget_share", "budget_of"}};
+  method.gate_file = "write_gate.safetensors";
+  method.check = [](const CacheConfig& config) {
+    return config.gate.empty()
+               ? BadInput("cache: policy 'wg_kv' needs 'gate', the file of a trained write gate")
+               : Status();
+  };
+  method.make = [](const CacheConfig& config,
+                   const CacheGeometry& geometry) -> Result<std::unique_ptr<CachePolicy>> {
+    Result<WriteGate> gate = LoadWriteGate(config.gate, geometry);
+    if (!gate.ok()) return gate.status();
+    return std::unique_ptr<CachePolicy>(std::make_unique<WgKv>(config, geometry, *std::move(gate)));
+  };
+  return method;
+}
+
+}  // namespace kvla
