@@ -11,9 +11,11 @@ class App;
 
 namespace kvla {
 
+CLI::App* AddAnalyze(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCard(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddCertifyBudget(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCompare(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCompletion(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddConfig(CLI::App& parent, const AppContext& context, int* exit_code);
@@ -36,6 +38,8 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddMerge(parent, context, exit_code);
   AddReport(parent, context, exit_code);
   AddCompare(parent, context, exit_code);
+  AddCertifyBudget(parent, context, exit_code);
+  AddAnalyze(parent, context, exit_code);
 #ifdef KVLA_WITH_VIEWER
   AddView(parent, context, exit_code);
 #endif

@@ -12,14 +12,12 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/evaluation.h"
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/numbers.h"
 #include "base/streams.h"
-#include "base/text.h"
 #include "harness/eval/estimate.h"
-#include "harness/eval/eval_run.h"
-#include "harness/eval/ledger.h"
 #include "harness/workers/progress.h"
 #include "results/report/report.h"
 #include "results/statistics/paired.h"
@@ -28,10 +26,9 @@ namespace kvla {
 namespace {
 
 struct EvalFlags {
-  std::string config, out, shard, ledger;
-  std::vector<std::string> overrides;
-  int workers = 1, batch = 1;
-  bool dry_run = false, check = false, redo_errors = false;
+  EvaluationFlags run;
+  std::string shard;
+  bool dry_run = false, check = false;
 };
 
 Status PrintReport(const std::string& out) {
@@ -104,68 +101,19 @@ Status PrintPlan(const RunPlan& plan, const EvaluationOptions& options, int done
   return {};
 }
 
-// What the call did, on stderr.
-void PrintSummary(const EvaluationSummary& summary, const std::string& out) {
-  Say("{} episodes ({} from before) in {}; {}", summary.episodes, summary.resumed, out,
-      DurationText(summary.wall_s));
-  if (summary.wall_s > 0 && summary.control_steps > 0) {
-    Say("; {:.2f} episodes and {:.0f} control steps a second",
-        (summary.episodes - summary.resumed) / summary.wall_s,
-        static_cast<double>(summary.control_steps) / summary.wall_s);
-  }
-  if (summary.peak_bytes > 0) {
-    Say("; workers up to {}", BytesText(static_cast<double>(summary.peak_bytes)));
-  }
-  if (summary.memory_growth > -1) {
-    Say(", {:+.1f}% from their 100th episode to the last", 100 * summary.memory_growth);
-  }
-  Say("\n");
-  for (const std::string& statement : summary.stopped) {
-    Say("stopped early: {}\n", PrintableLine(statement));
-  }
-}
-
 int RunEval(const AppContext& context, const EvalFlags& flags) {
-  RunConfig config;
-  if (Status status = LoadConfigFile(flags.config, flags.overrides, &config); !status.ok()) {
-    return ReportStatus(status);
-  }
-  Result<RunPlan> plan = PlanRun(config, context.asset_root);
+  Result<RunPlan> plan = PlanEvaluation(context, flags.run);
   if (!plan.ok()) return ReportStatus(plan.status());
   if (Status status = ApplyShard(flags.shard, &*plan); !status.ok()) return ReportStatus(status);
-  for (const std::string& warning : plan->warnings) {
-    Say("kvla: warning: {}\n", PrintableLine(warning));
-  }
-  const Result<std::string> hash = CheckPolicies(*plan);
-  if (!hash.ok()) return ReportStatus(hash.status());
-
-  EvaluationOptions options;
-  options.out = flags.out;
-  options.workers = flags.workers;
-  options.batch = flags.batch;
-  options.command = SelfAsWorker(context);
-  options.checkpoint_hash = *hash;
-  options.ledger = flags.ledger.empty() ? DefaultLedger(context.asset_root, flags.out)
-                                        : std::filesystem::path(flags.ledger);
-  options.redo_errors = flags.redo_errors;
-  options.progress = StyleOfProgress(context);
-  const Result<int> done = CheckEvaluation(*plan, options);
-  if (!done.ok()) return ReportStatus(done.status());
-  options.cancel = CatchInterrupts();
+  int done = 0;
+  const Result<EvaluationOptions> options = PrepareEvaluation(context, flags.run, *plan, &done);
+  if (!options.ok()) return ReportStatus(options.status());
   if (flags.check) return kExitDone;
-  if (flags.dry_run) return ReportStatus(PrintPlan(*plan, options, *done));
-  Say("{} episodes, {} there already, {} worker{}\n", plan->jobs.size(), *done, flags.workers,
-      flags.workers == 1 ? "" : "s");
-  const Result<EvaluationSummary> summary = RunEvaluation(*plan, options);
-  if (!summary.ok()) {
-    const StatusCode code = summary.status().code();
-    if (code == StatusCode::kCancelled || code == StatusCode::kIo) {
-      Say("kvla: what ended is kept; the same command goes on from there\n");
-    }
-    return ReportStatus(summary.status());
-  }
-  if (Status status = PrintReport(flags.out); !status.ok()) return ReportStatus(status);
-  PrintSummary(*summary, flags.out);
+  if (flags.dry_run) return ReportStatus(PrintPlan(*plan, *options, done));
+  const Result<EvaluationSummary> summary = Evaluate(*plan, *options, done);
+  if (!summary.ok()) return ReportStatus(summary.status());
+  if (Status status = PrintReport(flags.run.out); !status.ok()) return ReportStatus(status);
+  SaySummary(*summary, flags.run.out);
   return summary->errors > 0 ? kExitEpisodeErrors : kExitDone;
 }
 
@@ -174,29 +122,14 @@ int RunEval(const AppContext& context, const EvalFlags& flags) {
 CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code) {
   auto flags = std::make_shared<EvalFlags>();
   CLI::App* command = parent.add_subcommand("eval", "Run arms x tasks x delays x seeds");
-  command->add_option("config", flags->config, "YAML file: what to run")->required();
-  command->add_option("--out", flags->out, "Folder of the run; an unfinished one goes on")
+  command->add_option("config", flags->run.config, "YAML file: what to run")->required();
+  command->add_option("--out", flags->run.out, "Folder of the run; an unfinished one goes on")
       ->required();
-  command->add_option("--set", flags->overrides, "Override: key.sub=value (repeatable)")
-      ->allow_extra_args(false);
-  command->add_option("--workers", flags->workers, "Worker processes; latencies need one")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  command
-      ->add_option("--batch", flags->batch,
-                   "Episodes that a worker steps at a time, asking the policy once for all; no "
-                   "outcome depends on it")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  AddEvaluationFlags(*command, &flags->run);
   command->add_option("--shard", flags->shard,
                       "Only part i of n, as in 2/8, in a folder of its own (see merge)");
-  command
-      ->add_option("--ledger", flags->ledger,
-                   "File that a run on the evaluation split is written down in; else "
-                   "results/ledger.jsonl of the source tree, or ledger.jsonl beside DIR")
-      ->envname("KVLA_LEDGER");
   CLI::Option* redo =
-      command->add_flag("--redo-errors", flags->redo_errors,
+      command->add_flag("--redo-errors", flags->run.redo_errors,
                         "Take out the episodes that ended in an error and run them again");
   command
       ->add_flag("--dry-run", flags->dry_run,

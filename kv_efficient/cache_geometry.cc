@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace kvla {
 
 Status ValidateCacheGeometry(const CacheGeometry& g) {
@@ -20,10 +22,11 @@ Status ValidateCacheGeometry(const CacheGeometry& g) {
     return BadInput(
         fmt::format("cache geometry: head_dim {} must be even for rotary positions", g.head_dim));
   }
-  if (g.instruction_tokens < 0 || g.age_clamp_blocks < 0 || g.rope_theta <= 1) {
+  const bool turns = std::isfinite(g.rope_theta) && g.rope_theta > 1;
+  if (g.instruction_tokens < 0 || g.age_clamp_blocks < 0 || (!turns && g.rope_theta != 0)) {
     return BadInput(
         "cache geometry: instruction_tokens and age_clamp_blocks must not be negative, "
-        "rope_theta must be above 1");
+        "rope_theta must be above 1, or 0 for none");
   }
   return {};
 }

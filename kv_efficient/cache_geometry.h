@@ -14,9 +14,9 @@ struct CacheGeometry {
   int kv_heads = 0;
   int head_dim = 0;
   int tokens_per_block = 0;
-  int max_blocks = 0;          // frame blocks of the longest episode
-  int instruction_tokens = 0;  // at most so many; always kept
-  double rope_theta = 10000.0;
+  int max_blocks = 0;           // frame blocks of the longest episode
+  int instruction_tokens = 0;   // at most so many; always kept
+  double rope_theta = 10000.0;  // 0: keys and queries are never turned
   // Rotary distance of every far token, in blocks; 0: its true one, as in any decoder.
   int age_clamp_blocks = 0;
 

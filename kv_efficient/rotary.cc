@@ -27,7 +27,7 @@ RotaryTable::RotaryTable(int head_dim, double theta, int positions)
   sin_.reserve(cos_.capacity());
   for (int p = 0; p < positions; ++p) {
     for (int i = 0; i < half; ++i) {
-      const double angle = p * std::pow(theta, -2.0 * i / head_dim);
+      const double angle = theta == 0 ? 0 : p * std::pow(theta, -2.0 * i / head_dim);
       cos_.push_back(static_cast<float>(std::cos(angle)));
       sin_.push_back(static_cast<float>(std::sin(angle)));
     }

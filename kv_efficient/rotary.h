@@ -14,7 +14,7 @@ namespace kvla {
 // Immutable, so any number of threads may read it.
 class RotaryTable {
  public:
-  // Positions 0 .. positions - 1. REQUIRES: head_dim even.
+  // Positions 0 .. positions - 1; theta 0: nothing is turned. REQUIRES: head_dim even.
   RotaryTable(int head_dim, double theta, int positions);
 
   int head_dim() const { return head_dim_; }

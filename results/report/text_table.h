@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aligned plain text, and numbers in it; NaN is "-". Private to results/.
+// Aligned plain text, and numbers in it; NaN is "-".
 #ifndef KVLA_RESULTS_REPORT_TEXT_TABLE_H_
 #define KVLA_RESULTS_REPORT_TEXT_TABLE_H_
 

@@ -24,6 +24,7 @@ class OddPathsTest : public testing::Test {
     CopyCheckpoint(scratch_ / "checkpoint");
     WriteText(scratch_ / "run.yaml", RunYaml(scratch_ / "checkpoint", 1));
     WriteText(scratch_ / "demos.yaml", "sets:\n  - {task: pick_place, delay: short}\n");
+    WriteText(scratch_ / "cache.yaml", "policy: window\n");
     WriteText(scratch_ / "a_file", "some text: [that is no config\n");
     RunStore run = std::move(*RunStore::Create(scratch_ / "run", {}));
     for (int seed = 0; seed < 2; ++seed) {
@@ -84,6 +85,8 @@ TEST_F(OddPathsTest, Configs) {
     ExpectRefused({"demos", path, "--out", At("out"), "--dry-run"});
     ExpectRefused({"train", path, "--dry-run"});
     ExpectRefused({"train-gate", path, "--dry-run"});
+    ExpectRefused({"analyze", At("a_file"), "--cache", path});
+    ExpectRefused({"analyze", path, "--cache", At("cache.yaml")});
 #ifdef KVLA_WITH_VIEWER
     ExpectRefused({"view", path, "--screenshot", At("p.png")});
 #endif
