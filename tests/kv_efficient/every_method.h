@@ -9,6 +9,7 @@
 #include "kv_efficient/methods/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/methods/write_gate.h"
+#include "tensors/safetensors.h"
 #include "tests/kv_efficient/episodes.h"
 #include "tests/scratch_dir.h"
 

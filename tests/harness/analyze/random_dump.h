@@ -7,7 +7,8 @@
 
 #include "harness/analyze/attention_dump.h"
 #include "tensors/safetensors.h"
-#include "tests/kv_efficient/episodes.h"
+#include "tests/kv_efficient/every_method.h"
+#include "tests/scratch_dir.h"
 
 namespace kvla {
 
