@@ -30,6 +30,11 @@ bool HasBudget(const RunArm& arm) {
          });
 }
 
+bool SetsBudget(const RunArm& arm) {
+  return std::ranges::any_of(
+      kSettings, [&](const BudgetSetting& setting) { return arm.cache.*setting.value > 0; });
+}
+
 // The cache, but for the budget.
 std::string Rest(const RunArm& arm, const BudgetSetting& setting) {
   CacheConfig cache = arm.cache;
@@ -40,10 +45,12 @@ std::string Rest(const RunArm& arm, const BudgetSetting& setting) {
 // The setting that is all that the arms differ in; null: there is none.
 const BudgetSetting* SettingOf(const std::vector<const RunArm*>& arms) {
   for (const BudgetSetting& setting : kSettings) {
-    const bool fits = std::ranges::all_of(arms, [&](const RunArm* arm) {
-      return FindCacheMethod(arm->cache.policy)->reads(setting.name) &&
-             Rest(*arm, setting) == Rest(*arms[0], setting);
-    });
+    const bool set =
+        std::ranges::any_of(arms, [&](const RunArm* arm) { return arm->cache.*setting.value > 0; });
+    const bool fits = set && std::ranges::all_of(arms, [&](const RunArm* arm) {
+                        return FindCacheMethod(arm->cache.policy)->reads(setting.name) &&
+                               Rest(*arm, setting) == Rest(*arms[0], setting);
+                      });
     if (fits) return &setting;
   }
   return nullptr;
@@ -70,7 +77,7 @@ Result<std::vector<const RunArm*>> Pick(const RunConfig& config,
                                 known.empty() ? "none" : Join(known, ", "),
                                 DidYouMean(name, known)));
   }
-  if (picked.empty()) {
+  if (std::ranges::none_of(picked, [](const RunArm* arm) { return SetsBudget(*arm); })) {
     return BadInput(
         "no arm has a budget: make some with a grid, as in grid: {cache.budget_tokens: [32, 64]}");
   }
