@@ -49,7 +49,9 @@ std::vector<char> Chosen(std::span<const Candidate> candidates, const Budget& bu
   };
   int64_t spent = 0;
   if (lanes > 1) {
-    const auto safe = static_cast<int64_t>(kSafeShare * static_cast<double>(lane_room));
+    // One token at least.
+    const auto safe =
+        std::max(budget.Cost(1), static_cast<int64_t>(kSafeShare * static_cast<double>(lane_room)));
     std::map<int, int64_t> left;  // by lane
     for (size_t i = 0; i < candidates.size(); ++i) {
       int64_t& room = left.emplace(candidates[i].lane, safe).first->second;
