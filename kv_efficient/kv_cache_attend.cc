@@ -47,7 +47,11 @@ void KvCache::RotateQuery(const HeadRows& q) {
     }
   };
   rotate(blocks(), &near_queries_);
-  rotate(geometry_.clamps() ? geometry_.age_clamp_blocks : blocks(), &far_queries_);
+  if (geometry_.clamps()) {
+    rotate(geometry_.age_clamp_blocks, &far_queries_);
+  } else {
+    far_queries_ = near_queries_;
+  }
 }
 
 void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
@@ -61,6 +65,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
   const int width = geometry_.head_dim, tokens = geometry_.tokens_per_block;
   const int rows = geometry_.group() * tokens, stride = PaddedRows(rows);
   const AttentionKernels& kernels = CpuAttention();
+  const bool selects = policy_->needs().selects;
   for (int head = 0; head < geometry_.kv_heads; ++head) {
     AttentionJob job;
     job.far = store_->FarRegion(layer, head);
@@ -68,7 +73,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
     job.far.queries = far_queries_.data() + int64_t{head} * width * stride;
     job.near.queries = near_queries_.data() + int64_t{head} * width * stride;
     std::vector<int64_t> places;
-    if (policy_->needs().selects) {
+    if (selects) {
       const int lane = layer * geometry_.kv_heads + head;
       places = SelectFar(lane, {job.far.queries, rows, stride});
       job.far = Narrowed(job.far, places);
@@ -94,7 +99,7 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
         const KvRegion& region = far ? job.far : job.near;
         key_mass_.resize(region.tokens);
         kernels.key_mass(region, width, rows, log_sum_exp_.data(), key_mass_.data());
-        if (far && policy_->needs().selects) {
+        if (far && selects) {
           key_mass_ = AtPlaces(places, key_mass_.data(), store_->far(layer, head).size());
         }
         AddMass(layer, head, far, key_mass_);
@@ -134,8 +139,7 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
   if (policy_->needs().queries) TellQueries(layer, RowsOf(q.cpu().contiguous()));
   const auto rotated = [&](int p) {  // [1, kv_heads, group * T, head_dim]
     const at::Tensor position = torch::full({1}, p, torch::kInt64);
-    return Rotate(q, rotary_->Cos(position).to(device_), rotary_->Sin(position).to(device_))
-        .reshape({1, geometry_.kv_heads, -1, geometry_.head_dim});
+    return Rotate(q, *rotary_, position).reshape({1, geometry_.kv_heads, -1, geometry_.head_dim});
   };
   const at::Tensor near_query = rotated(blocks());
   const at::Tensor far_query =
@@ -192,7 +196,7 @@ std::vector<int64_t> KvCache::SelectFar(int lane, const FarQueries& q) {
     const Stopwatch timer(clock_, &took_ms);
     const std::vector<FarToken>& far = FarOf(lane);
     std::vector<int> chunks;
-    policy_->SelectChunks(lane, q, far, &chunks);
+    policy_->SelectChunks(lane, q, &chunks);
     for (size_t i = 0; i < far.size(); ++i) {
       if (far[i].chunk < 0 || std::ranges::binary_search(chunks, far[i].chunk)) {
         places.push_back(static_cast<int64_t>(i));

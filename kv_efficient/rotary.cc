@@ -48,6 +48,19 @@ at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   return torch::cat({a * cos - b * sin, b * cos + a * sin}, -1);
 }
 
+at::Tensor Rotate(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions) {
+  return Rotate(x, table.Cos(positions).to(x.device()), table.Sin(positions).to(x.device()));
+}
+
+at::Tensor RotateBack(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions) {
+  return Rotate(x, table.Cos(positions).to(x.device()), -table.Sin(positions).to(x.device()));
+}
+
+at::Tensor TokenPositions(int first_block, int blocks, int tokens_per_block) {
+  return torch::arange(first_block, first_block + blocks, torch::kInt64)
+      .repeat_interleave(tokens_per_block);
+}
+
 void RotateRow(const float* from, float* to, const float* cos, const float* sin, int head_dim,
                float direction) {
   const int half = head_dim / 2;

@@ -36,6 +36,13 @@ class RotaryTable {
 // Negated sin turns back.
 at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
+// The same by the table's rows at `positions` (int64, one for each row of x or one for all), on x's
+// device.
+at::Tensor Rotate(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions);
+at::Tensor RotateBack(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions);
+// The positions of the tokens of `blocks` blocks, `tokens_per_block` each.
+at::Tensor TokenPositions(int first_block, int blocks, int tokens_per_block);
+
 // One row of head_dim floats; `direction` -1 turns back. `to` may be `from`.
 void RotateRow(const float* from, float* to, const float* cos, const float* sin, int head_dim,
                float direction);

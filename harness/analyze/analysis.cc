@@ -185,8 +185,9 @@ Result<Analysis> Run(const AttentionDump& dump, const CacheConfig& config,
   std::vector<Feed> feeds;
   const auto add = [&](const CacheConfig& settings, std::string name) -> Status {
     Result<Feed> feed = Feed::Create(dump, settings, std::move(name), facts);
-    if (feed.ok()) feeds.push_back(*std::move(feed));
-    return feed.status();
+    if (!feed.ok()) return feed.status();
+    feeds.push_back(*std::move(feed));
+    return {};
   };
   for (const char* storage : {"f32", "bf16", "int8"}) {
     CacheConfig full;

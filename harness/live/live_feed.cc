@@ -153,8 +153,9 @@ void LiveFeed::ForMethod(const std::string& method, const CacheConfig& configure
   SetUsualBudget(&fresh);
   if (info != nullptr && info->reads("gate") && fresh.gate.empty()) {
     for (const CacheConfig& other : plan_.caches) {
-      if (other.policy == method && !other.gate.empty())
-        fresh.gate = other.gate, fresh.keep = other.keep;
+      if (other.policy != method || other.gate.empty()) continue;
+      fresh.gate = other.gate;
+      fresh.keep = other.keep;
     }
   }
   *cache = fresh;

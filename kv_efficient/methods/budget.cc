@@ -70,6 +70,14 @@ int Budget::MostTokens(int left_chunks, int chunk_tokens) const {
   return static_cast<int>(std::min<int64_t>(most, int64_t{left_chunks} * chunk_tokens));
 }
 
+bool SetsBudget(const CacheConfig& config) {
+  return std::ranges::any_of(BudgetSettings(config), &Setting::set);
+}
+
+int KeptTokens(const CacheConfig& c, const CacheGeometry& g) {
+  return (c.keep == "compressed" ? 1 : c.chunk_blocks) * g.tokens_per_block;
+}
+
 Status CheckBudgetSettings(const CacheConfig& c) {
   const CacheMethod& method = *FindCacheMethod(c.policy);
   std::vector<std::string> set, read;
@@ -94,13 +102,12 @@ Status CheckBudgetRoom(const CacheConfig& c, const CacheGeometry& g) {
   const Budget budget(c, g);
   if (!budget.limited()) return {};
   const bool chunks = FindCacheMethod(c.policy)->has_budget();
-  const bool whole = c.keep == "whole";
-  const int piece = !chunks ? 1 : (whole ? c.chunk_blocks : 1) * g.tokens_per_block;
+  const int piece = chunks ? KeptTokens(c, g) : 1;
   const int64_t room = budget.Room(c.schedule().LeftChunks(g.max_blocks));
   if (room >= budget.Cost(piece)) return {};
-  const std::string what = !chunks ? "a token"
-                           : whole ? "a chunk that is kept whole"
-                                   : "a compressed chunk";
+  const std::string what = !chunks             ? "a token"
+                           : c.keep == "whole" ? "a chunk that is kept whole"
+                                               : "a compressed chunk";
   const bool tokens = c.budget_tokens > 0;
   return BadInput(fmt::format(
       "cache: there is never room for {}: it takes {} {} in each layer and head, the budget is {}",

@@ -38,6 +38,9 @@ class Budget {
   KvPageLayout layout_ = {};  // of a page, whatever its tokens
 };
 
+bool SetsBudget(const CacheConfig& config);
+// Of a chunk as the config keeps it.
+int KeptTokens(const CacheConfig& config, const CacheGeometry& geometry);
 // Budgets that are set beside each other, none where the method needs one, or one in which nothing
 // ever finds room, are kBadInput.
 Status CheckBudgetSettings(const CacheConfig& config);

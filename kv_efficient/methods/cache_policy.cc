@@ -17,12 +17,10 @@ std::optional<int> RetentionRule::MostChunks(int left_chunks) const {
 }
 
 RetentionRule RuleOf(const CacheConfig& c, const CacheGeometry& g) {
-  const ChunkAction keep = KeepAction(c.keep);
-  const int blocks = keep == ChunkAction::kWhole ? c.chunk_blocks : 1;
-  return {.keep = keep,
+  return {.keep = KeepAction(c.keep),
           .budget_chunks = c.budget_chunks,
           .budget = Budget(c, g),
-          .chunk_tokens = blocks * g.tokens_per_block};
+          .chunk_tokens = KeptTokens(c, g)};
 }
 
 // The leaving chunk joins those that are kept, before older ones with the same score: it goes

@@ -122,9 +122,8 @@ class CachePolicy {
   // once for each if needs().queries.
   virtual void OnQueries(int /*layer*/, const HeadRows& /*q*/) {}
   // Of what a lane holds, the chunks that these queries read beside the instruction, ascending;
-  // before the attention of every lane if needs().selects. `far`: LaneState::far.
-  virtual void SelectChunks(int /*lane*/, const FarQueries& /*q*/,
-                            std::span<const FarToken> /*far*/, std::vector<int>* /*chunks*/) {}
+  // before the attention of every lane if needs().selects.
+  virtual void SelectChunks(int /*lane*/, const FarQueries& /*q*/, std::vector<int>* /*chunks*/) {}
   // Utility of the leaving chunk: any finite number, higher is better. Called once a chunk, in
   // order.
   virtual float Score(const ChunkView& chunk) = 0;

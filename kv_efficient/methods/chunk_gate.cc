@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "kv_efficient/methods/gate_weights.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
@@ -115,17 +116,7 @@ Result<LoadedGate> LoadGate(const std::filesystem::path& path) {
     }
     LoadedGate loaded;
     loaded.gate = ChunkGate(shape);
-    torch::NoGradGuard no_grad;
-    auto parameters = loaded.gate->named_parameters();
-    for (auto& item : parameters) {
-      const auto found = file->tensors.find(item.key());
-      if (found == file->tensors.end() || found->second.sizes() != item.value().sizes()) {
-        return bad(fmt::format("tensor '{}' is missing or of another shape", item.key()));
-      }
-      item.value().copy_(found->second);
-    }
-    if (file->tensors.size() != parameters.size()) return bad("it has tensors that no gate has");
-    loaded.gate->eval();
+    if (Status s = FillGate(*file, *loaded.gate); !s.ok()) return bad(s.message());
     loaded.metadata = std::move(file->metadata);
     return loaded;
   } catch (const c10::Error& e) {

@@ -64,9 +64,8 @@ class ExpectedAttention : public TokenRetention {
       const int layer = static_cast<int>(lane) / g.kv_heads;
       const int kv_head = static_cast<int>(lane) % g.kv_heads;
       // Turning the keys back is turning the queries.
-      const at::Tensor distance = Distances(chunk, state.lanes[lane]);
       const at::Tensor keys =
-          Rotate(state.lanes[lane].keys.cpu(), rotary_->Cos(distance), -rotary_->Sin(distance));
+          RotateBack(state.lanes[lane].keys.cpu(), *rotary_, Distances(chunk, state.lanes[lane]));
       at::Tensor weight = torch::zeros({keys.size(0)});
       for (int i = 0; i < g.group(); ++i) {
         const int head = kv_head * g.group() + i;
@@ -94,10 +93,7 @@ class ExpectedAttention : public TokenRetention {
     if (geometry().clamps()) return torch::tensor({int64_t{geometry().age_clamp_blocks}});
     const int64_t next = schedule_.LeavesAfter(chunk.chunk) + 1;
     std::vector<int64_t> distances;
-    for (const FarToken& token : lane.far) distances.push_back(next - token.block());
-    for (int i = 0; i < chunk_tokens(); ++i) {
-      distances.push_back(next - chunk.first_block - i / geometry().tokens_per_block);
-    }
+    for (const FarToken& token : Competing(chunk, lane)) distances.push_back(next - token.block());
     return torch::tensor(distances);
   }
 

@@ -20,7 +20,7 @@ constexpr int kNewestShare = 4;  // a quarter
 class InfiniPotV : public TokenRetention {
  public:
   using TokenRetention::TokenRetention;
-  Needs needs() const override { return {.keys_values = true, .far_keys_values = true}; }
+  Needs needs() const override { return {.far_keys_values = true}; }
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<InfiniPotV>(*this);
   }
@@ -46,14 +46,11 @@ class InfiniPotV : public TokenRetention {
   // The norms of the values; what has its place by its key is above all of them.
   std::vector<float> ScoreLane(const ChunkView& chunk, const LaneState& lane) const {
     const int slots = geometry().tokens_per_block;
-    std::vector<FarToken> tokens(lane.far.begin(), lane.far.end());
-    for (int i = 0; i < chunk_tokens(); ++i) tokens.push_back({.chunk = chunk.chunk, .offset = i});
-    const auto block = [&](const FarToken& t) { return t.chunk * chunk.blocks + t.offset / slots; };
-    const size_t instruction =
-        lane.far.empty() ? 0 : std::ranges::count(lane.far, -1, &FarToken::chunk);
+    const std::vector<FarToken> tokens = Competing(chunk, lane);
+    const size_t instruction = std::ranges::count(lane.far, -1, &FarToken::chunk);
     const size_t count = tokens.size() - instruction;
     const int frames = std::max(1, static_cast<int>(count) / slots / kNewestShare);
-    const int newest = block(tokens.back()) + 1 - frames;
+    const int newest = tokens.back().block() + 1 - frames;
 
     const auto norms = [](const at::Tensor& x) {
       const at::Tensor norm = torch::linalg_vector_norm(x.cpu(), 2, {-1}).contiguous();
@@ -75,13 +72,13 @@ class InfiniPotV : public TokenRetention {
     // By its key: the newest frames' tokens first, then the rest.
     std::vector<std::pair<double, size_t>> places;
     for (size_t i = instruction; i < tokens.size(); ++i) {
-      if (block(tokens[i]) >= newest) {
+      if (tokens[i].block() >= newest) {
         places.emplace_back(static_cast<double>(i) + 2, i);
         continue;
       }
       double sum = 0;
       int of = 0;
-      for (size_t j = tokens.size(); j-- > instruction && block(tokens[j]) >= newest;) {
+      for (size_t j = tokens.size(); j-- > instruction && tokens[j].block() >= newest;) {
         if (tokens[j].offset % slots != tokens[i].offset % slots) continue;
         sum += cosine(i, j);
         ++of;

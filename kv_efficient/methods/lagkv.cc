@@ -28,7 +28,7 @@ at::Tensor LagScore(const at::Tensor& x, const at::Tensor& next) {
 class LagKv : public TokenRetention {
  public:
   using TokenRetention::TokenRetention;
-  Needs needs() const override { return {.keys_values = true, .far_keys_values = true}; }
+  Needs needs() const override { return {.far_keys_values = true}; }
   void Reset(const EpisodeFacts&) override { ranks_.clear(); }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<LagKv>(*this); }
   MethodCost cost() const override {

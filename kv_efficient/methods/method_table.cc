@@ -81,11 +81,8 @@ std::string ReadersOf(const std::string& setting) {
 
 void SetUsualBudget(CacheConfig* config) {
   const CacheMethod* method = FindCacheMethod(config->policy);
-  if (method == nullptr || method->usual_budget == 0) return;
-  const bool set = config->budget_chunks > 0 || config->budget_tokens > 0 ||
-                   config->budget_bytes > 0 || config->budget_share > 0;
-  if (!set)
-    (method->has_budget() ? config->budget_chunks : config->budget_tokens) = method->usual_budget;
+  if (method == nullptr || method->usual_budget == 0 || SetsBudget(*config)) return;
+  (method->has_budget() ? config->budget_chunks : config->budget_tokens) = method->usual_budget;
 }
 
 Result<std::unique_ptr<CachePolicy>> MakeCachePolicy(const CacheConfig& config,

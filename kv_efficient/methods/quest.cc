@@ -34,10 +34,8 @@ class Quest : public CachePolicy {
   Plan PlanLeaving(const ChunkView& chunk, const FarState&) override {
     at::Tensor keys = chunk.keys;  // as attention reads them
     if (!geometry_.clamps()) {
-      const at::Tensor blocks =
-          torch::arange(chunk.first_block, chunk.first_block + chunk.blocks, torch::kInt64)
-              .repeat_interleave(geometry_.tokens_per_block);
-      keys = Rotate(keys.cpu(), rotary_->Cos(blocks), rotary_->Sin(blocks));
+      keys = Rotate(keys, *rotary_,
+                    TokenPositions(chunk.first_block, chunk.blocks, geometry_.tokens_per_block));
     }
     const at::Tensor range =
         torch::stack({std::get<0>(keys.min(2)), std::get<0>(keys.max(2))}, 2).cpu().contiguous();
@@ -47,8 +45,7 @@ class Quest : public CachePolicy {
   }
 
   // A chunk's score is the largest that a key within its ranges could have with any of the queries.
-  void SelectChunks(int lane, const FarQueries& q, std::span<const FarToken>,
-                    std::vector<int>* chunks) override {
+  void SelectChunks(int lane, const FarQueries& q, std::vector<int>* chunks) override {
     const int width = geometry_.head_dim, count = static_cast<int>(bounds_.size());
     std::vector<std::pair<float, int>> scores;
     std::vector<float> sum(q.rows);

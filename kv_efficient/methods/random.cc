@@ -87,9 +87,7 @@ CacheMethod RandomMethod() {
                      {"keep_rate", "budget_chunks", "budget_tokens", "budget_bytes", "keep"}};
   method.scores = method.unit_scores = true;
   method.check = [](const CacheConfig& config) {
-    const bool budget =
-        config.budget_chunks > 0 || config.budget_tokens > 0 || config.budget_bytes > 0;
-    if (!budget || config.keep_rate == CacheConfig().keep_rate) return Status();
+    if (!SetsBudget(config) || config.keep_rate == CacheConfig().keep_rate) return Status();
     return BadInput(
         "cache: 'keep_rate' and a budget contradict each other for 'random': a rate keeps each "
         "chunk by chance, a budget keeps as many as it has room for, drawn evenly; set one of "

@@ -100,6 +100,16 @@ TokenRetention::TokenRetention(const CacheConfig& config, const CacheGeometry& g
       chunk_blocks_(config.chunk_blocks),
       most_left_(config.schedule().LeftChunks(geometry.max_blocks)) {}
 
+std::vector<FarToken> TokenRetention::Competing(const ChunkView& chunk,
+                                                const LaneState& lane) const {
+  std::vector<FarToken> tokens(lane.far.begin(), lane.far.end());
+  for (int i = 0; i < chunk_tokens(); ++i) {
+    const int block = chunk.first_block + i / geometry_.tokens_per_block;
+    tokens.push_back({chunk.chunk, i, 1, static_cast<float>(block), 0});
+  }
+  return tokens;
+}
+
 Plan TokenRetention::PlanLeaving(const ChunkView& chunk, const FarState& state) {
   const int tokens = chunk_tokens();
   const std::vector<std::vector<float>> scores = ScoreTokens(chunk, state);
@@ -112,10 +122,9 @@ Plan TokenRetention::PlanLeaving(const ChunkView& chunk, const FarState& state) 
   for (int first = 0; first < lanes; first += group) {
     std::vector<Candidate> candidates;
     for (int lane = first; lane < first + group; ++lane) {
-      const std::span<const FarToken> far = state.lanes[lane].far;
-      for (size_t i = 0; i < far.size() + tokens; ++i) {
-        const FarToken token =
-            i < far.size() ? far[i] : FarToken{chunk.chunk, static_cast<int>(i - far.size())};
+      const std::vector<FarToken> competing = Competing(chunk, state.lanes[lane]);
+      for (size_t i = 0; i < competing.size(); ++i) {
+        const FarToken& token = competing[i];
         if (token.chunk < 0) continue;
         if (keeps(scores[lane][i])) {
           candidates.push_back({scores[lane][i], lane, token});

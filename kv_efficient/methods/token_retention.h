@@ -38,6 +38,8 @@ class TokenRetention : public CachePolicy {
   // kept, of equals the newer.
   virtual std::vector<std::vector<float>> ScoreTokens(const ChunkView& chunk,
                                                       const FarState& state) = 0;
+  // What is scored in a lane: its far tokens, then the leaving chunk's.
+  std::vector<FarToken> Competing(const ChunkView& chunk, const LaneState& lane) const;
   const CacheGeometry& geometry() const { return geometry_; }
   int chunk_tokens() const { return chunk_blocks_ * geometry_.tokens_per_block; }
   // Tokens that a lane may hold after `chunk` has left, if each costs as little as it can.

@@ -25,7 +25,7 @@ class WgKv : public TokenRetention {
         rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
                                               geometry.max_blocks)) {}
 
-  Needs needs() const override { return {.keys_values = true, .far_keys_values = true}; }
+  Needs needs() const override { return {.far_keys_values = true}; }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<WgKv>(*this); }
   MethodCost cost() const override {
     MethodCost cost = TokenRetention::cost();
@@ -43,21 +43,14 @@ class WgKv : public TokenRetention {
     std::vector<std::vector<float>> scores;
     for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
       std::vector<int64_t> blocks;
-      for (const FarToken& token : state.lanes[lane].far) blocks.push_back(token.block());
-      for (int i = 0; i < chunk_tokens(); ++i) {
-        blocks.push_back(chunk.first_block + i / geometry().tokens_per_block);
+      for (const FarToken& token : Competing(chunk, state.lanes[lane])) {
+        blocks.push_back(token.block());
       }
-      const at::Tensor positions = torch::tensor(blocks, torch::kInt64);
       const at::Tensor keys = state.lanes[lane].keys.cpu();
-      const at::Tensor rotated = Rotate(keys, rotary_->Cos(positions), rotary_->Sin(positions));
-      // The heads of a layer hold other tokens: one at a time, in its own place.
+      const at::Tensor rotated = Rotate(keys, *rotary_, torch::tensor(blocks, torch::kInt64));
       const int layer = static_cast<int>(lane) / geometry().kv_heads;
-      const int64_t head = static_cast<int64_t>(lane) % geometry().kv_heads;
-      const auto alone = [&](const at::Tensor& x) {
-        return x.unsqueeze(0).expand({geometry().kv_heads, -1, -1});
-      };
-      const at::Tensor score =
-          gate_->Logits(layer, alone(keys), alone(rotated))[head].sigmoid().contiguous();
+      const int head = static_cast<int>(lane) % geometry().kv_heads;
+      const at::Tensor score = gate_->Logits(layer, head, keys, rotated).sigmoid().contiguous();
       const float* data = score.const_data_ptr<float>();
       scores.emplace_back(data, data + score.numel());
     }

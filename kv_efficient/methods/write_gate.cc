@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "kv_efficient/methods/gate_weights.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
@@ -17,6 +18,12 @@ constexpr double kLeastSquare = 1e-6;
 
 at::Tensor Scaled(const at::Tensor& x) {
   return x * torch::rsqrt(x.square().mean(-1, true) + kLeastSquare);
+}
+
+at::Tensor Mlp(const at::Tensor& input, const at::Tensor& in_weight, const at::Tensor& in_bias,
+               const at::Tensor& out_weight, const at::Tensor& out_bias) {
+  const at::Tensor inner = torch::silu(torch::matmul(input, in_weight) + in_bias);
+  return (torch::matmul(inner, out_weight) + out_bias).squeeze(-1);
 }
 
 }  // namespace
@@ -35,9 +42,14 @@ WriteGateImpl::WriteGateImpl(const WriteGateShape& s) : shape_(s) {
 
 at::Tensor WriteGateImpl::Logits(int layer, const at::Tensor& keys,
                                  const at::Tensor& rotated) const {
-  const at::Tensor input = torch::cat({Scaled(keys), Scaled(rotated)}, -1);
-  const at::Tensor inner = torch::silu(torch::matmul(input, in_weight_[layer]) + in_bias_[layer]);
-  return (torch::matmul(inner, out_weight_[layer]) + out_bias_[layer]).squeeze(-1);
+  return Mlp(torch::cat({Scaled(keys), Scaled(rotated)}, -1), in_weight_[layer], in_bias_[layer],
+             out_weight_[layer], out_bias_[layer]);
+}
+
+at::Tensor WriteGateImpl::Logits(int layer, int kv_head, const at::Tensor& keys,
+                                 const at::Tensor& rotated) const {
+  return Mlp(torch::cat({Scaled(keys), Scaled(rotated)}, -1), in_weight_[layer][kv_head],
+             in_bias_[layer][kv_head], out_weight_[layer][kv_head], out_bias_[layer][kv_head]);
 }
 
 double WriteGateImpl::Flops() const {
@@ -76,17 +88,7 @@ Result<WriteGate> LoadWriteGate(const std::filesystem::path& path, const CacheGe
   }
   WriteGate gate(WriteGateShape{geometry.layers, geometry.kv_heads, geometry.head_dim,
                                 static_cast<int>(sizes[3])});
-  torch::NoGradGuard no_grad;
-  auto parameters = gate->named_parameters();
-  for (auto& item : parameters) {
-    const auto found = file->tensors.find(item.key());
-    if (found == file->tensors.end() || found->second.sizes() != item.value().sizes()) {
-      return bad(fmt::format("tensor '{}' is missing or of another shape", item.key()));
-    }
-    item.value().copy_(found->second);
-  }
-  if (file->tensors.size() != parameters.size()) return bad("it has tensors that no gate has");
-  gate->eval();
+  if (Status s = FillGate(*file, *gate); !s.ok()) return bad(s.message());
   return gate;
 }
 

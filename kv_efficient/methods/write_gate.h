@@ -32,6 +32,9 @@ class WriteGateImpl : public torch::nn::Module {
   // Of one layer: keys and rotated [..., kv_heads, n, head_dim] -> logits [..., kv_heads, n]; the
   // gate is their sigmoid. Differentiable.
   at::Tensor Logits(int layer, const at::Tensor& keys, const at::Tensor& rotated) const;
+  // Of one lane: [n, head_dim] -> [n].
+  at::Tensor Logits(int layer, int kv_head, const at::Tensor& keys,
+                    const at::Tensor& rotated) const;
   double Flops() const;  // of one token and lane
 
  private:

@@ -199,9 +199,9 @@ void ChunkStore::AppendBlock(int layer, const at::Tensor& k, const at::Tensor& v
   }
   const int64_t lane = int64_t{layer} * geometry_.kv_heads, begin = BeginAppend(layer);
   const at::Tensor position = torch::full({1}, blocks_, torch::kInt64);
-  const at::Tensor cos = rotary_->Cos(position).to(device_);
-  const at::Tensor sin = rotary_->Sin(position).to(device_);
-  keys_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(Rotate(k, cos, sin));
+  keys_.narrow(0, lane, geometry_.kv_heads)
+      .narrow(1, begin, tokens)
+      .copy_(Rotate(k, *rotary_, position));
   values_.narrow(0, lane, geometry_.kv_heads).narrow(1, begin, tokens).copy_(v);
 }
 
@@ -268,8 +268,7 @@ void ChunkStore::TurnLeaving(bool back) {
     if (!cpu()) {
       const at::Tensor position = torch::full({1}, block, torch::kInt64);
       at::Tensor rows = keys_.narrow(1, at, tokens);
-      const at::Tensor sin = rotary_->Sin(position).to(device_);
-      rows.copy_(Rotate(rows, rotary_->Cos(position).to(device_), back ? -sin : sin));
+      rows.copy_(back ? RotateBack(rows, *rotary_, position) : Rotate(rows, *rotary_, position));
       continue;
     }
     for (int lane = 0; lane < geometry_.lanes(); ++lane) {
@@ -326,9 +325,7 @@ std::pair<at::Tensor, at::Tensor> ChunkStore::FarRows(int layer, int kv_head) co
     if (geometry_.clamps()) return {keys, values};
     std::vector<int64_t> blocks;
     for (const FarToken& token : far_of(lane)) blocks.push_back(token.block());
-    const at::Tensor positions = torch::tensor(blocks, torch::kInt64);
-    return {Rotate(keys, rotary_->Cos(positions).to(device_), -rotary_->Sin(positions).to(device_)),
-            values};
+    return {RotateBack(keys, *rotary_, torch::tensor(blocks, torch::kInt64)), values};
   }
   at::Tensor keys = torch::empty({tokens, geometry_.head_dim}), values = torch::empty_like(keys);
   std::vector<float> page_keys, page_values;

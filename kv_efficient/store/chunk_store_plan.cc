@@ -182,15 +182,11 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
 at::Tensor ChunkStore::SummarizeKeys(const at::Tensor& keys, int chunk) const {
   const int slots = geometry_.tokens_per_block;
   if (geometry_.clamps()) return SummarizeChunk(keys, chunk_blocks_, slots);
-  const int64_t first = int64_t{chunk} * chunk_blocks_;
-  const at::Tensor blocks =
-      torch::arange(first, first + chunk_blocks_, torch::kInt64).repeat_interleave(slots);
-  const at::Tensor middle = torch::full({1}, first + (chunk_blocks_ - 1) / 2, torch::kInt64);
-  const auto device = keys.device();
+  const int first = chunk * chunk_blocks_;
   const at::Tensor unrotated =
-      Rotate(keys, rotary_->Cos(blocks).to(device), -rotary_->Sin(blocks).to(device));
-  return Rotate(SummarizeChunk(unrotated, chunk_blocks_, slots), rotary_->Cos(middle).to(device),
-                rotary_->Sin(middle).to(device));
+      RotateBack(keys, *rotary_, TokenPositions(first, chunk_blocks_, slots));
+  const at::Tensor middle = torch::full({1}, first + (chunk_blocks_ - 1) / 2, torch::kInt64);
+  return Rotate(SummarizeChunk(unrotated, chunk_blocks_, slots), *rotary_, middle);
 }
 
 void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab) {

@@ -2,18 +2,9 @@
 #include "kv_efficient/store/encoded_far.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace kvla {
-
-void DecodeRows(const EncodedPage& page, std::vector<float>* keys, std::vector<float>* values) {
-  keys->resize(static_cast<size_t>(page.tokens) * page.layout.head_dim);
-  values->resize(keys->size());
-  const auto* data = reinterpret_cast<const std::byte*>(page.data);
-  DecodePage(page.layout, {data, static_cast<size_t>(page.layout.bytes())}, page.tokens, *keys,
-             *values);
-}
 
 EncodedFar::EncodedFar(KvFormat format, int head_dim, int lanes)
     : format_(format),
@@ -21,19 +12,12 @@ EncodedFar::EncodedFar(KvFormat format, int head_dim, int lanes)
       lanes_(lanes),
       scratch_(size_t{2} * kTileKeys * head_dim) {}
 
-void EncodedFar::Reset() {
-  lanes_.assign(lanes_.size(), {});
-  bytes_ = 0;
-}
+void EncodedFar::Reset() { lanes_ = std::vector<Lane>(lanes_.size()); }
 
-void EncodedFar::Add(Lane* lane, std::vector<int32_t> positions,
-                     std::vector<std::byte> data) const {
-  const int tokens = static_cast<int>(positions.size());
-  lane->data.push_back(std::move(data));
-  lane->positions.push_back(std::move(positions));
-  lane->pages.push_back({reinterpret_cast<const uint8_t*>(lane->data.back().data()),
-                         LayoutOf(tokens), tokens, lane->positions.back().data()});
-  lane->tokens += tokens;
+int64_t EncodedFar::bytes() const {
+  int64_t bytes = 0;
+  for (const Lane& lane : lanes_) bytes += lane.list.bytes();
+  return bytes;
 }
 
 std::vector<std::byte> EncodedFar::Encoded(std::span<const FarSource> run) const {
@@ -42,10 +26,7 @@ std::vector<std::byte> EncodedFar::Encoded(std::span<const FarSource> run) const
     keys.insert(keys.end(), source.key, source.key + head_dim_);
     values.insert(values.end(), source.value, source.value + head_dim_);
   }
-  const KvPageLayout layout = LayoutOf(static_cast<int>(run.size()));
-  std::vector<std::byte> page(layout.bytes());
-  EncodePage(layout, keys, values, layout.page_tokens, page);
-  return page;
+  return EncodeRows(LayoutOf(static_cast<int>(run.size())), keys, values);
 }
 
 std::vector<std::byte> EncodedFar::Copied(std::span<const FarSource> run) const {
@@ -74,7 +55,6 @@ std::vector<std::byte> EncodedFar::Copied(std::span<const FarSource> run) const 
 }
 
 void EncodedFar::Rebuild(int lane, std::span<const FarSource> sources, std::span<const int> runs) {
-  const Lane& old = lanes_[lane];
   Lane next;
   size_t begin = 0;
   for (const int size : runs) {
@@ -82,32 +62,24 @@ void EncodedFar::Rebuild(int lane, std::span<const FarSource> sources, std::span
     begin += size;
     std::vector<int32_t> positions;
     for (const FarSource& source : run) positions.push_back(source.position);
-    Add(&next, std::move(positions), run.front().page != nullptr ? Copied(run) : Encoded(run));
+    next.list.Append(LayoutOf(size), std::move(positions),
+                     run.front().page != nullptr ? Copied(run) : Encoded(run));
+    next.tokens += size;
   }
-  for (const auto& data : old.data) bytes_ -= static_cast<int64_t>(data.size());
-  for (const auto& data : next.data) bytes_ += static_cast<int64_t>(data.size());
   lanes_[lane] = std::move(next);
 }
 
 std::pair<const EncodedPage*, int> EncodedFar::RowOf(int lane, int token) const {
-  size_t page = 0;
-  while (token >= lanes_[lane].pages[page].tokens) token -= lanes_[lane].pages[page++].tokens;
-  return {&lanes_[lane].pages[page], token};
+  const EncodedPage* page = pages(lane).data();
+  for (; token >= page->tokens; ++page) token -= page->tokens;
+  return {page, token};
 }
 
 bool EncodedFar::AddSaved(int lane, std::vector<int32_t> positions,
                           std::span<const uint8_t> bytes) {
   const int tokens = static_cast<int>(positions.size());
-  const KvPageLayout layout = LayoutOf(tokens);
-  if (tokens < 1 || static_cast<int64_t>(bytes.size()) != layout.bytes()) return false;
-  std::vector<std::byte> data(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<uint8_t*>(data.data()));
-  std::vector<float> keys(static_cast<size_t>(tokens) * head_dim_), values(keys.size());
-  DecodePage(layout, data, tokens, keys, values);
-  const auto finite = [](float x) { return std::isfinite(x); };
-  if (!std::ranges::all_of(keys, finite) || !std::ranges::all_of(values, finite)) return false;
-  bytes_ += layout.bytes();
-  Add(&lanes_[lane], std::move(positions), std::move(data));
+  if (!lanes_[lane].list.AppendSaved(LayoutOf(tokens), std::move(positions), bytes)) return false;
+  lanes_[lane].tokens += tokens;
   return true;
 }
 

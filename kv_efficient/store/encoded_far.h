@@ -14,11 +14,9 @@
 
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/kv_format.h"
+#include "kv_efficient/store/page_list.h"
 
 namespace kvla {
-
-// A page's tokens as they are read, [tokens, head_dim] each.
-void DecodeRows(const EncodedPage& page, std::vector<float>* keys, std::vector<float>* values);
 
 // Where a far token of the next state comes from: a row of a page, or f32 rows.
 struct FarSource {
@@ -33,8 +31,6 @@ struct FarSource {
 class EncodedFar {
  public:
   EncodedFar(KvFormat format, int head_dim, int lanes);
-  EncodedFar(EncodedFar&&) = default;  // pages point into it
-  EncodedFar& operator=(EncodedFar&&) = default;
 
   void Reset();
   // The lane's next state. `runs`: how many tokens, one run after the other, belong together. A run
@@ -42,12 +38,12 @@ class EncodedFar {
   void Rebuild(int lane, std::span<const FarSource> sources, std::span<const int> runs);
 
   int tokens(int lane) const { return lanes_[lane].tokens; }
-  std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].pages; }
+  std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].list.pages(); }
   // Room for ragged attention to decode into.
   float* scratch() const { return scratch_.data(); }
   // The page that holds a lane's token, and its row there.
   std::pair<const EncodedPage*, int> RowOf(int lane, int token) const;
-  int64_t bytes() const { return bytes_; }
+  int64_t bytes() const;
 
   // A page with these bytes is put at the lane's end, one token for each of `positions`. False, and
   // nothing changed, where there are not layout bytes for so many, or what they say is not finite.
@@ -56,19 +52,15 @@ class EncodedFar {
 
  private:
   struct Lane {
-    std::vector<std::vector<std::byte>> data;
-    std::vector<std::vector<int32_t>> positions;
-    std::vector<EncodedPage> pages;
+    PageList list;
     int tokens = 0;
   };
-  void Add(Lane* lane, std::vector<int32_t> positions, std::vector<std::byte> data) const;
   std::vector<std::byte> Encoded(std::span<const FarSource> run) const;
   std::vector<std::byte> Copied(std::span<const FarSource> run) const;
 
   KvFormat format_;
   int head_dim_;
   std::vector<Lane> lanes_;
-  int64_t bytes_ = 0;
   mutable std::vector<float> scratch_;
 };
 

@@ -13,6 +13,7 @@
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/head_rows.h"
 #include "kv_efficient/kv_format.h"
+#include "kv_efficient/store/page_list.h"
 
 namespace kvla {
 
@@ -23,21 +24,18 @@ inline constexpr int kRecentBlocks = 4;
 class PackedWindow {
  public:
   PackedWindow(KvFormat format, int head_dim, int lanes, int chunk_blocks, int tokens_per_block);
-  PackedWindow(PackedWindow&&) = default;  // pages point into it
-  PackedWindow& operator=(PackedWindow&&) = default;
 
   // Empty; the block that comes next is `block`, a chunk's first.
   void Reset(int block);
   // One block into a lane, from head `head` of the rows. A lane's blocks come in order.
   void Append(int lane, int head, const HeadRows& k, const HeadRows& v);
-  // Chunks older than the newest `recent` blocks become a page each. All lanes hold the same
-  // blocks.
-  void Settle(int recent = kRecentBlocks);
+  // Chunks older than the newest kRecentBlocks become a page each. All lanes hold the same blocks.
+  void Settle();
   // The oldest chunk as a page, whatever its age. REQUIRES: it is complete.
   void SettleOldest();
   void DropOldest();  // REQUIRES: SettleOldest()
 
-  std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].pages; }
+  std::span<const EncodedPage> pages(int lane) const { return lanes_[lane].list.pages(); }
   int tokens(int lane) const { return lanes_[lane].blocks * slots_; }
   int64_t bytes() const;
 
@@ -54,13 +52,11 @@ class PackedWindow {
 
  private:
   struct Lane {
-    std::vector<std::vector<std::byte>> data;
-    std::vector<std::vector<int32_t>> positions;  // of every token, in blocks
-    std::vector<EncodedPage> pages;
+    PageList list;
     int blocks = 0;
   };
-  void Put(Lane* lane, size_t at, const KvPageLayout& layout, std::vector<std::byte> data,
-           int block) const;
+  // Of the tokens of a page that begins with that block.
+  std::vector<int32_t> PositionsOf(const KvPageLayout& layout, int block) const;
   void SettleChunk(Lane* lane) const;
 
   KvFormat format_;

@@ -74,9 +74,7 @@ BudgetRow RowOf(const Study& study, const BudgetGrid& grid, const BudgetArm& arm
       ++row.left_out;
       continue;
     }
-    ++row.pairs.n;
-    row.pairs.only_a += a.success && !b.success ? 1 : 0;
-    row.pairs.only_b += !a.success && b.success ? 1 : 0;
+    row.pairs.Add(a.success, b.success);
     const auto a_costs = study.costs.find(a.id), b_costs = study.costs.find(b.id);
     if (a_costs == study.costs.end() || b_costs == study.costs.end()) continue;
     costs[where.first].Add(a_costs->second, b_costs->second);

@@ -61,9 +61,7 @@ PairCounts Pairs(const Cell& a, const Cell& b) {
   for (const auto& [seed, success] : a.success) {
     const auto other = b.success.find(seed);
     if (other == b.success.end()) continue;
-    ++pairs.n;
-    pairs.only_a += success && !other->second ? 1 : 0;
-    pairs.only_b += other->second && !success ? 1 : 0;
+    pairs.Add(success, other->second);
   }
   return pairs;
 }

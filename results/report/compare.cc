@@ -275,9 +275,7 @@ ComparedCell Summarize(const std::vector<const EpisodePair*>& pairs, const Compa
   std::vector<TimedOutcome> a_times, b_times;
   int64_t a_wins = 0, b_wins = 0;
   for (const EpisodePair* p : pairs) {
-    ++c.pairs.n;
-    c.pairs.only_a += p->a_success && !p->b_success ? 1 : 0;
-    c.pairs.only_b += !p->a_success && p->b_success ? 1 : 0;
+    c.pairs.Add(p->a_success, p->b_success);
     a_wins += p->a_success ? 1 : 0;
     b_wins += p->b_success ? 1 : 0;
     a.push_back(p->a_success ? 1 : 0);

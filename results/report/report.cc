@@ -137,9 +137,7 @@ AgainstFull Compare(const Cell& cell, const Cell& full_cell,
     const auto pair = of_full.find(e->id.seed);
     if (e->is_error() || pair == of_full.end()) continue;
     const EpisodeRow& full = *pair->second;
-    ++pairs.n;
-    pairs.only_a += e->success && !full.success ? 1 : 0;
-    pairs.only_b += !e->success && full.success ? 1 : 0;
+    pairs.Add(e->success, full.success);
     out.costs.Add(costs.at(e->id), costs.at(full.id));
   }
   out.pairs = static_cast<int>(pairs.n);

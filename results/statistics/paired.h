@@ -14,6 +14,12 @@ namespace kvla {
 struct PairCounts {
   int64_t n = 0;
   int64_t only_a = 0, only_b = 0;
+
+  void Add(bool a_won, bool b_won) {
+    ++n;
+    only_a += a_won && !b_won ? 1 : 0;
+    only_b += !a_won && b_won ? 1 : 0;
+  }
 };
 
 // Tango's score statistic (1998) of the hypothesis that the difference is `difference`: about

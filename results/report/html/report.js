@@ -8,6 +8,7 @@ const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9
 const PARTS = ['render', 'encode', 'linear', 'attend', 'gate', 'compact', 'act'];
 const STATES = ['window', 'whole', 'compressed', 'dropped'];
 const STATE_COLOURS = ['#56b4e9', '#009e73', '#e69f00', '#b8bec5'];
+const STATE_SCALE = STATE_COLOURS.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
 const arms = [];
 for (const row of data.rows) if (!arms.includes(row.arm)) arms.push(row.arm);
 if (Array.isArray(data.meta.arms)) arms.sort((a, b) => rank(a) - rank(b));
@@ -326,6 +327,15 @@ function timelines() {
   draw();
 }
 
+// Control steps between two inferences.
+function stepsOf(t) { return t.inferences.length > 1 ? t.inferences[1] - t.inferences[0] : 4; }
+
+// The first and the last chunk that saw each cue.
+function cueChunks(t) {
+  const span = stepsOf(t) * t.chunk_blocks;
+  return t.cues.map(([begin, end]) => [Math.floor(begin / span), Math.floor(Math.max(begin, end - 1e-6) / span)]);
+}
+
 // What each arm did with each chunk last, one row an arm, and under it the scores of two of them; the ground marks the
 // chunks that those two treat differently.
 function drawKeepSets(parent, arms) {
@@ -357,9 +367,8 @@ function drawKeepSets(parent, arms) {
     place.replaceChildren();
     const pair = picks.map(pick => Number(pick.value));
     const differ = numbers.filter(c => states[pair[0]][c] !== states[pair[1]][c] && pair.every(i => states[i][c] !== null));
-    const scale = STATE_COLOURS.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
     const traces = [{type: 'heatmap', z: states, x: numbers, y: names, text: hover, hovertemplate: '%{text}<extra></extra>',
-      zmin: -.5, zmax: 3.5, colorscale: scale, showscale: false, xgap: 1, ygap: 3}];
+      zmin: -.5, zmax: 3.5, colorscale: STATE_SCALE, showscale: false, xgap: 1, ygap: 3}];
     const sides = [...new Set(pair)].filter(scored);
     const within = i => decided[i].filter(Boolean).every(d => d.score >= 0 && d.score <= 1);
     const together = sides.every(within);
@@ -373,12 +382,9 @@ function drawKeepSets(parent, arms) {
     const axis = more => Object.assign({gridcolor: css('--line'), zeroline: false, automargin: true}, more);
     const shapes = differ.map(c => ({type: 'rect', x0: c - .5, x1: c + .5, y0: 0, y1: 1, yref: 'paper', layer: 'below',
       fillcolor: css('--text'), opacity: .18, line: {width: 0}}));
-    const step = arms[0].inferences.length > 1 ? arms[0].inferences[1] - arms[0].inferences[0] : 4;
-    arms[0].cues.forEach(([begin, end]) => {
-      const span = step * arms[0].chunk_blocks;
-      shapes.push({type: 'rect', x0: Math.floor(begin / span) - .5, x1: Math.floor(Math.max(begin, end - 1e-6) / span) + .5, y0: 0, y1: 1,
-        yref: 'paper', line: {color: '#cc79a7', width: 2}});
-    });
+    for (const [from, to] of cueChunks(arms[0])) {
+      shapes.push({type: 'rect', x0: from - .5, x1: to + .5, y0: 0, y1: 1, yref: 'paper', line: {color: '#cc79a7', width: 2}});
+    }
     const name = i => names[pair[i]];
     plot(place, traces, layout(`Keep-sets: ${name(0)} and ${name(1)} differ in ${differ.length} of ${chunks} chunks`, 'chunk', undefined,
       {height: 150 + 26 * arms.length + (sides.length ? 170 : 0), shapes, showlegend: sides.length > 1, legend: {orientation: 'h', y: 1.0, x: 1, xanchor: 'right', yanchor: 'bottom'},
@@ -408,16 +414,13 @@ function drawTimeline(parent, t) {
       `<br>score ${score}, ${data.reasons[reason] || 'reason ' + reason}`;
     for (let i = at; i < n; ++i) { state[chunk][i] = action; hover[chunk][i] = text; }
   }
-  const scale = STATE_COLOURS.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
   const shapes = t.cues.map(([begin, end]) => ({type: 'rect', x0: begin, x1: end, y0: 0, y1: 1, yref: 'paper',
     fillcolor: '#cc79a7', opacity: .35, line: {width: 0}}));
-  const step = n > 1 ? t.inferences[1] - t.inferences[0] : 4;
-  t.cues.forEach(([begin, end]) => {
-    const span = step * t.chunk_blocks;
-    const first = Math.floor(begin / span), last = Math.floor(Math.max(begin, end - 1e-6) / span);
-    shapes.push({type: 'rect', x0: first * span - step / 2, x1: t.inferences[n - 1] + step / 2, y0: first - .5, y1: last + .5,
+  const step = stepsOf(t);
+  for (const [from, to] of cueChunks(t)) {
+    shapes.push({type: 'rect', x0: from * step * t.chunk_blocks - step / 2, x1: t.inferences[n - 1] + step / 2, y0: from - .5, y1: to + .5,
       line: {color: '#cc79a7', width: 2}});
-  });
+  }
   const annotations = [];
   t.stages.filter(stage => stage.step >= 0).forEach(stage => {
     shapes.push({type: 'line', x0: stage.step, x1: stage.step, y0: 0, y1: 1, yref: 'paper',
@@ -425,7 +428,7 @@ function drawTimeline(parent, t) {
     annotations.push({x: stage.step, y: 1, yref: 'paper', yanchor: 'bottom', text: stage.name, showarrow: false, font: {size: 10}});
   });
   plot(parent, [{type: 'heatmap', z: state, x: t.inferences, text: hover, hovertemplate: 'step %{x}<br>%{text}<extra></extra>',
-    zmin: -.5, zmax: 3.5, colorscale: scale, showscale: false, xgap: n < 200 ? 1 : 0, ygap: 1}],
+    zmin: -.5, zmax: 3.5, colorscale: STATE_SCALE, showscale: false, xgap: n < 200 ? 1 : 0, ygap: 1}],
   layout(`${t.arm}: ${t.outcome}`, 'control step', 'chunk', {height: Math.min(420, 150 + 9 * chunks), shapes, annotations,
     margin: {l: 60, r: 15, t: 60, b: 45}}));
 }
