@@ -19,4 +19,8 @@ at::Tensor SummarizeChunk(const at::Tensor& x, int chunk_blocks, int tokens_per_
   return x.reshape(shape).mean(-3).reshape(out_shape);
 }
 
+at::Tensor SummarizeFrames(const at::Tensor& x, int tokens_per_block) {
+  return x.unflatten(-2, {-1, tokens_per_block}).mean(-2);
+}
+
 }  // namespace kvla

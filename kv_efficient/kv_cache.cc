@@ -306,7 +306,7 @@ bool KvCache::HoldsWhatWasDecided() const {
   if (!store_->uniform() || geometry_.lanes() == 1) return true;
   std::vector<int> held(chunks_.size(), 0), summaries(chunks_.size(), 0);
   for (const FarToken& token : store_->far(0, 0)) {
-    if (token.chunk >= 0) ++(token.summary != 0 ? summaries : held)[token.chunk];
+    if (token.chunk >= 0) ++(token.original() ? held : summaries)[token.chunk];
   }
   const int slots = geometry_.tokens_per_block;
   for (size_t chunk = 0; chunk < chunks_.size(); ++chunk) {

@@ -3,9 +3,11 @@
 #ifndef KVLA_KV_EFFICIENT_PLAN_H_
 #define KVLA_KV_EFFICIENT_PLAN_H_
 
+#include <optional>
 #include <vector>
 
 #include "base/chunk_decision.h"
+#include "kv_efficient/far_token.h"
 
 namespace kvla {
 
@@ -15,16 +17,24 @@ struct TokenRange {
   int end = 0;
 };
 
-// What one lane (layer, KV head) keeps of one chunk: ranges in ascending order, and with
-// `summarize` also one summary per token slot over the whole chunk.
+// What one lane (layer, KV head) keeps of one chunk: ranges in ascending order, and `summarize`
+// over the whole chunk.
 struct ChunkCut {
   int chunk = 0;
-  std::vector<TokenRange> keep;
-  bool summarize = false;
+  std::vector<TokenRange> keep{};
+  SummaryKind summarize = SummaryKind::kNone;
+};
+
+// What a lane's far tokens, the instruction aside, are from now on: in the order in which the lane
+// then holds them.
+struct LaneFit {
+  std::vector<float> weights;  // FarToken::weight: finite, above 0
+  std::vector<float> values;   // [tokens, head_dim]
 };
 
 struct LanePlan {
-  std::vector<ChunkCut> cuts;  // for chunks named in Plan::decisions
+  std::vector<ChunkCut> cuts{};  // for chunks named in Plan::decisions
+  std::optional<LaneFit> fit{};
 };
 
 // Decides the chunk that leaves and may decide older chunks again (to less than they hold).

@@ -21,7 +21,9 @@ std::vector<std::vector<int>> Sources(std::span<const FarToken> before,
       if (old.offset == token.offset && old.summary == token.summary) {
         same.push_back(static_cast<int>(i));
       }
-      if (token.summary != 0 && old.summary == 0 && old.offset % slots == token.offset) {
+      const int of =
+          token.summary == SummaryKind::kFrames ? old.offset / slots : old.offset % slots;
+      if (!token.original() && old.original() && of == token.offset) {
         summed.push_back(static_cast<int>(i));
       }
     }

@@ -22,8 +22,8 @@ struct WindowOptions {
   int height = 720;
   bool light = false;  // light theme instead of the dark one
   bool vsync = true;
-  float scale = 0;               // of texts and controls; 0: the monitor's
-  std::filesystem::path layout;  // where the layout is kept; empty: it is not
+  float scale = 0;                 // of texts and controls; 0: the monitor's
+  std::filesystem::path layout{};  // where the layout is kept; empty: it is not
 };
 
 // What a window shows: RGB8, row 0 is the top row.

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "kv_efficient/methods/chunk_gate.h"
-#include "kv_efficient/methods/gate_forward.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
+#include "kv_efficient/methods/learned/gate_forward.h"
 #include "tensors/module_weights.h"
 #include "tensors/torch.h"
 

@@ -34,17 +34,21 @@ CacheMethod LagKvMethod();
 CacheMethod InfiniPotVMethod();
 CacheMethod ChunkKvMethod();
 CacheMethod QuestMethod();
+CacheMethod StreamMemMethod();
+CacheMethod AttentionMatchingMethod();
 CacheMethod WgKvMethod();
+CacheMethod DmsMethod();
 CacheMethod GatedMethod();
 
 const std::vector<CacheMethod>& CacheMethods() {
   static const std::vector<CacheMethod> table = {
-      FullMethod(),   WindowMethod(),     RecomputeMethod(), SinkWindowMethod(),
-      BandMethod(),   PeriodicMethod(),   RandomMethod(),    MeanPoolMethod(),
-      OracleMethod(), KnormMethod(),      NoveltyMethod(),   H2oMethod(),
-      TovaMethod(),   SnapKvMethod(),     KeyDiffMethod(),   ExpectedAttentionMethod(),
-      LagKvMethod(),  InfiniPotVMethod(), ChunkKvMethod(),   QuestMethod(),
-      WgKvMethod(),   GatedMethod(),
+      FullMethod(),    WindowMethod(),     RecomputeMethod(), SinkWindowMethod(),
+      BandMethod(),    PeriodicMethod(),   RandomMethod(),    MeanPoolMethod(),
+      OracleMethod(),  KnormMethod(),      NoveltyMethod(),   H2oMethod(),
+      TovaMethod(),    SnapKvMethod(),     KeyDiffMethod(),   ExpectedAttentionMethod(),
+      LagKvMethod(),   InfiniPotVMethod(), StreamMemMethod(), AttentionMatchingMethod(),
+      ChunkKvMethod(), QuestMethod(),      WgKvMethod(),      DmsMethod(),
+      GatedMethod(),
   };
   return table;
 }

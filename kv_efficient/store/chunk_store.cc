@@ -412,22 +412,22 @@ int64_t ChunkStore::ResidentBytes() const {
 void ChunkStore::UpdateIndex() {
   bias_.assign(far_.size(), {});
   for (size_t i = 0; i < far_.size(); ++i) {
-    const bool summaries =
-        std::any_of(far_[i].begin(), far_[i].end(), [](const FarToken& t) { return t.count != 1; });
-    if (!summaries) continue;
+    const bool biased = std::ranges::any_of(
+        far_[i], [](const FarToken& t) { return t.count != 1 || t.weight != 1; });
+    if (!biased) continue;
     at::Tensor bias = torch::empty({1, 1, 1, static_cast<int64_t>(far_[i].size())});
     float* out = bias.data_ptr<float>();
-    for (const FarToken& t : far_[i]) *out++ = std::log(static_cast<float>(t.count));
+    for (const FarToken& t : far_[i]) *out++ = std::log(static_cast<float>(t.count) * t.weight);
     bias_[i] = bias.to(device_);
   }
-  // A layer takes one attention call when its lanes have the same length and counts.
+  // A layer takes one attention call when its lanes have the same length, counts and weights.
   layer_uniform_.assign(geometry_.layers, 1);
   if (uniform()) return;
   for (int lane = 0; lane < geometry_.lanes(); ++lane) {
     const auto& first = far_[lane / geometry_.kv_heads * geometry_.kv_heads];
-    const bool same =
-        std::equal(first.begin(), first.end(), far_[lane].begin(), far_[lane].end(),
-                   [](const FarToken& a, const FarToken& b) { return a.count == b.count; });
+    const bool same = std::ranges::equal(first, far_[lane], [](const auto& a, const auto& b) {
+      return a.count == b.count && a.weight == b.weight;
+    });
     if (!same) layer_uniform_[lane / geometry_.kv_heads] = 0;
   }
 }

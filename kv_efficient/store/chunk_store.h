@@ -126,8 +126,8 @@ class ChunkStore {
   // One step of a lane's compaction: tokens move down, or a summary of a chunk is written.
   struct Move {
     int from = 0, to = 0, count = 0;
-    bool summary = false;  // from: the chunk's first token; count: summary tokens
-    int chunk = 0;         // of a summary
+    SummaryKind summary = SummaryKind::kNone;  // from: the chunk's first token; count: summaries
+    int chunk = 0;                             // of a summary
   };
 
   ChunkStore(const CacheGeometry& geometry, int chunk_blocks,
@@ -146,8 +146,13 @@ class ChunkStore {
                   std::vector<Move>* moves) const;
   void ApplyMoves(const std::vector<Move>& moves, int lane, int lanes, at::Tensor* slab);
   void TurnLeaving(bool back);
+  int summary_tokens(SummaryKind kind) const;  // of a chunk
   // Keys [..., chunk tokens, head_dim] as the far region holds them, to those of their summaries.
-  at::Tensor SummarizeKeys(const at::Tensor& keys, int chunk) const;
+  at::Tensor SummarizeKeys(const at::Tensor& keys, int chunk, SummaryKind kind) const;
+  at::Tensor SummarizeValues(const at::Tensor& values, SummaryKind kind) const;
+  Status CheckFit(const LaneFit& fit, size_t tokens) const;
+  // Weights and values of a lane's next far tokens.
+  void ApplyFit(const LaneFit& fit, int lane, std::vector<FarToken>* tokens);
   // What a lane holds, as (first row, rows) of the slab: far, near.
   std::array<std::pair<int64_t, int64_t>, 2> HeldRows(int lane) const;
   // Pages of every lane, far ones and then the window's of `blocks` blocks from `first` on.
@@ -155,8 +160,9 @@ class ChunkStore {
                  ByteReader* in, EncodedFar* pages, PackedWindow* window) const;
   // What a token comes from that was the lane's `at`-th, far or of the leaving chunk.
   FarSource SourceAt(int lane, int at) const;
-  // Where the far region is encoded: the lane's next state by its moves.
-  void Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves, int lane);
+  // Where the far region is encoded: the lane's next state by its moves; null: nothing is fitted.
+  void Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves, int lane,
+              const LaneFit* fit);
   void UpdateIndex();  // bias_ and layer_uniform_, from far_
   void UpdatePages();
   bool cpu() const { return device_.is_cpu(); }

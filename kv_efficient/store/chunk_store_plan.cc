@@ -27,7 +27,7 @@ ChunkCut CutOf(const Plan& plan, const ChunkDecision& decision, int lane, int ch
   ChunkCut cut;
   cut.chunk = decision.chunk;
   if (decision.action == ChunkAction::kWhole) cut.keep = {{0, chunk_tokens}};
-  cut.summarize = decision.action == ChunkAction::kCompressed;
+  if (decision.action == ChunkAction::kCompressed) cut.summarize = SummaryKind::kSlots;
   return cut;
 }
 
@@ -81,7 +81,8 @@ Status ChunkStore::CheckPlan(const Plan& plan) const {
         kept += range.end - range.begin;
         last = range.end;
       }
-      if (cut.summarize && kept + geometry_.tokens_per_block > chunk_tokens()) {
+      if (cut.summarize != SummaryKind::kNone &&
+          kept + summary_tokens(cut.summarize) > chunk_tokens()) {
         return InternalError(fmt::format(
             "chunk {}: its kept tokens and summaries are more than its tokens", cut.chunk));
       }
@@ -101,12 +102,12 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
   const auto put = [&](int from, const FarToken& token) {
     const int to = static_cast<int>(tokens->size());
     tokens->push_back(token);
-    if (!moves->empty() && !moves->back().summary &&
+    if (!moves->empty() && moves->back().summary == SummaryKind::kNone &&
         moves->back().from + moves->back().count == from &&
         moves->back().to + moves->back().count == to) {
       ++moves->back().count;
     } else {
-      moves->push_back({from, to, 1, false, 0});
+      moves->push_back({from, to, 1});
     }
   };
   const auto cut_chunk = [&](const ChunkDecision& decision,
@@ -119,23 +120,31 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
     size_t i = 0;
     for (const TokenRange& range : cut.keep) {
       for (int offset = range.begin; offset < range.end; ++offset) {
-        while (i < held.size() && (held[i].token.summary || held[i].token.offset < offset)) ++i;
+        while (i < held.size() && (!held[i].token.original() || held[i].token.offset < offset)) ++i;
         if (i == held.size() || held[i].token.offset != offset) return gone();
         put(held[i].at, held[i].token);
       }
     }
-    if (!cut.summarize) return {};
-    std::vector<Source> summaries, originals;
-    for (const Source& s : held) (s.token.summary ? summaries : originals).push_back(s);
-    if (static_cast<int>(summaries.size()) == slots) {
-      for (const Source& s : summaries) put(s.at, s.token);
+    if (cut.summarize == SummaryKind::kNone) return {};
+    const int summaries = summary_tokens(cut.summarize);
+    std::vector<Source> same, originals;
+    for (const Source& s : held) {
+      if (s.token.original()) originals.push_back(s);
+      if (s.token.summary == cut.summarize) same.push_back(s);
+    }
+    if (std::ssize(same) == summaries) {
+      for (const Source& s : same) put(s.at, s.token);
       return {};
     }
     if (static_cast<int>(originals.size()) != chunk_tokens()) return gone();
-    moves->push_back({originals[0].at, static_cast<int>(tokens->size()), slots, true, cut.chunk});
-    const float mean = cut.chunk * chunk_blocks_ + 0.5f * (chunk_blocks_ - 1);
-    for (int slot = 0; slot < slots; ++slot) {
-      tokens->push_back({cut.chunk, slot, chunk_blocks_, mean, 1});
+    moves->push_back(
+        {originals[0].at, static_cast<int>(tokens->size()), summaries, cut.summarize, cut.chunk});
+    const int first = cut.chunk * chunk_blocks_;
+    const float mean = first + 0.5f * (chunk_blocks_ - 1);
+    for (int i = 0; i < summaries; ++i) {
+      const bool frame = cut.summarize == SummaryKind::kFrames;
+      tokens->push_back({cut.chunk, i, frame ? slots : chunk_blocks_,
+                         frame ? static_cast<float>(first + i) : mean, cut.summarize});
     }
     return {};
   };
@@ -165,7 +174,7 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
     const bool held =
         std::any_of(old.begin(), old.end(), [&](const FarToken& t) { return t.chunk == d.chunk; });
     const ChunkCut cut = CutOf(plan, d, lane, chunk_tokens());
-    if (!held && (cut.summarize || !cut.keep.empty())) {
+    if (!held && (cut.summarize != SummaryKind::kNone || !cut.keep.empty())) {
       return InternalError(
           fmt::format("the plan wants chunk {} back, which is gone from lane {}", d.chunk, lane));
     }
@@ -174,13 +183,25 @@ Status ChunkStore::MakeLane(const Plan& plan, int lane, std::vector<FarToken>* t
   for (int offset = 0; offset < chunk_tokens(); ++offset) {
     const int place = leaving * chunk_blocks_ + offset / slots;
     const auto block = static_cast<float>(place);
-    held.push_back({{leaving, offset, 1, block, 0}, near_begin() + offset});
+    held.push_back({{leaving, offset, 1, block}, near_begin() + offset});
   }
   return cut_chunk(*last, held);
 }
 
-at::Tensor ChunkStore::SummarizeKeys(const at::Tensor& keys, int chunk) const {
+int ChunkStore::summary_tokens(SummaryKind kind) const {
+  return kind == SummaryKind::kFrames ? chunk_blocks_ : geometry_.tokens_per_block;
+}
+
+at::Tensor ChunkStore::SummarizeValues(const at::Tensor& values, SummaryKind kind) const {
   const int slots = geometry_.tokens_per_block;
+  return kind == SummaryKind::kFrames ? SummarizeFrames(values, slots)
+                                      : SummarizeChunk(values, chunk_blocks_, slots);
+}
+
+at::Tensor ChunkStore::SummarizeKeys(const at::Tensor& keys, int chunk, SummaryKind kind) const {
+  const int slots = geometry_.tokens_per_block;
+  // The tokens of a block are turned alike.
+  if (kind == SummaryKind::kFrames) return SummarizeFrames(keys, slots);
   if (geometry_.clamps()) return SummarizeChunk(keys, chunk_blocks_, slots);
   const int first = chunk * chunk_blocks_;
   const at::Tensor unrotated =
@@ -195,17 +216,16 @@ void ChunkStore::ApplyMoves(const std::vector<Move>& moves, int lane, int lanes,
   std::vector<at::Tensor> summaries;
   int64_t bytes = 0;
   for (const Move& m : moves) {
-    if (!m.summary) continue;
+    if (m.summary == SummaryKind::kNone) continue;
     const at::Tensor chunk = rows.narrow(1, m.from, chunk_tokens());
-    summaries.push_back(slab == &keys_
-                            ? SummarizeKeys(chunk, m.chunk)
-                            : SummarizeChunk(chunk, chunk_blocks_, geometry_.tokens_per_block));
+    summaries.push_back(slab == &keys_ ? SummarizeKeys(chunk, m.chunk, m.summary)
+                                       : SummarizeValues(chunk, m.summary));
     bytes += summaries.back().numel() * kValueBytes;
   }
   transient_bytes_ = std::max(transient_bytes_, bytes);
   size_t next = 0;
   for (const Move& m : moves) {
-    if (m.summary) {
+    if (m.summary != SummaryKind::kNone) {
       rows.narrow(1, m.to, m.count).copy_(summaries[next++]);
     } else if (m.from != m.to && cpu()) {
       const int64_t width = geometry_.head_dim;
@@ -245,14 +265,14 @@ FarSource ChunkStore::SourceAt(int lane, int at) const {
 }
 
 // A run of one chunk's kept tokens, or of its summaries, becomes one page. Rows of pages are copied
-// as they are encoded; every summary comes as f32.
+// as they are encoded; every summary comes as f32, and so does what is fitted.
 void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<Move>& moves,
-                        int lane) {
-  const int width = geometry_.head_dim, slots = geometry_.tokens_per_block;
+                        int lane, const LaneFit* fit) {
+  const int width = geometry_.head_dim;
   std::vector<FarSource> sources(tokens.size());
   std::vector<std::vector<float>> means;  // that sources point into
   for (const Move& move : moves) {
-    if (!move.summary) {
+    if (move.summary == SummaryKind::kNone) {
       for (int i = 0; i < move.count; ++i) {
         sources[move.to + i] = SourceAt(lane, move.from + i);
         sources[move.to + i].position = tokens[move.to + i].block();
@@ -265,11 +285,11 @@ void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<M
     for (std::vector<float>& from : rows) {
       const at::Tensor chunk =
           torch::from_blob(from.data(), {chunk_tokens(), width}, torch::kFloat32);
-      const at::Tensor mean = SummarizeChunk(chunk, chunk_blocks_, slots).contiguous();
+      const at::Tensor mean = SummarizeValues(chunk, move.summary).contiguous();
       const float* data = mean.const_data_ptr<float>();
       means.emplace_back(data, data + mean.numel());
     }
-    transient_bytes_ = std::max(transient_bytes_, int64_t{2} * slots * width * kValueBytes);
+    transient_bytes_ = std::max(transient_bytes_, int64_t{2} * move.count * width * kValueBytes);
     const std::vector<float>& key = means[means.size() - 2];
     const std::vector<float>& value = means.back();
     for (int i = 0; i < move.count; ++i) {
@@ -278,7 +298,43 @@ void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<M
                               .value = value.data() + int64_t{i} * width};
     }
   }
+  std::vector<std::vector<float>> fitted;  // keys as they were read
+  for (size_t i = instruction_; fit != nullptr && i < sources.size(); ++i) {
+    FarSource& source = sources[i];
+    if (source.page != nullptr) {
+      std::vector<float> keys, values;
+      DecodeRows(*source.page, &keys, &values);
+      const auto row = keys.begin() + int64_t{source.row} * width;
+      source.key = fitted.emplace_back(row, row + width).data();
+      source.page = nullptr;
+    }
+    source.value = fit->values.data() + (static_cast<int64_t>(i) - instruction_) * width;
+  }
   encoded_->Rebuild(lane, sources, PageRuns(tokens));
+}
+
+Status ChunkStore::CheckFit(const LaneFit& fit, size_t tokens) const {
+  const auto finite = [](float x) { return std::isfinite(x); };
+  const size_t fitted = tokens - instruction_;
+  if (fit.weights.size() != fitted || fit.values.size() != fitted * geometry_.head_dim) {
+    return InternalError(fmt::format("the plan fits {} weights and {} values to {} tokens of {}",
+                                     fit.weights.size(), fit.values.size(), fitted,
+                                     geometry_.head_dim));
+  }
+  if (!std::ranges::all_of(fit.weights, [&](float w) { return finite(w) && w > 0; }) ||
+      !std::ranges::all_of(fit.values, finite)) {
+    return InternalError("the plan fits weights or values that are not finite, or weights below 0");
+  }
+  return {};
+}
+
+void ChunkStore::ApplyFit(const LaneFit& fit, int lane, std::vector<FarToken>* tokens) {
+  for (size_t i = 0; i < fit.weights.size(); ++i)
+    (*tokens)[instruction_ + i].weight = fit.weights[i];
+  if (encoded_ || fit.weights.empty()) return;
+  const auto count = static_cast<int64_t>(fit.weights.size());
+  const at::Tensor values = torch::tensor(fit.values).view({count, geometry_.head_dim});
+  values_.select(0, lane).narrow(0, instruction_, count).copy_(values);
 }
 
 Status ChunkStore::Apply(const Plan& plan) {
@@ -290,6 +346,8 @@ Status ChunkStore::Apply(const Plan& plan) {
   std::vector<std::vector<Move>> moves(lists);
   for (int lane = 0; lane < lists; ++lane) {
     if (Status s = MakeLane(plan, lane, &tokens[lane], &moves[lane]); !s.ok()) return s;
+    if (together || plan.lanes.empty() || !plan.lanes[lane].fit) continue;
+    if (Status s = CheckFit(*plan.lanes[lane].fit, tokens[lane].size()); !s.ok()) return s;
   }
   const int leaving = near_begin_block_ / chunk_blocks_;
   const bool kept = std::any_of(tokens.begin(), tokens.end(), [&](const auto& lane) {
@@ -303,12 +361,15 @@ Status ChunkStore::Apply(const Plan& plan) {
   }
   for (int lane = 0; lane < lists; ++lane) {
     const int lanes = together ? geometry_.lanes() : 1;
+    const LaneFit* fit =
+        !plan.lanes.empty() && plan.lanes[lane].fit ? &*plan.lanes[lane].fit : nullptr;
     if (encoded_) {
-      for (int i = lane; i < lane + lanes; ++i) Encode(tokens[lane], moves[lane], i);
-      continue;
+      for (int i = lane; i < lane + lanes; ++i) Encode(tokens[lane], moves[lane], i, fit);
+    } else {
+      ApplyMoves(moves[lane], lane, lanes, &keys_);
+      ApplyMoves(moves[lane], lane, lanes, &values_);
     }
-    ApplyMoves(moves[lane], lane, lanes, &keys_);
-    ApplyMoves(moves[lane], lane, lanes, &values_);
+    if (fit != nullptr) ApplyFit(*fit, lane, &tokens[lane]);
   }
   far_ = std::move(tokens);
   near_begin_block_ += chunk_blocks_;

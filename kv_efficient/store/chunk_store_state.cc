@@ -32,31 +32,38 @@ struct FarShape {
 };
 
 // The instruction, then chunk after chunk: original tokens by offset, then all of its summaries or
-// none, as MakeLane() leaves them.
+// none, as MakeLane() leaves them; of any weight that a fit may give.
 bool IsLane(const std::vector<FarToken>& lane, const FarShape& shape) {
   const auto is = [](const FarToken& t, const FarToken& want) {
     return t.chunk == want.chunk && t.offset == want.offset && t.count == want.count &&
-           t.position == want.position && t.summary == want.summary;
+           t.position == want.position && t.summary == want.summary &&
+           (t.chunk < 0 ? t.weight == 1 : std::isfinite(t.weight) && t.weight > 0);
   };
   size_t i = 0;
   for (int offset = 0; offset < shape.instruction; ++offset, ++i) {
-    if (i == lane.size() || !is(lane[i], {-1, offset, 1, -1, 0})) return false;
+    if (i == lane.size() || !is(lane[i], {-1, offset, 1, -1})) return false;
   }
   for (int last = -1; i < lane.size();) {
     const int chunk = lane[i].chunk;
     if (chunk <= last || chunk >= shape.chunks) return false;
     last = chunk;
     const size_t begin = i;
-    for (int before = -1; i < lane.size() && lane[i].chunk == chunk && lane[i].summary == 0; ++i) {
+    for (int before = -1; i < lane.size() && lane[i].chunk == chunk && lane[i].original(); ++i) {
       const int offset = lane[i].offset;
       if (offset <= before || offset >= shape.chunk_blocks * shape.slots) return false;
-      if (!is(lane[i], {chunk, offset, 1, shape.PositionOf(chunk, offset), 0})) return false;
+      if (!is(lane[i], {chunk, offset, 1, shape.PositionOf(chunk, offset)})) return false;
       before = offset;
     }
     if (i == lane.size() || lane[i].chunk != chunk) continue;
-    for (int slot = 0; slot < shape.slots; ++slot, ++i) {
+    const bool frames = lane[i].summary == SummaryKind::kFrames;
+    for (int at = 0; at < (frames ? shape.chunk_blocks : shape.slots); ++at, ++i) {
       if (i == lane.size()) return false;
-      if (!is(lane[i], {chunk, slot, shape.chunk_blocks, shape.MeanOf(chunk), 1})) return false;
+      const FarToken want =
+          frames
+              ? FarToken{chunk, at, shape.slots, shape.PositionOf(chunk, at * shape.slots),
+                         SummaryKind::kFrames}
+              : FarToken{chunk, at, shape.chunk_blocks, shape.MeanOf(chunk), SummaryKind::kSlots};
+      if (!is(lane[i], want)) return false;
     }
     if (i - begin > static_cast<size_t>(shape.chunk_blocks) * shape.slots) return false;
   }

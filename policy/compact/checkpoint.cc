@@ -9,7 +9,7 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "tensors/safetensors.h"
 
 namespace kvla {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
+#include "kv_efficient/methods/learned/write_gate.h"
 #include "kv_efficient/methods/method_table.h"
-#include "kv_efficient/methods/write_gate.h"
 #include "tensors/safetensors.h"
 #include "tests/kv_efficient/episodes.h"
 #include "tests/scratch_dir.h"
@@ -31,16 +31,19 @@ inline std::string SaveRandomGate(const ScratchDir& folder, const CacheGeometry&
 }
 
 // A write gate of random weights that admits about half of the tokens of a random episode.
-inline std::string SaveRandomWriteGate(const ScratchDir& folder, const CacheGeometry& g) {
+inline std::string SaveRandomWriteGate(const ScratchDir& folder, const CacheGeometry& g,
+                                       const std::string& method) {
   torch::manual_seed(6);
-  WriteGate gate(WriteGateShape{g.layers, g.kv_heads, g.head_dim});
+  WriteGateShape shape{g.layers, g.kv_heads, g.head_dim};
+  if (method == "dms") shape.hidden = 0;
+  WriteGate gate(shape);
   {
     torch::NoGradGuard no_grad;
     gate->named_parameters()["out_weight"].mul_(4);
     gate->named_parameters()["out_bias"].zero_();
   }
-  const std::string path = (folder / "write_gate.safetensors").string();
-  const Status s = SaveWriteGate(gate, path, {});
+  const std::string path = (folder / (method + ".safetensors")).string();
+  const Status s = SaveWriteGate(gate, method, path, {});
   EXPECT_TRUE(s.ok()) << s.message();
   return path;
 }
@@ -52,8 +55,8 @@ inline std::vector<CacheConfig> EveryMethod(const ScratchDir& folder, const Cach
     std::vector<CacheConfig> own = {SmallConfig(method.name)};
     if (method.usual_budget > 0 && method.has_budget()) own[0].budget_chunks = 3;
     if (method.name == "gated") own[0].gate = SaveRandomGate(folder, g, own[0]);
-    if (method.name == "wg_kv") {
-      own[0].gate = SaveRandomWriteGate(folder, g);
+    if (method.reads("gate") && method.name != "gated") {
+      own[0].gate = SaveRandomWriteGate(folder, g, method.name);
       own.push_back(own[0]);
       own.back().budget_tokens = 10;
     }

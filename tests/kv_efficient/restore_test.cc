@@ -142,7 +142,10 @@ TEST(Restore, ForgedTokensAreRefused) {
       {"position NaN", [](State& s) { s.far[0][5].position = kNan; }},
       {"position infinite", [](State& s) { s.far[0][5].position = HUGE_VALF; }},
       {"position of another block", [](State& s) { s.far[0][5].position += 1; }},
-      {"summary 2", [](State& s) { s.far[0][5].summary = 2; }},
+      {"summary 3", [](State& s) { s.far[0][5].summary = static_cast<SummaryKind>(3); }},
+      {"weight NaN", [](State& s) { s.far[0][5].weight = kNan; }},
+      {"weight 0", [](State& s) { s.far[0][5].weight = 0; }},
+      {"weight of the instruction", [](State& s) { s.far[0][0].weight = 2; }},
       {"offset negative", [](State& s) { s.far[0][2].offset = -1; }},
       {"offset behind the chunk",
        [](State& s) {
@@ -168,9 +171,10 @@ TEST(Restore, ForgedSummariesAreRefused) {
       {"slot out of the block", [](State& s) { s.far[0][4].offset = 3; }},
       {"position NaN", [](State& s) { s.far[0][4].position = kNan; }},
       {"the last slot gone", [](State& s) { s.far[0].pop_back(); }},
+      {"a mean of a frame", [](State& s) { s.far[0][2].summary = SummaryKind::kFrames; }},
       {"a token",
        [](State& s) {
-         s.far[0][2] = {0, 0, 1, 0, 0};
+         s.far[0][2] = {0, 0, 1, 0};
        }},
   };
   ExpectRefused(SmallConfig("mean_pool"), forged);

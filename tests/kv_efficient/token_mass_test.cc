@@ -41,11 +41,12 @@ TEST(TokenMass, StaysWithItsTokensWhenAChunkLeaves) {
   const std::vector<FarToken> before = {{.chunk = -1, .offset = 0}, {.chunk = -1, .offset = 1},
                                         {.chunk = 0, .offset = 0},  {.chunk = 0, .offset = 1},
                                         {.chunk = 0, .offset = 2},  {.chunk = 0, .offset = 3}};
-  const std::vector<FarToken> after = {{.chunk = -1, .offset = 0},
-                                       {.chunk = -1, .offset = 1},
-                                       {.chunk = 0, .offset = 2},
-                                       {.chunk = 1, .offset = 0, .count = 2, .summary = 1},
-                                       {.chunk = 1, .offset = 1, .count = 2, .summary = 1}};
+  const std::vector<FarToken> after = {
+      {.chunk = -1, .offset = 0},
+      {.chunk = -1, .offset = 1},
+      {.chunk = 0, .offset = 2},
+      {.chunk = 1, .offset = 0, .count = 2, .summary = SummaryKind::kSlots},
+      {.chunk = 1, .offset = 1, .count = 2, .summary = SummaryKind::kSlots}};
   TokenMass mass(1, 0);
   Give(mass, 0, {1, 2, 10, 11, 12, 13, 100, 101, 102, 103, 7});
   mass.Leave(0, before, after, 1, 4, 2);

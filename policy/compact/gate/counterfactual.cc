@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "kv_efficient/methods/method_table.h"
 #include "policy/compact/gate/needed_chunks.h"
 #include "policy/compact/net/cached_forward.h"

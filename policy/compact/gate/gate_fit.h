@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/gate/counterfactual.h"
 #include "policy/compact/gate/gate_training.h"
 #include "tensors/torch.h"

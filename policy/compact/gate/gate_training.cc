@@ -15,7 +15,7 @@
 #include "base/json_text.h"
 #include "base/writer_lock.h"
 #include "kv_efficient/cache_geometry.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/gate/counterfactual.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 
-#include "kv_efficient/methods/gate_forward.h"
+#include "kv_efficient/methods/learned/gate_forward.h"
 #include "kv_efficient/training/training_attention.h"
 #include "tensors/module_weights.h"
 #include "tensors/torch.h"

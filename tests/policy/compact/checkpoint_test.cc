@@ -6,7 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/vla.h"
 #include "tensors/safetensors.h"

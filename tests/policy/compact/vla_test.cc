@@ -8,7 +8,7 @@
 
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/cost_model.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/net/vla_net.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/net/cached_forward.h"
 #include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/losses.h"

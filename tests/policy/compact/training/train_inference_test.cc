@@ -6,9 +6,9 @@
 #include <fstream>
 
 #include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
+#include "kv_efficient/methods/learned/write_gate.h"
 #include "kv_efficient/methods/method_table.h"
-#include "kv_efficient/methods/write_gate.h"
 #include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 #include "policy/compact/checkpoint.h"
@@ -66,12 +66,13 @@ class TrainInference : public testing::TestWithParam<Case> {
     // A log of chunks does not tell which tokens lanes keep: here they keep all.
     if (method.reads("budget_of")) cache.budget_tokens = 1000;
     if (method.reads("read_chunks")) cache.read_chunks = 1000;
-    if (method.name == "wg_kv") {
+    if (method.reads("gate") && method.name != "gated") {
       cache.threshold = 0;
-      cache.gate = (std::filesystem::path(testing::TempDir()) / "write_gate.safetensors").string();
+      cache.gate =
+          (std::filesystem::path(testing::TempDir()) / (method.name + ".safetensors")).string();
       const WriteGate gate(
           WriteGateShape{config_.num_layers, config_.num_kv_heads, config_.head_dim()});
-      EXPECT_TRUE(SaveWriteGate(gate, cache.gate, {}).ok());
+      EXPECT_TRUE(SaveWriteGate(gate, method.name, cache.gate, {}).ok());
     }
     if (method.name == "gated") {
       const CacheGeometry geometry = GeometryOf(config_, 4, kBlocks);

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "kv_efficient/methods/chunk_gate.h"
+#include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/text/text_encoder_files.h"
