@@ -25,6 +25,8 @@ CLI::App* AddEval(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddHelp(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddMerge(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddNeedle(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddPerplexity(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddRuns(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
@@ -40,6 +42,8 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddCompare(parent, context, exit_code);
   AddCertifyBudget(parent, context, exit_code);
   AddAnalyze(parent, context, exit_code);
+  AddPerplexity(parent, context, exit_code);
+  AddNeedle(parent, context, exit_code);
 #ifdef KVLA_WITH_VIEWER
   AddView(parent, context, exit_code);
 #endif

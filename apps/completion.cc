@@ -32,7 +32,9 @@ std::vector<Choice> Choices() {
 std::vector<std::string> Positionals(const std::string& path) {
   if (path == "certify" || path == "card") return TaskNames();
   if (path == "list") return {"tasks", "caches", "policies"};
-  if (path == "config") return {"eval", "cache", "clock", "demos", "train", "policy", "train-gate"};
+  if (path == "config")
+    return {"eval",   "cache",      "clock",      "demos", "train",
+            "policy", "train-gate", "perplexity", "needle"};
   if (path == "completion") return {"bash", "zsh"};
   return {};
 }

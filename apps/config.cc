@@ -17,6 +17,8 @@
 #include "harness/demos/demo_config.h"
 #include "harness/episode/latency.h"
 #include "harness/eval/run_config.h"
+#include "harness/language/needle.h"
+#include "harness/language/perplexity.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/policy_config.h"
@@ -44,7 +46,9 @@ std::vector<ConfigKind> Kinds() {
           Kind<DemosConfig>("demos", "demonstrations: kvla demos"),
           Kind<TrainConfig>("train", "training of a policy: kvla train"),
           Kind<PolicyConfig>("policy", "a policy: of kvla train, and config.yaml of a checkpoint"),
-          Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate")};
+          Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate"),
+          Kind<PerplexityConfig>("perplexity", "a language model on a text: kvla perplexity"),
+          Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle")};
 }
 
 struct ConfigFlags {

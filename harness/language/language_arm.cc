@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/language/language_arm.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "kv_efficient/kv_cache.h"
+#include "kv_efficient/methods/method_table.h"
+#include "policy/language/language_model.h"
+
+namespace kvla {
+
+std::string BudgetText(const CacheConfig& cache) {
+  if (cache.budget_tokens > 0) return fmt::format("{} tokens", cache.budget_tokens);
+  if (cache.budget_chunks > 0) return fmt::format("{} chunks", cache.budget_chunks);
+  if (cache.budget_bytes > 0) return fmt::format("{} bytes", cache.budget_bytes);
+  if (cache.budget_share > 0) return fmt::format("{:g} of full", cache.budget_share);
+  return "";
+}
+
+Status CheckLanguageArms(std::span<const LanguageArm> arms) {
+  if (arms.empty()) return BadInput("arms: there is none");
+  std::set<std::string> names;
+  for (const LanguageArm& arm : arms) {
+    if (!names.insert(arm.name).second) {
+      return BadInput(fmt::format("arms: '{}' is there twice", arm.name));
+    }
+    const Status valid = ValidateCacheConfig(arm.cache);
+    if (!valid.ok()) return valid.In(fmt::format("arms.{}", arm.name));
+    const CacheMethod* method = FindCacheMethod(arm.cache.policy);
+    if (method->cue_hint || method->window_again) {
+      return BadInput(
+          fmt::format("arms.{}: {} does not apply to a text", arm.name, arm.cache.policy));
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<KvCache>> MakeLanguageCache(const LanguageModel& model,
+                                                   const LanguageArm& arm, int tokens) {
+  const CacheGeometry geometry = model.Geometry(tokens);
+  Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(arm.cache, geometry);
+  if (!policy.ok()) return policy.status().In(arm.name);
+  Result<std::unique_ptr<KvCache>> cache =
+      KvCache::Create(geometry, arm.cache, *std::move(policy), at::kCPU);
+  return cache.ok() ? std::move(cache) : cache.status().In(arm.name);
+}
+
+}  // namespace kvla
