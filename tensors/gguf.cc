@@ -148,8 +148,9 @@ void PutBack(const Held& held, const char* from, float* to) {
       return;
     case 8: {
       const float scale = HalfAt(from);
-      for (int i = 0; i < kBlock; ++i)
+      for (int i = 0; i < kBlock; ++i) {
         to[i] = scale * static_cast<float>(static_cast<int8_t>(from[2 + i]));
+      }
       return;
     }
     default: {
@@ -173,8 +174,9 @@ struct Entry {
 
 Status ReadEntry(Reader* in, uint64_t alignment, Entry* entry) {
   uint32_t dims = 0, type = 0;
-  if (!in->Text(&entry->name) || !in->Number(&dims))
+  if (!in->Text(&entry->name) || !in->Number(&dims)) {
     return BadInput("its list of tensors is cut short");
+  }
   const auto bad = [&](const std::string& what) {
     return BadInput(fmt::format("tensor '{}': {}", entry->name, what));
   };
@@ -232,8 +234,9 @@ Status Parse(const std::string& bytes, GgufFile* file) {
   char magic[4] = {};
   uint32_t version = 0;
   uint64_t tensors = 0, keys = 0;
-  if (!in.Number(&magic) || std::string_view(magic, 4) != kMagic)
+  if (!in.Number(&magic) || std::string_view(magic, 4) != kMagic) {
     return BadInput("not a GGUF file");
+  }
   if (!in.Number(&version) || (version != 2 && version != 3)) {
     return BadInput(fmt::format("GGUF of version {}; 2 and 3 are read", version));
   }

@@ -36,7 +36,8 @@ std::string NeedleSvg(const NeedleConfig& config, std::span<const NeedleCell> ce
   for (size_t i = 0; i < cells.size(); ++i) {
     const NeedleCell& cell = cells[i];
     const double x = kLeft + kCellWidth * static_cast<double>(i % columns);
-    const double y = kTop + kCellHeight * static_cast<double>(i / columns);
+    const size_t row = i / columns;
+    const double y = kTop + kCellHeight * static_cast<double>(row);
     const double rate = static_cast<double>(cell.found) / cell.trials;
     if (i % columns == 0) {
       out += SvgText(kLeft - 12, y + 17, fmt::format("{}, {} tokens", cell.arm, cell.length),

@@ -329,8 +329,9 @@ Status ChunkStore::CheckFit(const LaneFit& fit, size_t tokens) const {
 }
 
 void ChunkStore::ApplyFit(const LaneFit& fit, int lane, std::vector<FarToken>* tokens) {
-  for (size_t i = 0; i < fit.weights.size(); ++i)
+  for (size_t i = 0; i < fit.weights.size(); ++i) {
     (*tokens)[instruction_ + i].weight = fit.weights[i];
+  }
   if (encoded_ || fit.weights.empty()) return;
   const auto count = static_cast<int64_t>(fit.weights.size());
   const at::Tensor values = torch::tensor(fit.values).view({count, geometry_.head_dim});

@@ -176,8 +176,9 @@ Result<BytePair> BytePair::FromJson(const Json& file) {
            by_id.emplace(id.get<int64_t>(), token).first->second == token;
   };
   for (const auto& [token, id] : vocabulary.items()) {
-    if (!put(id, token))
+    if (!put(id, token)) {
       return BadInput(fmt::format("the id of '{}' is none, or another's", token));
+    }
   }
   std::vector<std::string> whole;
   for (const Json& token : added) {
@@ -229,8 +230,9 @@ Result<BytePair> BytePair::FromGguf(const Json& metadata) {
   for (const auto& [key, take] : {std::pair<const char*, bool>{"tokenizer.ggml.tokens", true},
                                   {"tokenizer.ggml.merges", false}}) {
     const auto found = metadata.find(key);
-    if (found == metadata.end() || !found->is_array())
+    if (found == metadata.end() || !found->is_array()) {
       return BadInput(fmt::format("no list {}", key));
+    }
     for (const Json& item : *found) {
       if (take && item.is_string()) {
         tokens.push_back(item.get<std::string>());
