@@ -3,6 +3,9 @@
 #ifndef KVLA_APPS_COMMANDS_H_
 #define KVLA_APPS_COMMANDS_H_
 
+#include <string>
+#include <vector>
+
 #include "apps/app_context.h"
 
 namespace CLI {
@@ -33,6 +36,9 @@ CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddView(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddWorker(CLI::App& parent, const AppContext& context, int* exit_code);
+
+// What `kvla config` prints, by name.
+std::vector<std::string> ConfigKindNames();
 
 // One explicit list, in the order of the help text.
 inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_code) {

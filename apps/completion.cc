@@ -32,9 +32,7 @@ std::vector<Choice> Choices() {
 std::vector<std::string> Positionals(const std::string& path) {
   if (path == "certify" || path == "card") return TaskNames();
   if (path == "list") return {"tasks", "caches", "policies"};
-  if (path == "config")
-    return {"eval",   "cache",      "clock",      "demos", "train",
-            "policy", "train-gate", "perplexity", "needle"};
+  if (path == "config") return ConfigKindNames();
   if (path == "completion") return {"bash", "zsh"};
   return {};
 }

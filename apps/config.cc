@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -71,12 +72,9 @@ nlohmann::json FieldsJson(const std::vector<FieldInfo>& fields) {
 
 int RunConfigHelp(const ConfigFlags& flags) {
   const std::vector<ConfigKind> kinds = Kinds();
-  std::vector<std::string> names;
-  const ConfigKind* kind = nullptr;
-  for (const ConfigKind& k : kinds) {
-    names.push_back(k.name);
-    if (k.name == flags.kind) kind = &k;
-  }
+  const std::vector<std::string> names = ConfigKindNames();
+  const auto found = std::ranges::find(kinds, flags.kind, &ConfigKind::name);
+  const ConfigKind* kind = found == kinds.end() ? nullptr : &*found;
   if (flags.kind.empty()) {
     if (flags.json) {
       Print("{}\n", JsonText(nlohmann::json{{"kinds", names}}, 2));
@@ -93,9 +91,9 @@ int RunConfigHelp(const ConfigFlags& flags) {
   const std::vector<FieldInfo> all = kind->fields();
   std::vector<FieldInfo> picked = flags.keys.empty() ? all : std::vector<FieldInfo>();
   for (const std::string& key : flags.keys) {
-    const Result<std::vector<FieldInfo>> found = FindFields(all, key);
-    if (!found.ok()) return ReportStatus(found.status().In("kvla config " + kind->name));
-    picked.insert(picked.end(), found->begin(), found->end());
+    const Result<std::vector<FieldInfo>> fields = FindFields(all, key);
+    if (!fields.ok()) return ReportStatus(fields.status().In("kvla config " + kind->name));
+    picked.insert(picked.end(), fields->begin(), fields->end());
   }
   if (flags.json) {
     Print("{}\n", JsonText(nlohmann::json{{"rows", FieldsJson(picked)}}, 2));
@@ -106,6 +104,12 @@ int RunConfigHelp(const ConfigFlags& flags) {
 }
 
 }  // namespace
+
+std::vector<std::string> ConfigKindNames() {
+  std::vector<std::string> names;
+  for (const ConfigKind& kind : Kinds()) names.push_back(kind.name);
+  return names;
+}
 
 CLI::App* AddConfig(CLI::App& parent, const AppContext&, int* exit_code) {
   auto flags = std::make_shared<ConfigFlags>();

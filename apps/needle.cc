@@ -2,18 +2,13 @@
 #include "harness/language/needle.h"
 
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "apps/commands.h"
-#include "base/config_io.h"
+#include "apps/language_common.h"
 #include "base/files.h"
 #include "base/json_text.h"
-#include "base/streams.h"
-#include "harness/eval/run_config.h"
-#include "harness/workers/progress.h"
 
 namespace kvla {
 namespace {
@@ -26,28 +21,15 @@ struct NeedleFlags {
 
 int RunNeedleCommand(const AppContext& context, const NeedleFlags& flags) {
   NeedleConfig config;
-  if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
+  if (Status s =
+          LoadLanguageStudy(context, flags.config, flags.overrides, CheckNeedleConfig, &config);
+      !s.ok()) {
     return ReportStatus(s);
   }
-  if (Status s = CheckNeedleConfig(config); !s.ok()) return ReportStatus(s.In(flags.config));
-  config.model = ResolvePath(config.model, context.asset_root).string();
-  config.text = ResolvePath(config.text, context.asset_root).string();
-  for (LanguageArm& arm : config.arms) {
-    if (!arm.cache.gate.empty()) {
-      arm.cache.gate = ResolvePath(arm.cache.gate, context.asset_root).string();
-    }
-  }
-  const std::atomic<bool>* stop = CatchInterrupts();
-  ProgressBar bar(
-      StyleOfProgress(context), "needle",
-      static_cast<double>(config.arms.size() * config.lengths.size() * config.depths.size()) *
-          config.trials);
+  const size_t cells_in_all = config.arms.size() * config.lengths.size() * config.depths.size();
   const Result<std::vector<NeedleCell>> cells =
-      RunNeedle(config, [&](int done, const std::string& arm) {
-        bar.Update(done, arm);
-        return !stop->load();
-      });
-  bar.Clear();
+      RunLanguageStudy(context, "needle", static_cast<double>(cells_in_all) * config.trials,
+                       [&](const auto& on_trial) { return RunNeedle(config, on_trial); });
   if (!cells.ok()) return ReportStatus(cells.status());
   if (!flags.plot.empty()) {
     if (Status s = WriteFileAtomic(flags.plot, NeedleSvg(config, *cells)); !s.ok()) {

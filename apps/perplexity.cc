@@ -2,17 +2,12 @@
 #include "harness/language/perplexity.h"
 
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "apps/commands.h"
-#include "base/config_io.h"
+#include "apps/language_common.h"
 #include "base/json_text.h"
-#include "base/streams.h"
-#include "harness/eval/run_config.h"
-#include "harness/workers/progress.h"
 
 namespace kvla {
 namespace {
@@ -25,26 +20,15 @@ struct PerplexityFlags {
 
 int RunPerplexityCommand(const AppContext& context, const PerplexityFlags& flags) {
   PerplexityConfig config;
-  if (Status s = LoadConfigFile(flags.config, flags.overrides, &config); !s.ok()) {
+  if (Status s =
+          LoadLanguageStudy(context, flags.config, flags.overrides, CheckPerplexityConfig, &config);
+      !s.ok()) {
     return ReportStatus(s);
   }
-  if (Status s = CheckPerplexityConfig(config); !s.ok()) return ReportStatus(s.In(flags.config));
-  config.model = ResolvePath(config.model, context.asset_root).string();
-  config.text = ResolvePath(config.text, context.asset_root).string();
-  for (LanguageArm& arm : config.arms) {
-    if (!arm.cache.gate.empty()) {
-      arm.cache.gate = ResolvePath(arm.cache.gate, context.asset_root).string();
-    }
-  }
-  const std::atomic<bool>* stop = CatchInterrupts();
-  ProgressBar bar(StyleOfProgress(context), "tokens",
-                  static_cast<double>(config.arms.size()) * (config.tokens - 1));
+  const double tokens = static_cast<double>(config.arms.size()) * (config.tokens - 1);
   const Result<std::vector<PerplexityRow>> rows =
-      RunPerplexity(config, [&](int done, const std::string& arm) {
-        bar.Update(done, arm);
-        return !stop->load();
-      });
-  bar.Clear();
+      RunLanguageStudy(context, "tokens", tokens,
+                       [&](const auto& on_token) { return RunPerplexity(config, on_token); });
   if (!rows.ok()) return ReportStatus(rows.status());
   Print("{}", flags.json ? JsonText(PerplexityJson(config, *rows), 2) + "\n"
                          : FormatPerplexity(config, *rows));

@@ -9,6 +9,7 @@
 
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cost_model.h"
+#include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
 #include "tensors/torch.h"
 
@@ -58,6 +59,14 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
   }
   cache->Reset({});
   return cache;
+}
+
+Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
+                                                 const CacheConfig& config, at::Device device,
+                                                 MsClock clock) {
+  Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(config, geometry);
+  if (!policy.ok()) return policy.status();
+  return Create(geometry, config, *std::move(policy), device, std::move(clock));
 }
 
 KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,

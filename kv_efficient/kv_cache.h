@@ -53,6 +53,10 @@ class KvCache {
                                                  const CacheConfig& config,
                                                  std::unique_ptr<CachePolicy> policy,
                                                  at::Device device, MsClock clock = SteadyMs);
+  // With the method that `config` names (MakeCachePolicy()).
+  static Result<std::unique_ptr<KvCache>> Create(const CacheGeometry& geometry,
+                                                 const CacheConfig& config, at::Device device,
+                                                 MsClock clock = SteadyMs);
   ~KvCache();
 
   // Starts an episode; nothing of the one before remains.

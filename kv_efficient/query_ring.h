@@ -28,8 +28,8 @@ class QueryRing {
 
   int64_t bytes() const;
   const std::vector<int64_t>& counts() const { return counts_; }
-  const std::vector<float>& rows() const { return rows_; }
-  // False, and nothing changes, for what counts() and rows() of this geometry cannot be.
+  const std::vector<float>& values() const { return rows_; }
+  // False, and nothing changes, for what counts() and values() of this geometry cannot be.
   bool Restore(std::vector<int64_t> counts, std::vector<float> rows);
 
  private:

@@ -29,8 +29,8 @@ class QueryStatistics {
   int64_t bytes() const;
   double block_flops() const;  // of one block, all layers
   const std::vector<int64_t>& counts() const { return counts_; }
-  const std::vector<float>& sums() const { return sums_; }
-  // False, and nothing changes, for what counts() and sums() of this geometry cannot be.
+  const std::vector<float>& values() const { return sums_; }
+  // False, and nothing changes, for what counts() and values() of this geometry cannot be.
   bool Restore(std::vector<int64_t> counts, std::vector<float> sums);
 
  private:

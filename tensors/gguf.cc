@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -272,10 +273,7 @@ Status Parse(const std::string& bytes, GgufFile* file) {
     for (int64_t i = 0; i < tensor.numel(); i += e.held->values, from += e.held->size) {
       PutBack(*e.held, from, to + i);
     }
-    if (!torch::isfinite(tensor).all().item<bool>()) {
-      return BadInput(
-          fmt::format("tensor '{}' has values that are not finite (NaN or infinite)", e.name));
-    }
+    if (Status s = CheckWeights(e.name, tensor); !s.ok()) return s;
     file->tensors[e.name] = tensor;
   }
   return {};

@@ -61,10 +61,7 @@ class Feed {
  public:
   static Result<Feed> Create(const AttentionDump& dump, const CacheConfig& config, std::string name,
                              const EpisodeFacts& facts) {
-    Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(config, dump.geometry);
-    if (!policy.ok()) return policy.status();
-    Result<std::unique_ptr<KvCache>> cache =
-        KvCache::Create(dump.geometry, config, *std::move(policy), at::kCPU);
+    Result<std::unique_ptr<KvCache>> cache = KvCache::Create(dump.geometry, config, at::kCPU);
     if (!cache.ok()) return cache.status();
     Feed feed(dump, *std::move(cache), std::move(name));
     if (Status s = feed.Begin(facts); !s.ok()) return s;

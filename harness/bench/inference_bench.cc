@@ -167,10 +167,8 @@ Result<std::unique_ptr<Bench>> Bench::Create(const InferenceBenchOptions& option
   bench->frames_ = *std::move(frames);
 
   const CacheGeometry geometry = GeometryOf(config, config.instruction_capacity(), blocks);
-  Result<std::unique_ptr<CachePolicy>> method = MakeCachePolicy(*cache, geometry);
-  if (!method.ok()) return method.status();
   Result<std::unique_ptr<KvCache>> made =
-      KvCache::Create(geometry, *cache, *std::move(method), torch::Device(torch::kCPU), ThreadMs);
+      KvCache::Create(geometry, *cache, torch::Device(torch::kCPU), ThreadMs);
   if (!made.ok()) return made.status();
   bench->first_.cache = *std::move(made);
   if (bench->first_.cache->needs().window_again) bench->first_.window.emplace();

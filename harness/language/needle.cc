@@ -8,7 +8,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/files.h"
 #include "base/rng.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/language/language_model.h"
@@ -96,12 +95,9 @@ Result<NeedlePrompt> MakeNeedlePrompt(const BytePair& tokenizer, std::span<const
 
 Result<std::vector<NeedleCell>> RunNeedle(
     const NeedleConfig& config, const std::function<bool(int, const std::string&)>& on_trial) {
-  const Result<std::string> text = ReadFile(config.text);
-  if (!text.ok()) return text.status().In("text");
-  torch::set_num_threads(config.threads);
-  Result<std::unique_ptr<LanguageModel>> model = LanguageModel::LoadGguf(config.model);
-  if (!model.ok()) return model.status().In("model");
-  const std::vector<int64_t> passage = (*model)->tokenizer().Encode(*text);
+  std::unique_ptr<LanguageModel> model;
+  std::vector<int64_t> passage;
+  if (Status s = OpenLanguageStudy(config, 0, &model, &passage); !s.ok()) return s;
   std::vector<NeedleCell> cells;
   int done = 0;
   for (const LanguageArm& arm : config.arms) {
@@ -113,12 +109,12 @@ Result<std::vector<NeedleCell>> RunNeedle(
           const uint64_t stream =
               StableHash(fmt::format("needle/{}/{}/{}/{}", config.seed, length, depth, trial));
           const Result<NeedlePrompt> prompt =
-              MakeNeedlePrompt((*model)->tokenizer(), passage, length, depth, stream);
+              MakeNeedlePrompt(model->tokenizer(), passage, length, depth, stream);
           if (!prompt.ok()) return prompt.status();
           Result<std::unique_ptr<KvCache>> cache =
-              MakeLanguageCache(**model, arm, length + kDigits + 1);
+              MakeLanguageCache(*model, arm, length + kDigits + 1);
           if (!cache.ok()) return cache.status();
-          const Result<bool> found = Finds(**model, **cache, *prompt);
+          const Result<bool> found = Finds(*model, **cache, *prompt);
           if (!found.ok()) return found.status().In(arm.name);
           cell.found += *found ? 1 : 0;
           ++cell.trials;

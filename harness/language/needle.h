@@ -13,33 +13,27 @@
 
 #include "base/config_fields.h"
 #include "base/status.h"
-#include "harness/language/language_arm.h"
+#include "harness/language/language_study.h"
 #include "policy/language/byte_pair.h"
 
 namespace kvla {
 
-struct NeedleConfig {
-  std::string name = "needle";
-  std::string model;
-  std::string text;
+// The model must follow SmolLM2's chat template.
+struct NeedleConfig : LanguageStudy {
+  NeedleConfig() { name = "needle"; }
+
   std::vector<int> lengths = {512};
   std::vector<double> depths = {0, 0.25, 0.5, 0.75, 1};
   int trials = 5;
   int seed = 0;
-  int threads = 1;
-  std::vector<LanguageArm> arms;
 
   template <class V>
   void Fields(V& v) {
-    v("name", name, "what the study is called");
-    v("model", model, "GGUF file of a Llama that follows SmolLM2's chat template");
-    v("text", text, "file whose passages surround the fact");
+    LanguageStudy::Fields(v);
     v("lengths", lengths, "tokens of a prompt");
     v("depths", depths, "where the fact stands: 0 at the beginning, 1 at the end");
     v("trials", trials, Range{1, 100000}, "facts and passages, of each length and depth");
     v("seed", seed, Range{0, 1000000}, "of facts and passages");
-    v("threads", threads, Range{1, 256}, "LibTorch threads");
-    v("arms", arms, "caches under comparison");
   }
 };
 

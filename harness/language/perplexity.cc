@@ -9,13 +9,13 @@
 #include <memory>
 #include <utility>
 
-#include "base/files.h"
 #include "kv_efficient/kv_cache.h"
 #include "policy/language/language_model.h"
 #include "results/report/text_table.h"
 #include "tensors/torch.h"
 
 namespace kvla {
+
 Status CheckPerplexityConfig(const PerplexityConfig& config) {
   if (config.unscored >= config.tokens) {
     return BadInput(fmt::format("unscored is {}, tokens {}: nothing is left to guess",
@@ -64,24 +64,20 @@ Result<PerplexityRow> MeasurePerplexity(LanguageModel& model, const LanguageArm&
 
 Result<std::vector<PerplexityRow>> RunPerplexity(
     const PerplexityConfig& config, const std::function<bool(int, const std::string&)>& on_token) {
-  const Result<std::string> text = ReadFile(config.text);
-  if (!text.ok()) return text.status().In("text");
-  torch::set_num_threads(config.threads);
-  Result<std::unique_ptr<LanguageModel>> model = LanguageModel::LoadGguf(config.model);
-  if (!model.ok()) return model.status().In("model");
-  const size_t skipped = std::min(text->size(), static_cast<size_t>(config.skip_bytes));
-  std::vector<int64_t> ids = (*model)->tokenizer().Encode(std::string_view(*text).substr(skipped));
+  std::unique_ptr<LanguageModel> model;
+  std::vector<int64_t> ids;
+  if (Status s = OpenLanguageStudy(config, config.skip_bytes, &model, &ids); !s.ok()) return s;
   if (std::ssize(ids) < config.tokens) {
     return BadInput(fmt::format("{} has {} tokens behind byte {}, not {}", config.text, ids.size(),
-                                skipped, config.tokens));
+                                config.skip_bytes, config.tokens));
   }
   ids.resize(static_cast<size_t>(config.tokens));
   std::vector<PerplexityRow> rows;
   for (const LanguageArm& arm : config.arms) {
     const int before = static_cast<int>(rows.size()) * (config.tokens - 1);
-    Result<PerplexityRow> row =
-        MeasurePerplexity(**model, arm, ids, config.unscored,
-                          [&](int done) { return on_token(before + done, arm.name); });
+    Result<PerplexityRow> row = MeasurePerplexity(*model, arm, ids, config.unscored, [&](int done) {
+      return on_token(before + done, arm.name);
+    });
     if (!row.ok()) return row.status();
     rows.push_back(*std::move(row));
   }

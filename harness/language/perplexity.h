@@ -13,33 +13,26 @@
 
 #include "base/config_fields.h"
 #include "base/status.h"
-#include "harness/language/language_arm.h"
+#include "harness/language/language_study.h"
 #include "kv_efficient/methods/cache_config.h"
 
 namespace kvla {
 
 class LanguageModel;
 
-struct PerplexityConfig {
-  std::string name = "perplexity";
-  std::string model;
-  std::string text;
+struct PerplexityConfig : LanguageStudy {
+  PerplexityConfig() { name = "perplexity"; }
+
   int skip_bytes = 0;
   int tokens = 1536;
   int unscored = 512;
-  int threads = 1;
-  std::vector<LanguageArm> arms;
 
   template <class V>
   void Fields(V& v) {
-    v("name", name, "what the study is called");
-    v("model", model, "GGUF file of a Llama");
-    v("text", text, "file to read");
+    LanguageStudy::Fields(v);
     v("skip_bytes", skip_bytes, Range{0, 1000000000}, "of the text's beginning");
     v("tokens", tokens, Range{2, 1000000}, "tokens to read");
     v("unscored", unscored, Range{1, 999999}, "first tokens, which are read but not guessed");
-    v("threads", threads, Range{1, 256}, "LibTorch threads");
-    v("arms", arms, "caches under comparison");
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/store/chunk_store.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -285,9 +286,7 @@ void ChunkStore::Encode(const std::vector<FarToken>& tokens, const std::vector<M
     for (std::vector<float>& from : rows) {
       const at::Tensor chunk =
           torch::from_blob(from.data(), {chunk_tokens(), width}, torch::kFloat32);
-      const at::Tensor mean = SummarizeValues(chunk, move.summary).contiguous();
-      const float* data = mean.const_data_ptr<float>();
-      means.emplace_back(data, data + mean.numel());
+      means.push_back(FloatsOf(SummarizeValues(chunk, move.summary)));
     }
     transient_bytes_ = std::max(transient_bytes_, int64_t{2} * move.count * width * kValueBytes);
     const std::vector<float>& key = means[means.size() - 2];

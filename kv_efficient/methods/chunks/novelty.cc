@@ -7,6 +7,7 @@
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -44,11 +45,7 @@ class Novelty : public CachePolicy {
 
   std::vector<uint8_t> SaveState() const override {
     ByteWriter out;
-    if (last_.defined()) {
-      const at::Tensor flat = last_.contiguous();
-      const float* data = flat.data_ptr<float>();
-      out.List(std::vector<float>(data, data + flat.numel()));
-    }
+    if (last_.defined()) out.List(FloatsOf(last_));
     return out.Take();
   }
 

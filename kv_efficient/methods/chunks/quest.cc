@@ -13,6 +13,7 @@
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/rotary.h"
 #include "kv_efficient/saved_state.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -37,10 +38,9 @@ class Quest : public CachePolicy {
       keys = Rotate(keys, *rotary_,
                     TokenPositions(chunk.first_block, chunk.blocks, geometry_.tokens_per_block));
     }
-    const at::Tensor range =
-        torch::stack({std::get<0>(keys.min(2)), std::get<0>(keys.max(2))}, 2).cpu().contiguous();
-    const float* data = range.const_data_ptr<float>();  // [layers, kv_heads, 2, head_dim]
-    bounds_.emplace_back(data, data + range.numel());
+    // [layers, kv_heads, 2, head_dim]
+    bounds_.push_back(
+        FloatsOf(torch::stack({std::get<0>(keys.min(2)), std::get<0>(keys.max(2))}, 2)));
     return {{{chunk.chunk, ChunkAction::kWhole, 0, ReasonCode::kAll}}, {}};
   }
 

@@ -9,6 +9,7 @@
 #include "kv_efficient/methods/learned/write_gate.h"
 #include "kv_efficient/methods/tokens/token_retention.h"
 #include "kv_efficient/rotary.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -50,9 +51,7 @@ class WriteGated : public TokenRetention {
       const at::Tensor rotated = Rotate(keys, *rotary_, torch::tensor(blocks, torch::kInt64));
       const int layer = static_cast<int>(lane) / geometry().kv_heads;
       const int head = static_cast<int>(lane) % geometry().kv_heads;
-      const at::Tensor score = gate_->Logits(layer, head, keys, rotated).sigmoid().contiguous();
-      const float* data = score.const_data_ptr<float>();
-      scores.emplace_back(data, data + score.numel());
+      scores.push_back(FloatsOf(gate_->Logits(layer, head, keys, rotated).sigmoid()));
     }
     return scores;
   }

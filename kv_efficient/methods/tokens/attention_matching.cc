@@ -8,10 +8,9 @@
 #include <utility>
 
 #include "kv_efficient/methods/tokens/observed_attention.h"
-#include "kv_efficient/methods/tokens/token_retention.h"
-#include "kv_efficient/methods/tokens/turned_keys.h"
+#include "kv_efficient/methods/tokens/queried_tokens.h"
 #include "kv_efficient/query_ring.h"
-#include "kv_efficient/saved_state.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -23,47 +22,25 @@ constexpr int kSweeps = 40;
 // what no reference asks of stays as it was.
 constexpr double kRidge = 1e-3;
 
-class AttentionMatching : public TokenRetention {
+class AttentionMatching : public QueriedTokens<QueryRing> {
  public:
   AttentionMatching(const CacheConfig& config, const CacheGeometry& geometry)
-      : TokenRetention(config, geometry),
-        references_(geometry, kObservedBlocks, QueryRing::Of::kNewest),
-        turned_(config, geometry) {}
+      : QueriedTokens(config, geometry,
+                      QueryRing(geometry, kObservedBlocks, QueryRing::Of::kNewest)) {}
 
-  Needs needs() const override { return {.far_keys_values = true, .queries = true}; }
-  void Reset(const EpisodeFacts&) override { references_.Reset(); }
-  void OnQueries(int layer, const HeadRows& q) override { references_.Add(layer, q); }
   std::unique_ptr<CachePolicy> Clone() const override {
     return std::make_unique<AttentionMatching>(*this);
   }
   MethodCost cost() const override {
-    MethodCost cost = TokenRetention::cost();
-    cost.held_bytes = references_.bytes();
+    MethodCost cost = QueriedTokens::cost();
     const double tokens = static_cast<double>(scored_tokens());
-    const double queries = geometry().group() * kObservedBlocks * geometry().tokens_per_block;
+    const double references = geometry().group() * kObservedBlocks * geometry().tokens_per_block;
     const double kept = tokens / geometry().lanes(), width = geometry().head_dim;
     // Attention twice, the Gram matrix, the sweeps, the system that gives the values.
-    cost.plan_flops += 2 * tokens * queries * (2 * width + kept) +
+    cost.plan_flops += 2 * tokens * references * (2 * width + kept) +
                        geometry().lanes() * kept * kept * (2 * kSweeps + kept / 3 + 2 * width);
-    cost.transient_bytes += static_cast<int64_t>((queries * kept + 2 * kept * kept) * 8);
+    cost.transient_bytes += static_cast<int64_t>((references * kept + 2 * kept * kept) * 8);
     return cost;
-  }
-
-  std::vector<uint8_t> SaveState() const override {
-    ByteWriter out;
-    out.List(references_.counts());
-    out.List(references_.rows());
-    return out.Take();
-  }
-  Status RestoreState(std::span<const uint8_t> bytes) override {
-    ByteReader in(bytes);
-    std::vector<int64_t> counts;
-    std::vector<float> rows;
-    if (!in.List(&counts) || !in.List(&rows) || !in.done() ||
-        !references_.Restore(std::move(counts), std::move(rows))) {
-      return BadInput("the saved state does not belong to 'attention_matching' of this cache");
-    }
-    return {};
   }
 
  protected:
@@ -72,11 +49,9 @@ class AttentionMatching : public TokenRetention {
     std::vector<std::vector<float>> scores;
     for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
       const Received received = Attend(static_cast<int>(lane), chunk, state.lanes[lane]);
-      const at::Tensor most =
-          std::get<0>(received.logits.softmax(1).max(0)).to(torch::kFloat32).contiguous();
+      const std::vector<float> most = FloatsOf(std::get<0>(received.logits.softmax(1).max(0)));
       std::vector<float> score(received.instruction, 0.0F);
-      const float* data = most.const_data_ptr<float>();
-      score.insert(score.end(), data, data + most.numel());
+      score.insert(score.end(), most.begin(), most.end());
       scores.push_back(std::move(score));
     }
     return scores;
@@ -101,15 +76,8 @@ class AttentionMatching : public TokenRetention {
     const at::Tensor missing = torch::matmul(p, all.values) - torch::matmul(x, values);
     at::Tensor gram = torch::matmul(x.t(), x);
     gram.diagonal().add_(kRidge * gram.diagonal().mean());
-    const at::Tensor fitted =
-        (values + torch::linalg_solve(gram, torch::matmul(x.t(), missing), true))
-            .to(torch::kFloat32)
-            .contiguous();
-    const float* data = fitted.const_data_ptr<float>();
-    fit.values.assign(data, data + fitted.numel());
-    for (int64_t i = 0; i < weights.numel(); ++i) {
-      fit.weights.push_back(static_cast<float>(weights[i].item<double>()));
-    }
+    fit.values = FloatsOf(values + torch::linalg_solve(gram, torch::matmul(x.t(), missing), true));
+    fit.weights = FloatsOf(weights);
     return fit;
   }
 
@@ -122,10 +90,9 @@ class AttentionMatching : public TokenRetention {
     at::Tensor values;   // f64 [tokens, head_dim]
   };
   Received Attend(int lane, const ChunkView& chunk, const LaneState& state) const {
-    const std::vector<FarToken> competing = Competing(chunk, state);
     Received out;
     std::vector<double> weights;
-    for (const FarToken& token : competing) {
+    for (const FarToken& token : Competing(chunk, state)) {
       if (token.chunk < 0) {
         ++out.instruction;
       } else {
@@ -136,11 +103,12 @@ class AttentionMatching : public TokenRetention {
     const auto rest = [&](const at::Tensor& rows) {
       return rows.cpu().to(torch::kFloat64).narrow(0, out.instruction, count);
     };
-    const at::Tensor q = references_.OfLane(lane / geometry().kv_heads, lane % geometry().kv_heads)
+    const at::Tensor q = queries()
+                             .OfLane(lane / geometry().kv_heads, lane % geometry().kv_heads)
                              .to(torch::kFloat64);
     out.weights = torch::tensor(weights, torch::kFloat64);
     out.values = rest(state.values);
-    out.logits = torch::matmul(q, rest(turned_.Of(state.keys, chunk, competing)).t()) /
+    out.logits = torch::matmul(q, rest(KeysAsAsked(chunk, state)).t()) /
                      std::sqrt(static_cast<double>(geometry().head_dim)) +
                  out.weights.log();
     return out;
@@ -164,9 +132,6 @@ class AttentionMatching : public TokenRetention {
     }
     return weights;
   }
-
-  QueryRing references_;
-  TurnedKeys turned_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kv_efficient/methods/tokens/token_retention.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -53,9 +54,7 @@ class InfiniPotV : public TokenRetention {
     const int newest = tokens.back().block() + 1 - frames;
 
     const auto norms = [](const at::Tensor& x) {
-      const at::Tensor norm = torch::linalg_vector_norm(x.cpu(), 2, {-1}).contiguous();
-      const float* data = norm.const_data_ptr<float>();
-      return std::vector<float>(data, data + norm.numel());
+      return FloatsOf(torch::linalg_vector_norm(x.cpu(), 2, {-1}));
     };
     std::vector<float> scores = norms(lane.values);
     const float above = *std::ranges::max_element(scores) + 1;

@@ -3,6 +3,7 @@
 // Long-Context LLM Inference in Resource-Constrained Environments, arXiv 2504.15364): each head
 // keeps the tokens whose keys are least similar to the mean of the normalised keys.
 #include "kv_efficient/methods/tokens/token_retention.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -30,9 +31,7 @@ class KeyDiff : public TokenRetention {
       };
       const at::Tensor keys = unit(lane.keys);
       const at::Tensor anchor = unit(keys.mean(0, true));
-      const at::Tensor score = -torch::matmul(keys, anchor.t()).squeeze(1).cpu().contiguous();
-      const float* data = score.const_data_ptr<float>();
-      scores.emplace_back(data, data + score.numel());
+      scores.push_back(FloatsOf(-torch::matmul(keys, anchor.t()).squeeze(1)));
     }
     return scores;
   }

@@ -8,10 +8,9 @@
 #include <set>
 #include <utility>
 
-#include "kv_efficient/methods/tokens/token_retention.h"
-#include "kv_efficient/methods/tokens/turned_keys.h"
+#include "kv_efficient/methods/tokens/queried_tokens.h"
 #include "kv_efficient/query_ring.h"
-#include "kv_efficient/saved_state.h"
+#include "tensors/floats.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -19,40 +18,17 @@ namespace {
 
 constexpr int kProxyBlocks = 1;
 
-class StreamMem : public TokenRetention {
+class StreamMem : public QueriedTokens<QueryRing> {
  public:
   StreamMem(const CacheConfig& config, const CacheGeometry& geometry)
-      : TokenRetention(config, geometry),
-        proxies_(geometry, kProxyBlocks, QueryRing::Of::kFirst),
-        turned_(config, geometry) {}
+      : QueriedTokens(config, geometry, QueryRing(geometry, kProxyBlocks, QueryRing::Of::kFirst)) {}
 
-  Needs needs() const override { return {.far_keys_values = true, .queries = true}; }
-  void Reset(const EpisodeFacts&) override { proxies_.Reset(); }
-  void OnQueries(int layer, const HeadRows& q) override { proxies_.Add(layer, q); }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<StreamMem>(*this); }
   MethodCost cost() const override {
-    MethodCost cost = TokenRetention::cost();
-    cost.held_bytes = proxies_.bytes();
-    const double queries = geometry().group() * kProxyBlocks * geometry().tokens_per_block;
-    cost.plan_flops += 2.0 * static_cast<double>(scored_tokens()) * queries * geometry().head_dim;
+    MethodCost cost = QueriedTokens::cost();
+    const double proxies = geometry().group() * kProxyBlocks * geometry().tokens_per_block;
+    cost.plan_flops += 2.0 * static_cast<double>(scored_tokens()) * proxies * geometry().head_dim;
     return cost;
-  }
-
-  std::vector<uint8_t> SaveState() const override {
-    ByteWriter out;
-    out.List(proxies_.counts());
-    out.List(proxies_.rows());
-    return out.Take();
-  }
-  Status RestoreState(std::span<const uint8_t> bytes) override {
-    ByteReader in(bytes);
-    std::vector<int64_t> counts;
-    std::vector<float> rows;
-    if (!in.List(&counts) || !in.List(&rows) || !in.done() ||
-        !proxies_.Restore(std::move(counts), std::move(rows))) {
-      return BadInput("the saved state does not belong to 'streammem' of this cache");
-    }
-    return {};
   }
 
   // Beside the tokens the means of the newest chunks.
@@ -87,20 +63,16 @@ class StreamMem : public TokenRetention {
                                               const FarState& state) override {
     std::vector<std::vector<float>> scores;
     for (size_t lane = 0; lane < state.lanes.size(); ++lane) {
-      const std::vector<FarToken> competing = Competing(chunk, state.lanes[lane]);
-      const at::Tensor keys = turned_.Of(state.lanes[lane].keys, chunk, competing);
-      const int layer = static_cast<int>(lane) / geometry().kv_heads;
-      const at::Tensor q = proxies_.OfLane(layer, static_cast<int>(lane) % geometry().kv_heads);
-      at::Tensor bias = torch::zeros({keys.size(0)});
-      for (size_t i = 0; i < competing.size(); ++i) {
-        bias[static_cast<int64_t>(i)] = std::log(static_cast<float>(competing[i].count));
+      const LaneState& held = state.lanes[lane];
+      std::vector<float> bias;
+      for (const FarToken& token : Competing(chunk, held)) {
+        bias.push_back(std::log(static_cast<float>(token.count)));
       }
-      const at::Tensor score = (torch::matmul(q, keys.t()) / std::sqrt(geometry().head_dim) + bias)
-                                   .softmax(1)
-                                   .mean(0)
-                                   .contiguous();
-      const float* data = score.const_data_ptr<float>();
-      scores.emplace_back(data, data + score.numel());
+      const int layer = static_cast<int>(lane) / geometry().kv_heads;
+      const at::Tensor q = queries().OfLane(layer, static_cast<int>(lane) % geometry().kv_heads);
+      const at::Tensor logits =
+          torch::matmul(q, KeysAsAsked(chunk, held).t()) / std::sqrt(geometry().head_dim);
+      scores.push_back(FloatsOf((logits + torch::tensor(bias)).softmax(1).mean(0)));
     }
     return scores;
   }
@@ -148,9 +120,6 @@ class StreamMem : public TokenRetention {
     }
     plan->decisions.push_back(decision);
   }
-
-  QueryRing proxies_;
-  TurnedKeys turned_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/language/pieces.h"
+#include "tests/policy/language/byte_tokens.h"
 
 namespace kvla {
 namespace {
@@ -43,22 +44,7 @@ TEST(Pieces, EachDigitIsAPieceOfItsOwn) {
 // Every byte, and what these merges make.
 nlohmann::json Metadata(const std::vector<std::pair<std::string, std::string>>& merges) {
   nlohmann::json metadata = {{"tokenizer.ggml.model", "gpt2"}, {"tokenizer.ggml.pre", "smollm"}};
-  nlohmann::json tokens = nlohmann::json::array(), list = nlohmann::json::array();
-  // GPT-2's characters: printable ones are themselves.
-  std::vector<int> characters;
-  for (int b = 33; b < 127; ++b) characters.push_back(b);
-  for (int b = 161; b < 173; ++b) characters.push_back(b);
-  for (int b = 174; b < 256; ++b) characters.push_back(b);
-  for (int i = 0; i < 68; ++i) characters.push_back(256 + i);
-  for (const int c : characters) {
-    std::string text;
-    if (c < 128) {
-      text = static_cast<char>(c);
-    } else {
-      text = {static_cast<char>(0xc0 | c >> 6), static_cast<char>(0x80 | (c & 63))};
-    }
-    tokens.push_back(text);
-  }
+  nlohmann::json tokens = ByteTokens(), list = nlohmann::json::array();
   for (const auto& [a, b] : merges) {
     tokens.push_back(a + b);
     list.push_back(a + " " + b);

@@ -7,28 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/policy/language/byte_tokens.h"
 #include "tests/tensors/small_gguf.h"
 
 namespace kvla {
 
 inline constexpr int kTinyLayers = 2, kTinyHeads = 4, kTinyKvHeads = 2, kTinyWidth = 32,
                      kTinyMlp = 48;
-
-inline std::vector<std::string> ByteTokens() {
-  std::vector<std::string> tokens;
-  const auto put = [&](int c) {
-    if (c < 128) {
-      tokens.emplace_back(1, static_cast<char>(c));
-    } else {
-      tokens.push_back({static_cast<char>(0xc0 | c >> 6), static_cast<char>(0x80 | (c & 63))});
-    }
-  };
-  for (int b = 33; b < 127; ++b) put(b);
-  for (int b = 161; b < 173; ++b) put(b);
-  for (int b = 174; b < 256; ++b) put(b);
-  for (int i = 0; i < 68; ++i) put(256 + i);
-  return tokens;
-}
 
 // By their names in the file, queries and keys in pairs as llama.cpp has them.
 inline std::map<std::string, at::Tensor> TinyLlamaTensors() {

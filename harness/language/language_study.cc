@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "harness/language/language_arm.h"
+#include "harness/language/language_study.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
+#include <string_view>
 #include <utility>
 
+#include "base/files.h"
 #include "kv_efficient/kv_cache.h"
 #include "kv_efficient/methods/method_table.h"
 #include "policy/language/language_model.h"
+#include "tensors/torch.h"
 
 namespace kvla {
 
@@ -40,12 +44,22 @@ Status CheckLanguageArms(std::span<const LanguageArm> arms) {
 
 Result<std::unique_ptr<KvCache>> MakeLanguageCache(const LanguageModel& model,
                                                    const LanguageArm& arm, int tokens) {
-  const CacheGeometry geometry = model.Geometry(tokens);
-  Result<std::unique_ptr<CachePolicy>> policy = MakeCachePolicy(arm.cache, geometry);
-  if (!policy.ok()) return policy.status().In(arm.name);
   Result<std::unique_ptr<KvCache>> cache =
-      KvCache::Create(geometry, arm.cache, *std::move(policy), at::kCPU);
+      KvCache::Create(model.Geometry(tokens), arm.cache, at::kCPU);
   return cache.ok() ? std::move(cache) : cache.status().In(arm.name);
+}
+
+Status OpenLanguageStudy(const LanguageStudy& study, int skip_bytes,
+                         std::unique_ptr<LanguageModel>* model, std::vector<int64_t>* text) {
+  const Result<std::string> read = ReadFile(study.text);
+  if (!read.ok()) return read.status().In("text");
+  torch::set_num_threads(study.threads);
+  Result<std::unique_ptr<LanguageModel>> loaded = LanguageModel::LoadGguf(study.model);
+  if (!loaded.ok()) return loaded.status().In("model");
+  *model = *std::move(loaded);
+  const size_t skipped = std::min(read->size(), static_cast<size_t>(skip_bytes));
+  *text = (*model)->tokenizer().Encode(std::string_view(*read).substr(skipped));
+  return {};
 }
 
 }  // namespace kvla
