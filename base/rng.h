@@ -19,6 +19,8 @@ struct EpisodeKey {
   std::string_view task;   // task name, not hashed with its delay: see `delay`
   std::string_view delay;  // "short", "medium", "long" or ""
   uint64_t episode = 0;
+  // The same episode but for what is to be remembered. Not part of any stream's key.
+  bool twin = false;
 };
 
 // A SplitMix64 stream (Steele, Lea and Flood 2014): the state is a counter, so that the

@@ -3,9 +3,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace kvla {
+namespace {
+
+constexpr double kEarliestCue = 4;   // seconds
+constexpr double kShortestWait = 5;  // from the last cue's end to go
+constexpr double kEarliestDecoy = 2;
+constexpr double kDecoyApart = 1;       // from cues and other decoys
+constexpr double kSecondsPerDecoy = 8;  // about one
+
+// Each instruction ends with one of the clauses, in turn.
+void TellOfDecoys(std::span<const char* const> clauses, TaskInfo* info) {
+  size_t next = 0;
+  const auto tell = [&](std::vector<std::string> texts) {
+    for (std::string& text : texts) text += clauses[next++ % clauses.size()];
+    return texts;
+  };
+  std::vector<std::string> seen = tell(info->instructions);
+  info->SetInstructions(std::move(seen), tell(info->held_out_instructions));
+}
+
+}  // namespace
 
 TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family,
                        const std::string& rule) {
@@ -19,12 +41,17 @@ TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family,
   return info;
 }
 
-ChoreTask::ChoreTask(const std::filesystem::path& asset_root, TaskInfo info,
-                     const ChoreLayout& layout, std::vector<BindFn> binds)
-    : info_(std::move(info)),
+ChoreTask::ChoreTask(const std::filesystem::path& asset_root, const TaskOptions& options,
+                     TaskInfo info, const ChoreLayout& layout, std::vector<BindFn> binds,
+                     std::span<const char* const> decoy_clauses)
+    : options_(options),
+      info_(std::move(info)),
       scene_(asset_root / "tasks" / info_.name / "scene.xml"),
       layout_(layout),
-      binds_(std::move(binds)) {}
+      binds_(std::move(binds)) {
+  if (options_.CuesAnywhere()) info_.delays.emplace_back("longer");
+  if (options_.decoys && info_.needs_memory) TellOfDecoys(decoy_clauses, &info_);
+}
 
 Result<Scenario> ChoreTask::Draw(const EpisodeKey& key) const {
   auto started = StartScenario(info_, key);
@@ -50,7 +77,77 @@ void ChoreTask::SetGo(Rng& rng, int go, double seconds, Scenario* scenario) cons
 }
 
 std::vector<CueInterval> ChoreTask::Undisturbed(const Scenario& scenario) const {
-  return scenario.cues;
+  return options_.decoys ? std::vector<CueInterval>() : scenario.cues;
+}
+
+int ChoreTask::GoStep(const Scenario& scenario) const {
+  constexpr std::array<std::string_view, 4> kDelays = {"short", "medium", "long", "longer"};
+  const auto which = std::find(kDelays.begin(), kDelays.end(), scenario.delay) - kDelays.begin();
+  return StepOf(layout_.go_seconds.at(static_cast<size_t>(which)));
+}
+
+int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps) const {
+  const int first = StepOf(kEarliestCue);
+  const int last = go - StepOf(kShortestWait) - cue_steps;
+  return first + rng.UniformInt(std::max(1, last - first + 1));
+}
+
+int ChoreTask::DrawClass(Rng& rng, int count, const Scenario& scenario) {
+  return (rng.UniformInt(count) + (scenario.twin ? 1 : 0)) % count;
+}
+
+void ChoreTask::DrawDecoys(Rng& rng, int steps, int classes, const std::vector<CueInterval>& busy,
+                           Scenario* scenario) const {
+  if (!options_.decoys) return;
+  const int go = static_cast<int>(scenario->params[layout_.go]);
+  const int apart = StepOf(kDecoyApart);
+  std::vector<Decoy>& decoys = scenario->decoys;
+  const auto place = [&](int from, int to) {
+    const int room = to - steps - from;
+    // What is drawn does not depend on whether it fits.
+    const int begin = from + static_cast<int>(rng.Uniform() * std::max(0, room + 1));
+    const Decoy decoy = {begin, begin + steps, rng.UniformInt(classes)};
+    const auto meets = [&](int other_begin, int other_end) {
+      return begin < other_end + apart && begin + steps + apart > other_begin;
+    };
+    const bool free = room >= 0 &&
+                      std::none_of(busy.begin(), busy.end(),
+                                   [&](const CueInterval& cue) {
+                                     return meets(StepOf(cue.begin_s), StepOf(cue.end_s));
+                                   }) &&
+                      std::none_of(decoys.begin(), decoys.end(), [&](const Decoy& other) {
+                        return meets(other.begin, other.end);
+                      });
+    if (free) decoys.push_back(decoy);
+  };
+  const int first = busy.empty() ? go : StepOf(busy.front().begin_s);
+  const int last = busy.empty() ? 0 : StepOf(busy.back().end_s);
+  place(StepOf(kEarliestDecoy), first - apart);
+  place(last + apart, go - apart);
+  for (int begin = StepOf(kEarliestDecoy); begin < go; begin += StepOf(kSecondsPerDecoy)) {
+    place(begin, std::min(begin + StepOf(kSecondsPerDecoy), go - apart));
+  }
+  std::sort(decoys.begin(), decoys.end(),
+            [](const Decoy& a, const Decoy& b) { return a.begin < b.begin; });
+}
+
+void ChoreTask::ShowOnLamp(World& world, const Scenario& scenario, int cue) const {
+  const int color = cue >= 0 ? cue : DecoyShown(scenario, world.control_steps());
+  if (color >= 0) SetCueLamp(world, Lamp::kColor, color);
+  ShowSign(world, scenario, cue >= 0);
+}
+
+void ChoreTask::ShowSign(World& world, const Scenario& scenario, bool cue) const {
+  if (!options_.decoys) return;
+  const bool decoy = DecoyShown(scenario, world.control_steps()) >= 0;
+  SetCueSign(world, cue ? Sign::kHeed : decoy ? Sign::kIgnore : Sign::kNone);
+}
+
+int ChoreTask::DecoyShown(const Scenario& scenario, int step) {
+  for (const Decoy& decoy : scenario.decoys) {
+    if (step >= decoy.begin && step < decoy.end) return decoy.what;
+  }
+  return -1;
 }
 
 Result<Scenario> ChoreTask::Place(World& world, const EpisodeKey& key) const {
@@ -75,6 +172,7 @@ void ChoreTask::Update(World& world, const Scenario& scenario) const {
   mjtNum& at_go = memory[layout_.transfers_at_go];
   if (go && at_go < 0) at_go = memory[layout_.chore + kChoreTransfers];
   SetCueLamp(world, go ? Lamp::kWhite : Lamp::kOff);
+  SetCueSign(world, Sign::kNone);
   Play(world, scenario, go);
   ShowFlashes(world, scenario.params, layout_.flashes, step);
 }

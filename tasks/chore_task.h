@@ -5,7 +5,9 @@
 #ifndef KVLA_TASKS_CHORE_TASK_H_
 #define KVLA_TASKS_CHORE_TASK_H_
 
+#include <array>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,9 @@ struct ChoreLayout {
   size_t chores = 1;       // transfers that must be done by then
   size_t first_place = 2;  // where the block starts: 0 tray, 1 pad
   size_t flashes = 3;      // of the distractors, from here to the end
+  // From when on the lamp is white where TaskOptions::cues is "anywhere", seconds: for the delays
+  // short, medium, long and longer.
+  std::array<double, 4> go_seconds = {18, 28, 50, 100};
   // In mjData.userdata.
   size_t chore = 0;            // first of ChoreMemory
   size_t transfers_at_go = 2;  // transfers done when the lamp turned white, -1 before
@@ -33,9 +38,16 @@ struct ChoreLayout {
 // what decides, as a clause that the chore's part of the rule can follow.
 TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family, const std::string& rule);
 
+// Added to each instruction of a task in which a sign says what is to be ignored.
+inline constexpr const char* kSignClauses[] = {
+    "; what is shown beside a cyan bar does not count",
+    "; heed only what comes with the magenta bar", "; ignore everything that the cyan sign marks",
+    "; nothing counts while the bar is cyan", "; only what the magenta sign marks matters"};
+
 class ChoreTask : public Task {
  public:
   const TaskInfo& info() const final { return info_; }
+  const TaskOptions& options() const final { return options_; }
   std::filesystem::path scene() const final { return scene_; }
   Result<Scenario> Draw(const EpisodeKey& key) const final;
   Result<Scenario> Place(World& world, const EpisodeKey& key) const final;
@@ -52,8 +64,10 @@ class ChoreTask : public Task {
   };
 
   // `binds`: what the scene must have besides the block, the lamp and the lights.
-  ChoreTask(const std::filesystem::path& asset_root, TaskInfo info, const ChoreLayout& layout,
-            std::vector<BindFn> binds = {});
+  // `decoy_clauses`: what the instructions say of decoys, one after the other (see TellOfDecoys()).
+  ChoreTask(const std::filesystem::path& asset_root, const TaskOptions& options, TaskInfo info,
+            const ChoreLayout& layout, std::vector<BindFn> binds = {},
+            std::span<const char* const> decoy_clauses = kSignClauses);
 
   // Draws cues, target and places and calls SetGo(). `scenario` has params up to the flashes, 0.
   // REQUIRES: random numbers are drawn in the same order for good.
@@ -61,7 +75,26 @@ class ChoreTask : public Task {
   // To be called by DrawEpisode() once: draws where the block starts, and sets what follows from
   // the step of go. The episode ends `seconds` after it.
   void SetGo(Rng& rng, int go, double seconds, Scenario* scenario) const;
-  // While these are to be seen no distractor flashes.
+  // Where cues are anywhere: the control step of go, and a first cue's, drawn uniformly from 4 s to
+  // 5 s before go for cues that take `cue_steps` from the first one's begin to the last one's end.
+  int GoStep(const Scenario& scenario) const;
+  int DrawOnset(Rng& rng, int go, int cue_steps) const;
+  // A class of `count`; the twin's is the next one.
+  static int DrawClass(Rng& rng, int count, const Scenario& scenario);
+  // Draws decoys of `classes` that last `steps`, one in about 8 s from 2 s to go: at least one
+  // before and after the cues where there is room, none while `busy` (cues and what belongs to
+  // them) or within a second of it. Nothing where options() have none.
+  void DrawDecoys(Rng& rng, int steps, int classes, const std::vector<CueInterval>& busy,
+                  Scenario* scenario) const;
+  // Lights the lamp in the color of `cue` (-1: no cue is shown now) or of the decoy that is shown,
+  // and the sign where there are decoys.
+  void ShowOnLamp(World& world, const Scenario& scenario, int cue) const;
+  // The sign beside what is shown now.
+  void ShowSign(World& world, const Scenario& scenario, bool cue) const;
+  // What a decoy shows at a control step, -1 if none is shown.
+  static int DecoyShown(const Scenario& scenario, int step);
+  // While these are to be seen no distractor flashes. By default the cues; where there are decoys
+  // nothing, so that a cue is not the time at which the small lights rest.
   virtual std::vector<CueInterval> Undisturbed(const Scenario& scenario) const;
 
   // Puts what is the task's own in its place; the block stands already.
@@ -83,6 +116,7 @@ class ChoreTask : public Task {
   virtual std::vector<bool> WorkStages(const World& world, bool worked) const;
 
  private:
+  TaskOptions options_;
   TaskInfo info_;
   std::filesystem::path scene_;
   ChoreLayout layout_;

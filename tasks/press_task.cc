@@ -53,9 +53,9 @@ TaskInfo PressTaskInfo(const std::string& name, const std::string& family, const
   return info;
 }
 
-PressTask::PressTask(const std::filesystem::path& asset_root, TaskInfo info,
-                     const PressLayout& layout, std::vector<BindFn> binds)
-    : ChoreTask(asset_root, std::move(info), layout.chore, WithButtons(std::move(binds))),
+PressTask::PressTask(const std::filesystem::path& asset_root, const TaskOptions& options,
+                     TaskInfo info, const PressLayout& layout, std::vector<BindFn> binds)
+    : ChoreTask(asset_root, options, std::move(info), layout.chore, WithButtons(std::move(binds))),
       layout_(layout) {}
 
 void PressTask::Play(World& world, const Scenario& scenario, bool go) const {

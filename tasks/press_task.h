@@ -37,8 +37,8 @@ class PressTask : public ChoreTask {
 
  protected:
   // `binds`: what the scene must have besides buttons and the chore's.
-  PressTask(const std::filesystem::path& asset_root, TaskInfo info, const PressLayout& layout,
-            std::vector<BindFn> binds = {});
+  PressTask(const std::filesystem::path& asset_root, const TaskOptions& options, TaskInfo info,
+            const PressLayout& layout, std::vector<BindFn> binds = {});
 
   // Lamps, caps and objects as the control step has them, after the lamp (white after go, else
   // off).

@@ -16,10 +16,12 @@ constexpr double kApproachBack = 0.055;
 constexpr double kRetreatHeight = 0.11;
 constexpr double kGripHeight = 0.020;  // of the pinch point when it closes on a resting block
 
-constexpr float kRgba[kNumColors][4] = {{0.90f, 0.06f, 0.06f, 1},
-                                        {0.06f, 0.72f, 0.12f, 1},
-                                        {0.08f, 0.20f, 0.95f, 1},
-                                        {0.95f, 0.85f, 0.05f, 1}};
+// The classes' colours, then the sign's.
+constexpr int kHeedColor = kNumColors;
+constexpr int kIgnoreColor = kNumColors + 1;
+constexpr float kRgba[kNumColors + 2][4] = {{0.90f, 0.06f, 0.06f, 1}, {0.06f, 0.72f, 0.12f, 1},
+                                            {0.08f, 0.20f, 0.95f, 1}, {0.95f, 0.85f, 0.05f, 1},
+                                            {0.95f, 0.10f, 0.85f, 1}, {0.10f, 0.85f, 0.95f, 1}};
 constexpr float kOffRgba[4] = {0.16f, 0.16f, 0.17f, 1};
 constexpr float kWhiteRgba[4] = {1, 1, 1, 1};
 constexpr float kHiddenRgba[4] = {0, 0, 0, 0};
@@ -52,6 +54,7 @@ BlockIds FindBlock(NameLookup& names, const std::string& name) {
 
 TabletopIds::TabletopIds(NameLookup& names)
     : cue_lamp(names.Id(mjOBJ_GEOM, "cue_lamp")),
+      cue_sign(names.Id(mjOBJ_GEOM, "cue_sign")),
       lights(names.Numbered(mjOBJ_GEOM, "light", kNumLights)),
       block(FindBlock(names, "block")) {}
 
@@ -119,6 +122,12 @@ void SetColor(World& world, int geom, Lamp lamp, int color) {
   std::copy_n(rgba, 4, world.model()->geom_rgba + 4 * geom);
 }
 
+void SetCueSign(World& world, Sign sign) {
+  SetColor(world, world.Ids<TabletopIds>().cue_sign,
+           sign == Sign::kNone ? Lamp::kHidden : Lamp::kColor,
+           sign == Sign::kIgnore ? kIgnoreColor : kHeedColor);
+}
+
 void SetCueLamp(World& world, Lamp lamp, int color) {
   SetColor(world, world.Ids<TabletopIds>().cue_lamp, lamp, color);
 }
@@ -136,6 +145,7 @@ Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key) {
   s.task = info.name;
   s.delay = key.delay;
   s.episode = key.episode;
+  s.twin = key.twin;
   s.instruction = info.instruction;
   return s;
 }

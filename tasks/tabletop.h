@@ -38,6 +38,7 @@ struct TabletopIds {
   explicit TabletopIds(NameLookup& names);
 
   int cue_lamp;             // geom
+  int cue_sign;             // geom
   std::vector<int> lights;  // kNumLights geoms
   BlockIds block;
 };
@@ -64,6 +65,11 @@ void ShowFlashes(World& world, const std::vector<double>& params, size_t first, 
 enum class Lamp { kOff, kWhite, kColor, kHidden };
 void SetColor(World& world, int geom, Lamp lamp, int color = 0);
 void SetCueLamp(World& world, Lamp lamp, int color = 0);
+
+// The bar in front of the lamp, where there are decoys: magenta while what is shown is a cue, cyan
+// while it is to be ignored, unseen else. Both change as many pixels as much.
+enum class Sign { kNone, kHeed, kIgnore };
+void SetCueSign(World& world, Sign sign);
 
 // Fields that every scenario starts with.
 Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key);

@@ -69,6 +69,17 @@ Result<std::string> InstructionOf(const TaskInfo& info, const Scenario& scenario
   return NameTarget((*texts)[static_cast<size_t>(which)], info.target_names, target);
 }
 
+double Scenario::OnsetSeconds() const { return cues.empty() ? -1 : cues.front().begin_s; }
+
+double Scenario::WaitSeconds() const {
+  if (cues.empty() || decision_s < 0) return -1;
+  double last = 0;
+  for (const CueInterval& cue : cues) {
+    if (cue.begin_s < decision_s) last = std::max(last, cue.end_s);
+  }
+  return decision_s - last;
+}
+
 double Progress::Fraction() const {
   if (reached.empty()) return 0;
   return static_cast<double>(std::count(reached.begin(), reached.end(), true)) /

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "sim/specs.h"
 #include "sim/world.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -50,6 +51,12 @@ struct CueInterval {
   double end_s = 0;
 };
 
+// What looks like a cue and is to be ignored, in control steps.
+struct Decoy {
+  int begin = 0, end = 0;
+  int what = 0;  // is shown: a class of the task's
+};
+
 struct TaskInfo {
   std::string name;
   std::string family;               // "object", "control", ...
@@ -83,16 +90,21 @@ struct Scenario {
 
   std::string instruction;
   int horizon_steps = 0;  // control steps
+  bool twin = false;      // see EpisodeKey
   std::vector<CueInterval> cues;
-  double decision_s = -1;  // when the remembered fact is needed first, seconds; -1: never
-  int target = -1;         // cued class
+  std::vector<Decoy> decoys;  // in order of time; none meets a cue or another
+  double decision_s = -1;     // when the remembered fact is needed first, seconds; -1: never
+  int target = -1;            // cued class
   // Where a target class is used, for the first classes at least all choices, world metres; labels
   // for training, never an input of a policy. kNoPlace: nowhere in this episode.
   std::vector<std::array<double, 3>> target_places;
   std::vector<double> params;  // the schedule, defined by the task
 
   // Points into this scenario's strings.
-  EpisodeKey Key() const { return {split, run_seed, task, delay, episode}; }
+  EpisodeKey Key() const { return {split, run_seed, task, delay, episode, twin}; }
+  // Seconds at which the first cue begins, and from the last one's end to the decision; -1: none.
+  double OnsetSeconds() const;
+  double WaitSeconds() const;
 };
 
 // The instruction of an episode, worded as asked: a function of the episode's key. BadInput for
@@ -136,6 +148,7 @@ class Task {
  public:
   virtual ~Task() = default;
   virtual const TaskInfo& info() const = 0;
+  virtual const TaskOptions& options() const = 0;
   virtual std::filesystem::path scene() const = 0;
 
   // Draws the episode's scenario from its key without a world: schedule, target, horizon, canonical

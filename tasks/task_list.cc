@@ -19,11 +19,11 @@
 namespace kvla {
 namespace {
 
-using MakeFn = std::unique_ptr<Task> (*)(const std::filesystem::path&);
+using MakeFn = std::unique_ptr<Task> (*)(const std::filesystem::path&, const TaskOptions&);
 
 template <class T>
-std::unique_ptr<Task> Make(const std::filesystem::path& asset_root) {
-  return std::make_unique<T>(asset_root);
+std::unique_ptr<Task> Make(const std::filesystem::path& asset_root, const TaskOptions& options) {
+  return std::make_unique<T>(asset_root, options);
 }
 
 struct Entry {
@@ -50,9 +50,10 @@ std::vector<std::string> TaskNames() {
 }
 
 Result<std::unique_ptr<Task>> MakeTask(const std::string& name,
-                                       const std::filesystem::path& asset_root) {
+                                       const std::filesystem::path& asset_root,
+                                       const TaskOptions& options) {
   for (const Entry& entry : kTasks) {
-    if (name == entry.name) return entry.make(asset_root);
+    if (name == entry.name) return entry.make(asset_root, options);
   }
   return BadInput(fmt::format("unknown task '{}'{}", name, DidYouMean(name, TaskNames())));
 }

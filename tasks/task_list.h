@@ -17,7 +17,8 @@ std::vector<std::string> TaskNames();
 
 // `asset_root`: the folder that holds sim/ and tasks/. BadInput names the nearest known task.
 Result<std::unique_ptr<Task>> MakeTask(const std::string& name,
-                                       const std::filesystem::path& asset_root);
+                                       const std::filesystem::path& asset_root,
+                                       const TaskOptions& options = {});
 
 }  // namespace kvla
 

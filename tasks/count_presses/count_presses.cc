@@ -55,8 +55,8 @@ TaskInfo Info() {
 
 }  // namespace
 
-CountPresses::CountPresses(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<1>>, BindIds<LeverIds>}) {}
+CountPresses::CountPresses(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<Buttons<1>>, BindIds<LeverIds>}) {}
 
 Vec3 CountPresses::ButtonPlace() { return {0.58, -0.11, kButtonTop}; }
 Vec3 CountPresses::LeverPlace() { return {0.56, 0.13, 0.075}; }

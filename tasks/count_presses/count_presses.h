@@ -13,7 +13,7 @@ namespace kvla {
 
 class CountPresses : public ChoreTask {
  public:
-  explicit CountPresses(const std::filesystem::path& asset_root);
+  CountPresses(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

@@ -72,8 +72,8 @@ struct ShapeIds {
 
 }  // namespace
 
-MatchSample::MatchSample(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout, {BindIds<ShapeIds>}) {}
+MatchSample::MatchSample(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : PressTask(asset_root, options, Info(), kLayout, {BindIds<ShapeIds>}) {}
 
 int MatchSample::CueClass(const Scenario& scenario) const {
   return ShapeClass(static_cast<int>(scenario.params[kShown]));

@@ -12,7 +12,7 @@ namespace kvla {
 
 class MatchSample : public PressTask {
  public:
-  explicit MatchSample(const std::filesystem::path& asset_root);
+  MatchSample(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   static constexpr int kShapes = 4;  // ball, post, bar, cross; and as many slots
   static double SlotY(int slot) { return -0.165 + 0.11 * slot; }

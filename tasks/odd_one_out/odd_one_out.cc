@@ -42,8 +42,8 @@ struct BallIds {
 
 }  // namespace
 
-OddOneOut::OddOneOut(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout, {BindIds<BallIds>}) {}
+OddOneOut::OddOneOut(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : PressTask(asset_root, options, Info(), kLayout, {BindIds<BallIds>}) {}
 
 void OddOneOut::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;

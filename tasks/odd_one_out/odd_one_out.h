@@ -12,7 +12,7 @@ namespace kvla {
 
 class OddOneOut : public PressTask {
  public:
-  explicit OddOneOut(const std::filesystem::path& asset_root);
+  OddOneOut(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   // Layout of Scenario::params after the first ones of ChoreLayout; Scenario::target: the slot of
   // the odd ball.

@@ -42,8 +42,8 @@ class PickPlaceExpert : public Expert {
 
 }  // namespace
 
-PickPlace::PickPlace(const std::filesystem::path& asset_root)
-    : scene_(asset_root / "tasks" / "pick_place" / "scene.xml") {
+PickPlace::PickPlace(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : options_(options), scene_(asset_root / "tasks" / "pick_place" / "scene.xml") {
   info_.name = "pick_place";
   info_.family = "control";
   info_.delays = {"short"};
@@ -88,6 +88,7 @@ void PickPlace::Update(World& world, const Scenario& scenario) const {
   if (BlockPosition(world)[2] > kBlockHalf + 0.03) memory[kLifted] = 1;
   if (memory[kLifted] > 0 && OnTray(world)) memory[kPlaced] = 1;
   SetCueLamp(world, Lamp::kOff);
+  SetCueSign(world, Sign::kNone);
   ShowFlashes(world, scenario.params, 0, world.control_steps());
 }
 

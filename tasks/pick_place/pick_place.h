@@ -12,9 +12,10 @@ namespace kvla {
 
 class PickPlace : public Task {
  public:
-  explicit PickPlace(const std::filesystem::path& asset_root);
+  PickPlace(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   const TaskInfo& info() const override { return info_; }
+  const TaskOptions& options() const override { return options_; }
   std::filesystem::path scene() const override { return scene_; }
   Result<Scenario> Draw(const EpisodeKey& key) const override;
   Result<Scenario> Place(World& world, const EpisodeKey& key) const override;
@@ -30,6 +31,7 @@ class PickPlace : public Task {
   };
 
  private:
+  TaskOptions options_;
   TaskInfo info_;
   std::filesystem::path scene_;
 };

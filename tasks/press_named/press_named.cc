@@ -40,8 +40,8 @@ TaskInfo Info() {
 
 }  // namespace
 
-PressNamed::PressNamed(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout) {}
+PressNamed::PressNamed(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : PressTask(asset_root, options, Info(), kLayout) {}
 
 void PressNamed::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;

@@ -12,7 +12,7 @@ namespace kvla {
 
 class PressNamed : public PressTask {
  public:
-  explicit PressNamed(const std::filesystem::path& asset_root);
+  PressNamed(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   // Layout of Scenario::params: control steps, colours of the slots, then the distractor flashes.
   enum Param : size_t {

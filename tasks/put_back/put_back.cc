@@ -75,8 +75,8 @@ TaskInfo Info() {
 
 }  // namespace
 
-PutBack::PutBack(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
+PutBack::PutBack(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
 
 std::array<double, 2> PutBack::PadPlace(int pad) { return {0.58, -0.21 + 0.14 * pad}; }
 Vec3 PutBack::ButtonPlace(int button) { return {0.42, 0.03 + 0.15 * button, kButtonTop}; }

@@ -14,7 +14,7 @@ namespace kvla {
 
 class PutBack : public ChoreTask {
  public:
-  explicit PutBack(const std::filesystem::path& asset_root);
+  PutBack(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

@@ -44,20 +44,27 @@ TaskInfo Info() {
 
 }  // namespace
 
-RecallColor::RecallColor(const std::filesystem::path& asset_root)
-    : PressTask(asset_root, Info(), kLayout) {}
+RecallColor::RecallColor(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : PressTask(asset_root, options, Info(), kLayout) {}
 
 void RecallColor::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
-  const int go = cue + kFlashSteps + StepOf(delay);
-  s.target = rng.UniformInt(kNumColors);
+  int cue = 0, go = 0;
+  if (options().CuesAnywhere()) {
+    go = GoStep(s);
+    cue = DrawOnset(rng, go, kFlashSteps);
+  } else {
+    cue = StepOf(rng.Uniform(4.0, 8.0));
+    const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
+    go = cue + kFlashSteps + StepOf(delay);
+  }
+  s.target = DrawClass(rng, kNumColors, s);
   s.cues = {{cue / kControlRateHz, (cue + kFlashSteps) / kControlRateHz}};
   DrawColoredRow(rng, kSlotColor, scenario);
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kFlashSteps;
   SetGo(rng, go, kSecondsToPress, scenario);
+  DrawDecoys(rng, kFlashSteps, kNumColors, s.cues, scenario);
 }
 
 // As PlaceChore(), but its numbers are drawn in the order in which the first compiler of this task
@@ -72,9 +79,8 @@ void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) co
 }
 
 void RecallColor::Show(World& world, const Scenario& scenario, bool) const {
-  if (CueShown(scenario, world.control_steps())) {
-    SetCueLamp(world, Lamp::kColor, scenario.target);
-  }
+  const int step = world.control_steps();
+  ShowOnLamp(world, scenario, CueShown(scenario, step) ? scenario.target : -1);
   ShowColoredRow(world, scenario, kSlotColor);
 }
 

@@ -12,7 +12,7 @@ namespace kvla {
 
 class RecallColor : public PressTask {
  public:
-  explicit RecallColor(const std::filesystem::path& asset_root);
+  RecallColor(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   // Layout of Scenario::params: control steps, colours of the slots, then the distractor flashes.
   enum Param : size_t {

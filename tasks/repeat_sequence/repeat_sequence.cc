@@ -107,8 +107,8 @@ class RepeatSequenceExpert : public ChoreExpert {
 
 }  // namespace
 
-RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
+RepeatSequence::RepeatSequence(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<Buttons<kButtons>>}) {}
 
 Vec3 RepeatSequence::ButtonPlace(int button) { return {0.60, -0.22 + 0.11 * button, kButtonTop}; }
 

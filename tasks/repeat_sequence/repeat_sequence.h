@@ -13,7 +13,7 @@ namespace kvla {
 
 class RepeatSequence : public ChoreTask {
  public:
-  explicit RepeatSequence(const std::filesystem::path& asset_root);
+  RepeatSequence(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

@@ -85,8 +85,8 @@ DrawerIds::DrawerIds(NameLookup& names)
   }
 }
 
-SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<DrawerIds>}) {}
+SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<DrawerIds>}) {}
 
 int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   const mjtNum* memory = world.data()->userdata;

@@ -20,7 +20,7 @@ struct DrawerIds {
 
 class SearchDrawers : public ChoreTask {
  public:
-  explicit SearchDrawers(const std::filesystem::path& asset_root);
+  SearchDrawers(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

@@ -118,8 +118,8 @@ TaskInfo Info() {
 
 CupIds::CupIds(NameLookup& names) : cups(names.Numbered(mjOBJ_BODY, "cup", ShellGame::kCups)) {}
 
-ShellGame::ShellGame(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<SlideIds>, BindIds<CupIds>}) {}
+ShellGame::ShellGame(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SlideIds>, BindIds<CupIds>}) {}
 
 int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {
   int slot = cup;

@@ -18,7 +18,7 @@ struct CupIds {
 
 class ShellGame : public ChoreTask {
  public:
-  explicit ShellGame(const std::filesystem::path& asset_root);
+  ShellGame(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

@@ -94,8 +94,8 @@ SortIds::SortIds(NameLookup& names)
   }
 }
 
-SortByCue::SortByCue(const std::filesystem::path& asset_root)
-    : ChoreTask(asset_root, Info(), kLayout, {BindIds<SortIds>}) {}
+SortByCue::SortByCue(const std::filesystem::path& asset_root, const TaskOptions& options)
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SortIds>}) {}
 
 const BlockIds& SortByCue::BlockOf(const World& world, int color) {
   return world.Ids<SortIds>().blocks[static_cast<size_t>(color)];

@@ -21,7 +21,7 @@ struct SortIds {
 
 class SortByCue : public ChoreTask {
  public:
-  explicit SortByCue(const std::filesystem::path& asset_root);
+  SortByCue(const std::filesystem::path& asset_root, const TaskOptions& options);
 
   std::unique_ptr<Expert> MakeExpert(const Scenario& scenario, bool blind, Rng rng) const override;
 

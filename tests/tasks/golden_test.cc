@@ -114,7 +114,12 @@ std::string PlayHashes(const Task& task, World& world, const EpisodeKey& key, co
     const Progress p = task.Evaluate(world, s);
     for (const bool v : p.reached) progress.Add(v);
     for (const bool v : {p.success, p.done, p.decisive_reached, p.decisive_right}) progress.Add(v);
-    colors.AddBytes(m->geom_rgba, static_cast<size_t>(4 * m->ngeom));
+    // All but the sign, which came later and which these episodes do not show.
+    const int sign = mj_name2id(m, mjOBJ_GEOM, "cue_sign");
+    std::vector<float> rgba(m->geom_rgba, m->geom_rgba + size_t{4} * m->ngeom);
+    rgba.erase(rgba.begin() + 4 * sign, rgba.begin() + 4 * (sign + 1));
+    colors.AddBytes(rgba.data(), rgba.size());
+    EXPECT_EQ(m->geom_rgba[4 * sign + 3], 0);
     done = p.done || steps == end;
     if (done) break;
     const Action action = expert->Act(world);
