@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <cstdlib>
 
 namespace kvla {
 namespace {
@@ -23,9 +24,21 @@ double Depth(const World& world, int button) {
 
 Vec3 RowOfFour(int button) { return {0.60, -0.165 + 0.11 * button, kButtonTop}; }
 
-void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario) {
-  std::array<int, kRowOfFour> colors = {0, 1, 2, 3};
-  rng.Shuffle(colors);
+bool IsHeldOutOrder(const std::array<int, kRowOfFour>& order) {
+  const auto slot = [&order](int thing) { return std::ranges::find(order, thing) - order.begin(); };
+  return std::abs(slot(0) - slot(2)) == 2;
+}
+
+std::array<int, kRowOfFour> DrawOrder(Rng& rng, const TaskOptions& options) {
+  std::array<int, kRowOfFour> order = {0, 1, 2, 3};
+  do {
+    rng.Shuffle(order);
+  } while (options.LayoutsApart() && IsHeldOutOrder(order) != options.HeldOut());
+  return order;
+}
+
+void DrawColoredRow(Rng& rng, const TaskOptions& options, size_t first, Scenario* scenario) {
+  const std::array<int, kRowOfFour> colors = DrawOrder(rng, options);
   scenario->target_places.resize(kNumColors);
   for (int slot = 0; slot < kRowOfFour; ++slot) {
     const auto color = static_cast<size_t>(colors[static_cast<size_t>(slot)]);

@@ -5,12 +5,14 @@
 
 #include <mujoco/mujoco.h>
 
+#include <array>
 #include <vector>
 
 #include "base/rng.h"
 #include "sim/world.h"
 #include "tasks/tabletop.h"
 #include "tasks/task.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -20,9 +22,16 @@ inline constexpr double kButtonTop = 0.040;  // of a cap at rest, metres
 inline constexpr int kRowOfFour = 4;
 Vec3 RowOfFour(int button);
 
+// The orders of four things that are held out, a third of all: those in which things 0 and 2 stand
+// two apart. Among them, and among the others, each thing stands in each slot as often. `order`:
+// the things of the slots or the slots of the things, which comes to the same.
+bool IsHeldOutOrder(const std::array<int, kRowOfFour>& order);
+// An order of four, uniform over those that the options' layouts have.
+std::array<int, kRowOfFour> DrawOrder(Rng& rng, const TaskOptions& options);
+
 // Draws which of the row of four has which colour into params[first...], and with it where each
 // colour's target has its place.
-void DrawColoredRow(Rng& rng, size_t first, Scenario* scenario);
+void DrawColoredRow(Rng& rng, const TaskOptions& options, size_t first, Scenario* scenario);
 void ShowColoredRow(World& world, const Scenario& scenario, size_t first);
 
 // What a scene with buttons has; a task with `count` of them binds Buttons<count>.

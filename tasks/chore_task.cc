@@ -10,7 +10,8 @@
 namespace kvla {
 namespace {
 
-constexpr double kEarliestCue = 4;   // seconds
+constexpr double kEarliestCue = 4;  // seconds
+constexpr double kLatestEarlyCue = 8;
 constexpr double kShortestWait = 5;  // from the last cue's end to go
 constexpr double kEarliestDecoy = 2;
 constexpr double kDecoyApart = 1;       // from cues and other decoys
@@ -49,7 +50,10 @@ ChoreTask::ChoreTask(const std::filesystem::path& asset_root, const TaskOptions&
       scene_(asset_root / "tasks" / info_.name / "scene.xml"),
       layout_(layout),
       binds_(std::move(binds)) {
-  if (options_.CuesAnywhere()) info_.delays.emplace_back("longer");
+  if (options_.CuesAnywhere()) {
+    info_.delays.emplace_back("longer");
+    if (!info_.bits.empty()) info_.bits.push_back(info_.bits.back());
+  }
   if (options_.decoys && info_.needs_memory) TellOfDecoys(decoy_clauses, &info_);
 }
 
@@ -92,14 +96,42 @@ int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps) const {
   return first + rng.UniformInt(std::max(1, last - first + 1));
 }
 
+int ChoreTask::DrawCue(Rng& rng, const Scenario& scenario, int cue_steps) const {
+  if (options_.CuesAnywhere()) return DrawOnset(rng, GoStep(scenario), cue_steps);
+  return StepOf(rng.Uniform(kEarliestCue, kLatestEarlyCue));
+}
+
+int ChoreTask::DrawGo(Rng& rng, const Scenario& scenario, int end, std::pair<double, double> brief,
+                      std::pair<double, double> medium, std::pair<double, double> lasting) const {
+  if (options_.CuesAnywhere()) return GoStep(scenario);
+  return end + StepOf(DrawSeconds(rng, scenario.delay, brief, medium, lasting));
+}
+
+std::vector<int> ChoreTask::DrawSeries(Rng& rng, const Scenario& scenario, int lights,
+                                       std::pair<double, double> gap) const {
+  const bool anywhere = options_.CuesAnywhere();
+  std::vector<int> begins;
+  double t = anywhere ? 0 : rng.Uniform(kEarliestCue, kLatestEarlyCue);
+  for (int light = 0; light < lights; ++light) {
+    begins.push_back(StepOf(t));
+    const int end = begins.back() + kFlashSteps;
+    t = end * kControlPeriod + rng.Uniform(gap.first, gap.second);
+  }
+  if (!anywhere) return begins;
+  const int longest = lights * kFlashSteps + (lights - 1) * StepOf(gap.second);
+  const int onset = DrawOnset(rng, GoStep(scenario), longest);
+  for (int& begin : begins) begin += onset;
+  return begins;
+}
+
 int ChoreTask::DrawClass(Rng& rng, int count, const Scenario& scenario) {
   return (rng.UniformInt(count) + (scenario.twin ? 1 : 0)) % count;
 }
 
 void ChoreTask::DrawDecoys(Rng& rng, int steps, int classes, const std::vector<CueInterval>& busy,
-                           Scenario* scenario) const {
+                           Scenario* scenario, std::optional<int> end) const {
   if (!options_.decoys) return;
-  const int go = static_cast<int>(scenario->params[layout_.go]);
+  const int until = end.value_or(static_cast<int>(scenario->params[layout_.go]));
   const int apart = StepOf(kDecoyApart);
   std::vector<Decoy>& decoys = scenario->decoys;
   const auto place = [&](int from, int to) {
@@ -120,12 +152,12 @@ void ChoreTask::DrawDecoys(Rng& rng, int steps, int classes, const std::vector<C
                       });
     if (free) decoys.push_back(decoy);
   };
-  const int first = busy.empty() ? go : StepOf(busy.front().begin_s);
+  const int first = busy.empty() ? until : StepOf(busy.front().begin_s);
   const int last = busy.empty() ? 0 : StepOf(busy.back().end_s);
   place(StepOf(kEarliestDecoy), first - apart);
-  place(last + apart, go - apart);
-  for (int begin = StepOf(kEarliestDecoy); begin < go; begin += StepOf(kSecondsPerDecoy)) {
-    place(begin, std::min(begin + StepOf(kSecondsPerDecoy), go - apart));
+  place(last + apart, until - apart);
+  for (int begin = StepOf(kEarliestDecoy); begin < until; begin += StepOf(kSecondsPerDecoy)) {
+    place(begin, std::min(begin + StepOf(kSecondsPerDecoy), until - apart));
   }
   std::sort(decoys.begin(), decoys.end(),
             [](const Decoy& a, const Decoy& b) { return a.begin < b.begin; });
@@ -175,6 +207,7 @@ void ChoreTask::Update(World& world, const Scenario& scenario) const {
   SetCueSign(world, Sign::kNone);
   Play(world, scenario, go);
   ShowFlashes(world, scenario.params, layout_.flashes, step);
+  if (options_.HeldOut()) UseHeldOutShades(world);
 }
 
 Progress ChoreTask::Evaluate(const World& world, const Scenario& scenario) const {
@@ -208,7 +241,8 @@ ChoreTask::Verdict ChoreTask::FirstChoice(const World& world, const Scenario& sc
 }
 
 void ChoreTask::PlaceWork(World& world, Rng& rng, const Scenario& scenario) const {
-  PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore);
+  PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore,
+             options_.HeldOut());
 }
 
 void ChoreTask::UpdateWork(World& world, const Scenario&) const {

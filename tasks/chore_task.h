@@ -7,8 +7,10 @@
 
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tasks/chore.h"
@@ -38,11 +40,17 @@ struct ChoreLayout {
 // what decides, as a clause that the chore's part of the rule can follow.
 TaskInfo ChoreTaskInfo(const std::string& name, const std::string& family, const std::string& rule);
 
-// Added to each instruction of a task in which a sign says what is to be ignored.
+// Added to the instructions of a task in which a sign says what is to be ignored, one to each in
+// turn: with five to train on, the last three are held out.
 inline constexpr const char* kSignClauses[] = {
-    "; what is shown beside a cyan bar does not count",
-    "; heed only what comes with the magenta bar", "; ignore everything that the cyan sign marks",
-    "; nothing counts while the bar is cyan", "; only what the magenta sign marks matters"};
+    "; what is shown with a cyan bar does not count",
+    "; heed only what comes with the magenta bar",
+    "; ignore everything that is shown with the cyan bar",
+    "; only what the magenta bar marks matters",
+    "; disregard whatever appears while the bar is cyan",
+    "; nothing that a cyan sign goes with is meant",
+    "; what counts is only what you see while the sign is magenta",
+    "; take no account of anything that the cyan sign accompanies"};
 
 class ChoreTask : public Task {
  public:
@@ -64,7 +72,7 @@ class ChoreTask : public Task {
   };
 
   // `binds`: what the scene must have besides the block, the lamp and the lights.
-  // `decoy_clauses`: what the instructions say of decoys, one after the other (see TellOfDecoys()).
+  // `decoy_clauses`: what the instructions say of decoys, see kSignClauses.
   ChoreTask(const std::filesystem::path& asset_root, const TaskOptions& options, TaskInfo info,
             const ChoreLayout& layout, std::vector<BindFn> binds = {},
             std::span<const char* const> decoy_clauses = kSignClauses);
@@ -79,13 +87,26 @@ class ChoreTask : public Task {
   // 5 s before go for cues that take `cue_steps` from the first one's begin to the last one's end.
   int GoStep(const Scenario& scenario) const;
   int DrawOnset(Rng& rng, int go, int cue_steps) const;
+  // When the cue of a task with a single one begins, which takes `cue_steps`: a DrawOnset(), or 4
+  // to 8 s into the episode where cues are early.
+  int DrawCue(Rng& rng, const Scenario& scenario, int cue_steps) const;
+  // Go: GoStep(), or a DrawSeconds() after `end` where cues are early, the last cue's.
+  int DrawGo(Rng& rng, const Scenario& scenario, int end, std::pair<double, double> brief,
+             std::pair<double, double> medium, std::pair<double, double> lasting) const;
+  // When each of `lights` begins that are lit one after the other for kFlashSteps, `gap` seconds
+  // apart; the first one as any first cue. Where cues are anywhere, its time tells nothing of the
+  // gaps: there is room for the longest ones.
+  std::vector<int> DrawSeries(Rng& rng, const Scenario& scenario, int lights,
+                              std::pair<double, double> gap) const;
   // A class of `count`; the twin's is the next one.
   static int DrawClass(Rng& rng, int count, const Scenario& scenario);
-  // Draws decoys of `classes` that last `steps`, one in about 8 s from 2 s to go: at least one
-  // before and after the cues where there is room, none while `busy` (cues and what belongs to
-  // them) or within a second of it. Nothing where options() have none.
+  // Draws decoys of `classes` that last `steps`, one in about 8 s from 2 s to the control step
+  // `end` (go if none is given): at least one before and after the cues where there is room, none
+  // while `busy` (cues and what belongs to them) or within a second of it or of the end. They are
+  // drawn apart from the cue, so that they tell nothing of its class. Nothing where options() have
+  // none.
   void DrawDecoys(Rng& rng, int steps, int classes, const std::vector<CueInterval>& busy,
-                  Scenario* scenario) const;
+                  Scenario* scenario, std::optional<int> end = {}) const;
   // Lights the lamp in the color of `cue` (-1: no cue is shown now) or of the decoy that is shown,
   // and the sign where there are decoys.
   void ShowOnLamp(World& world, const Scenario& scenario, int cue) const;

@@ -5,6 +5,7 @@
 #ifndef KVLA_TASKS_PRESS_TASK_H_
 #define KVLA_TASKS_PRESS_TASK_H_
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,10 +18,12 @@
 namespace kvla {
 
 inline constexpr double kSecondsToPress = 9;  // after go
+// See ChoreLayout. "longer" lasts 3,980 control steps.
+inline constexpr std::array<double, 4> kPressGoSeconds = {18, 28, 50, 190};
 
 // The defaults are for new tasks, as those of ChoreLayout.
 struct PressLayout {
-  ChoreLayout chore = {.memory = 5};
+  ChoreLayout chore = {.go_seconds = kPressGoSeconds, .memory = 5};
   size_t pressed = 3;  // in userdata: 1 + the first button pressed, 0 none; then the step of that
   // What the labels and the work of recorded demonstrations rest on.
   double waypoint_depth = PressSkill::kDepth;  // below the cap's top

@@ -75,6 +75,7 @@ struct TaskInfo {
   // The first of them: what a decision is between. The others are what is seen or used on the way.
   int num_choices = 0;
   std::vector<double> bits;  // to be remembered, one for each of delays; empty: none
+  bool has_twin = false;     // EpisodeKey::twin makes another episode; else it changes nothing
 
   // Sets `instruction` as well. REQUIRES: `seen` is not empty.
   void SetInstructions(std::vector<std::string> seen, std::vector<std::string> held_out);

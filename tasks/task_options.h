@@ -24,11 +24,14 @@ struct TaskOptions {
     v("decoys", decoys,
       "show, before and after the cue and in the same places, what the instruction says to ignore");
     v("layout", layout, OneOf{"seen", "held_out"},
-      "places, orders and colours of objects; held_out: such as no demonstration has");
+      "places, orders and colours of objects; held_out: such as no demonstration with cues "
+      "anywhere has");
   }
 
   bool CuesAnywhere() const { return cues == "anywhere"; }
   bool HeldOut() const { return layout == "held_out"; }
+  // Seen and held-out layouts are apart: where cues are early, seen ones are all that there are.
+  bool LayoutsApart() const { return CuesAnywhere() || HeldOut(); }
   friend bool operator==(const TaskOptions&, const TaskOptions&) = default;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/count_presses/count_presses.h"
 
+#include <cmath>
+
 #include "tasks/buttons.h"
 #include "tasks/count_presses/count_presses_expert.h"
 
@@ -48,6 +50,7 @@ TaskInfo Info() {
         "after the lamp becomes white make that many presses, then the lever")});
   info.chance = 1.0 / CountPresses::kMostBlinks;
   info.needs_memory = true;
+  info.bits.assign(info.delays.size(), std::log2(CountPresses::kMostBlinks));
   // Presses still owed: none means the lever.
   info.num_targets = info.num_choices = CountPresses::kMostBlinks + 1;
   return info;
@@ -65,21 +68,31 @@ void CountPresses::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
   const int count = 1 + rng.UniformInt(kMostBlinks);
   s.params[kCount] = count;
-  double t = rng.Uniform(4.0, 8.0);
-  int end = 0;
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    const int begin = StepOf(t);
-    end = begin + kFlashSteps;
-    s.params[kBlinks + i] = begin;
-    s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
-    t = end * kControlPeriod + rng.Uniform(0.5, 1.6);
+  const bool anywhere = options().CuesAnywhere();
+  // As long a series whatever the number is, one of which is a decoy: neither the first blink's
+  // time nor the decoy's place tells how many follow.
+  const bool one_is_decoy = anywhere && options().decoys;
+  const int lights = anywhere ? kMostBlinks + (one_is_decoy ? 1 : 0) : count;
+  std::vector<int> begins = DrawSeries(rng, s, lights, {0.5, 1.6});
+  const CueInterval series = {begins.front() * kControlPeriod,
+                              (begins.back() + kFlashSteps) * kControlPeriod};
+  if (one_is_decoy) {
+    const auto decoy = begins.begin() + 1 + rng.UniformInt(kMostBlinks);
+    s.decoys.push_back({*decoy, *decoy + kFlashSteps, 0});
+    begins.erase(decoy);
   }
-  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {16.0, 20.0}, {82.0, 86.0});
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    s.params[kBlinks + i] = begins[i];
+    s.cues.push_back({begins[i] * kControlPeriod, (begins[i] + kFlashSteps) * kControlPeriod});
+  }
+  const int go =
+      DrawGo(rng, s, begins.back() + kFlashSteps, {6.0, 9.0}, {16.0, 20.0}, {82.0, 86.0});
   s.target = count;
   s.params[kColor] = rng.UniformInt(kNumColors);
-  SetGo(rng, end + StepOf(delay), kSecondsToBegin + kSecondsPerPress * kMostBlinks, scenario);
+  SetGo(rng, go, kSecondsToBegin + kSecondsPerPress * kMostBlinks, scenario);
   s.target_places.assign(kMostBlinks + 1, ButtonPlace());
   s.target_places[0] = LeverPlace();
+  DrawDecoys(rng, kFlashSteps, 1, {series}, scenario);
 }
 
 void CountPresses::Play(World& world, const Scenario& scenario, bool go) const {
@@ -95,7 +108,8 @@ void CountPresses::Play(World& world, const Scenario& scenario, bool go) const {
   for (size_t i = 0; i < static_cast<size_t>(params[kCount]); ++i) {
     blink |= step >= params[kBlinks + i] && step < params[kBlinks + i] + kFlashSteps;
   }
-  if (blink && !go) {
+  ShowSign(world, scenario, blink);
+  if ((blink || DecoyShown(scenario, step) >= 0) && !go) {
     SetCueLamp(world, Lamp::kColor, static_cast<int>(params[kColor]));
   }
   for (size_t i = 0; i < ids.tally.size(); ++i) {

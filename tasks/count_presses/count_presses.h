@@ -46,6 +46,7 @@ class CountPresses : public ChoreTask {
                                           .chores = kChores,
                                           .first_place = kFirstPlace,
                                           .flashes = kFlashes,
+                                          .go_seconds = {24, 36, 94, 180},
                                           .transfers_at_go = kTransfersAtGo,
                                           .memory = kMemorySize};
 

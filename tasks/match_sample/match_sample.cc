@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace kvla {
 namespace {
@@ -18,18 +19,15 @@ constexpr PressLayout kLayout = {.chore = {.go = MatchSample::kGo,
                                            .chores = MatchSample::kChores,
                                            .first_place = MatchSample::kFirstPlace,
                                            .flashes = MatchSample::kFlashes,
+                                           .go_seconds = kPressGoSeconds,
                                            .transfers_at_go = MatchSample::kTransfersAtGo,
                                            .memory = MatchSample::kMemorySize},
                                  .pressed = MatchSample::kPressed};
 
-// Where the script wants a shape.
+// Where the script wants a shape that does not stand on the lamp.
 Vec3 PlaceAt(const Scenario& s, int shape, int step) {
   const auto& params = s.params;
   const int slot = static_cast<int>(params[MatchSample::kSlotOf + static_cast<size_t>(shape)]);
-  if (shape == params[MatchSample::kShown] && step >= params[MatchSample::kCueBegin] &&
-      step < params[MatchSample::kCueEnd]) {
-    return kStand;
-  }
   return {kLineUpX, MatchSample::SlotY(slot), step >= params[MatchSample::kLineUp] ? 0 : kBelow};
 }
 
@@ -60,6 +58,8 @@ TaskInfo Info() {
   info.needs_memory = true;
   info.num_targets = 2 * MatchSample::kShapes;
   info.num_choices = MatchSample::kShapes;
+  info.bits.assign(info.delays.size(), std::log2(MatchSample::kShapes));
+  info.has_twin = true;
   return info;
 }
 
@@ -81,29 +81,35 @@ int MatchSample::CueClass(const Scenario& scenario) const {
 
 void MatchSample::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
-  const int go = cue + kCueSteps + StepOf(delay);
-  std::array<int, kShapes> slots = {0, 1, 2, 3};
-  rng.Shuffle(slots);
-  const int shown = rng.UniformInt(kShapes);
+  const int cue = DrawCue(rng, s, kCueSteps);
+  const int go = DrawGo(rng, s, cue + kCueSteps, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
+  const std::array<int, kShapes> slots = DrawOrder(rng, options());
+  const int shown = DrawClass(rng, kShapes, s);
   s.target = slots[static_cast<size_t>(shown)];
   s.cues = {{cue * kControlPeriod, (cue + kCueSteps) * kControlPeriod}};
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kCueSteps;
-  s.params[kLineUp] = cue + kCueSteps + StepOf(rng.Uniform(1.5, 3.0));
+  // Where cues are anywhere the line-up must not tell when the sample was there.
+  const int line_up = options().CuesAnywhere() ? go - StepOf(rng.Uniform(1.0, 2.0))
+                                               : cue + kCueSteps + StepOf(rng.Uniform(1.5, 3.0));
+  s.params[kLineUp] = line_up;
   SetGo(rng, go, kSecondsToPress, scenario);
   s.params[kShown] = shown;
   std::copy(slots.begin(), slots.end(), s.params.begin() + kSlotOf);
   for (int slot = 0; slot < kShapes; ++slot) s.target_places.push_back(RowOfFour(slot));
+  DrawDecoys(rng, kCueSteps, kShapes, s.cues, scenario, line_up);
 }
 
 void MatchSample::Show(World& world, const Scenario& scenario, bool) const {
+  const int step = world.control_steps();
+  const bool cue = CueShown(scenario, step);
+  const int stands = cue ? static_cast<int>(scenario.params[kShown]) : DecoyShown(scenario, step);
+  ShowSign(world, scenario, cue);
   bool moved = false;
   for (int shape = 0; shape < kShapes; ++shape) {
     const int mocap = world.Ids<ShapeIds>().shapes[static_cast<size_t>(shape)];
     mjtNum* at = world.data()->mocap_pos + 3 * mocap;
-    const Vec3 place = PlaceAt(scenario, shape, world.control_steps());
+    const Vec3 place = shape == stands ? kStand : PlaceAt(scenario, shape, step);
     moved |= !std::equal(place.begin(), place.end(), at);
     std::copy(place.begin(), place.end(), at);
   }

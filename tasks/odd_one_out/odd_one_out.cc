@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/odd_one_out/odd_one_out.h"
 
+#include <cmath>
+#include <utility>
+
 namespace kvla {
 namespace {
 
 constexpr int kCueSteps = 20;
-constexpr PressLayout kLayout = {.chore = {.flashes = OddOneOut::kFlashes, .memory = 5}};
+constexpr PressLayout kLayout = {
+    .chore = {.flashes = OddOneOut::kFlashes, .go_seconds = kPressGoSeconds, .memory = 5}};
 
 // Chance: the slot of the odd ball is drawn uniformly and independently of both colours, the
 // buttons are alike, and one press decides between four: 1/4.
@@ -32,7 +36,20 @@ TaskInfo Info() {
   info.chance = 1.0 / kRowOfFour;
   info.needs_memory = true;
   info.num_targets = info.num_choices = kRowOfFour;
+  info.bits.assign(info.delays.size(), std::log2(kRowOfFour));
+  info.has_twin = true;
   return info;
+}
+
+// The color of three balls and that of the odd one. Held out: a third of the pairs, in which each
+// color is once the common one and once the odd one.
+std::pair<int, int> DrawColors(Rng& rng, const TaskOptions& options) {
+  for (;;) {
+    const int common = rng.UniformInt(kNumColors);
+    const int odd = (common + 1 + rng.UniformInt(kNumColors - 1)) % kNumColors;
+    const bool held_out = odd == (common + 1) % kNumColors;
+    if (!options.LayoutsApart() || held_out == options.HeldOut()) return {common, odd};
+  }
 }
 
 struct BallIds {
@@ -47,23 +64,28 @@ OddOneOut::OddOneOut(const std::filesystem::path& asset_root, const TaskOptions&
 
 void OddOneOut::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const int cue = StepOf(rng.Uniform(4.0, 8.0));
-  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
+  const int cue = DrawCue(rng, s, kCueSteps);
+  const int go = DrawGo(rng, s, cue + kCueSteps, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   s.cues = {{cue * kControlPeriod, (cue + kCueSteps) * kControlPeriod}};
-  s.target = rng.UniformInt(kRowOfFour);
-  const int common = rng.UniformInt(kNumColors);
+  s.target = DrawClass(rng, kRowOfFour, s);
+  const auto [common, odd] = DrawColors(rng, options());
   s.params[kCommonColor] = common;
-  s.params[kOddColor] = (common + 1 + rng.UniformInt(kNumColors - 1)) % kNumColors;
-  SetGo(rng, cue + kCueSteps + StepOf(delay), kSecondsToPress, scenario);
+  s.params[kOddColor] = odd;
+  SetGo(rng, go, kSecondsToPress, scenario);
   for (int slot = 0; slot < kRowOfFour; ++slot) s.target_places.push_back(RowOfFour(slot));
+  // Decoys have the cue's colors: nothing but the sign tells them from it.
+  DrawDecoys(rng, kCueSteps, kRowOfFour, s.cues, scenario);
 }
 
 void OddOneOut::Show(World& world, const Scenario& scenario, bool) const {
-  const bool shown = CueShown(scenario, world.control_steps());
+  const int step = world.control_steps();
+  const bool cue = CueShown(scenario, step);
+  const int odd = cue ? scenario.target : DecoyShown(scenario, step);
+  ShowSign(world, scenario, cue);
   for (int slot = 0; slot < kRowOfFour; ++slot) {
-    const Param color = slot == scenario.target ? kOddColor : kCommonColor;
+    const Param color = slot == odd ? kOddColor : kCommonColor;
     const int ball = world.Ids<BallIds>().balls[static_cast<size_t>(slot)];
-    SetColor(world, ball, shown ? Lamp::kColor : Lamp::kHidden,
+    SetColor(world, ball, odd >= 0 ? Lamp::kColor : Lamp::kHidden,
              static_cast<int>(scenario.params[color]));
   }
 }

@@ -8,6 +8,7 @@ constexpr PressLayout kLayout = {.chore = {.go = PressNamed::kGo,
                                            .chores = PressNamed::kChores,
                                            .first_place = PressNamed::kFirstPlace,
                                            .flashes = PressNamed::kFlashes,
+                                           .go_seconds = kPressGoSeconds,
                                            .transfers_at_go = PressNamed::kTransfersAtGo,
                                            .memory = PressNamed::kMemorySize},
                                  .pressed = PressNamed::kPressed,
@@ -45,9 +46,11 @@ PressNamed::PressNamed(const std::filesystem::path& asset_root, const TaskOption
 
 void PressNamed::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const double wait = DrawSeconds(rng, s.delay, {7.0, 10.0}, {16.0, 20.0}, {34.0, 38.0});
+  const double wait = options().CuesAnywhere()
+                          ? GoStep(s) * kControlPeriod
+                          : DrawSeconds(rng, s.delay, {7.0, 10.0}, {16.0, 20.0}, {34.0, 38.0});
   s.target = rng.UniformInt(kNumColors);
-  DrawColoredRow(rng, kSlotColor, scenario);
+  DrawColoredRow(rng, options(), kSlotColor, scenario);
   s.params[kLampBegin] = StepOf(rng.Uniform(1.0, wait - 2.0));
   s.params[kLampColor] = rng.UniformInt(kNumColors);
   SetGo(rng, StepOf(wait), kSecondsToPress, scenario);

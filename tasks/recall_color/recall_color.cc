@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/recall_color/recall_color.h"
 
+#include <cmath>
+
 namespace kvla {
 namespace {
 
@@ -8,6 +10,7 @@ constexpr PressLayout kLayout = {.chore = {.go = RecallColor::kGo,
                                            .chores = RecallColor::kChores,
                                            .first_place = RecallColor::kFirstPlace,
                                            .flashes = RecallColor::kFlashes,
+                                           .go_seconds = kPressGoSeconds,
                                            .chore = RecallColor::kChore,
                                            .transfers_at_go = RecallColor::kTransfersAtGo,
                                            .memory = RecallColor::kMemorySize},
@@ -39,6 +42,8 @@ TaskInfo Info() {
   info.chance = 1.0 / kNumColors;
   info.needs_memory = true;
   info.num_targets = info.num_choices = kNumColors;
+  info.bits.assign(info.delays.size(), std::log2(kNumColors));
+  info.has_twin = true;
   return info;
 }
 
@@ -49,18 +54,11 @@ RecallColor::RecallColor(const std::filesystem::path& asset_root, const TaskOpti
 
 void RecallColor::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  int cue = 0, go = 0;
-  if (options().CuesAnywhere()) {
-    go = GoStep(s);
-    cue = DrawOnset(rng, go, kFlashSteps);
-  } else {
-    cue = StepOf(rng.Uniform(4.0, 8.0));
-    const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
-    go = cue + kFlashSteps + StepOf(delay);
-  }
+  const int cue = DrawCue(rng, s, kFlashSteps);
+  const int go = DrawGo(rng, s, cue + kFlashSteps, {6.0, 9.0}, {14.0, 18.0}, {35.5, 39.0});
   s.target = DrawClass(rng, kNumColors, s);
   s.cues = {{cue / kControlRateHz, (cue + kFlashSteps) / kControlRateHz}};
-  DrawColoredRow(rng, kSlotColor, scenario);
+  DrawColoredRow(rng, options(), kSlotColor, scenario);
   s.params[kCueBegin] = cue;
   s.params[kCueEnd] = cue + kFlashSteps;
   SetGo(rng, go, kSecondsToPress, scenario);
@@ -73,8 +71,8 @@ void RecallColor::PlaceWork(World& world, Rng& rng, const Scenario& scenario) co
   const double first = scenario.params[kFirstPlace];
   const auto& place = first > 0 ? kPad : kTray;
   const double yaw = rng.Uniform(-0.15, 0.15);
-  const double y = place[1] + rng.Uniform(-0.012, 0.012);
-  PlaceBlock(world, place[0] + rng.Uniform(-0.012, 0.012), y, yaw);
+  const auto [y, x] = DrawScatter(rng, kPlaceScatter, options().HeldOut());
+  PlaceBlock(world, place[0] + x, place[1] + y, yaw);
   world.data()->userdata[kChore + size_t{kChorePlace}] = first;
 }
 

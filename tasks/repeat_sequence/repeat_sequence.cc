@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "tasks/buttons.h"
 #include "tasks/skills.h"
@@ -17,6 +18,7 @@ constexpr ChoreLayout kLayout = {.go = RepeatSequence::kGo,
                                  .chores = RepeatSequence::kChores,
                                  .first_place = RepeatSequence::kFirstPlace,
                                  .flashes = RepeatSequence::kFlashes,
+                                 .go_seconds = {22, 32, 56, 175},
                                  .transfers_at_go = RepeatSequence::kTransfersAtGo,
                                  .memory = RepeatSequence::kMemorySize};
 
@@ -49,6 +51,7 @@ TaskInfo Info() {
   info.chance = 1.0 / 60;
   info.needs_memory = true;
   info.num_targets = info.num_choices = RepeatSequence::kButtons;
+  info.bits = {std::log2(60), std::log2(120), std::log2(120)};
   return info;
 }
 
@@ -119,19 +122,17 @@ void RepeatSequence::DrawEpisode(Rng& rng, Scenario* scenario) const {
   rng.Shuffle(order);
   s.params[kLength] = length;
   std::copy(order.begin(), order.end(), s.params.begin() + kOrder);
-  double t = rng.Uniform(4.0, 8.0);
-  int end = 0;
-  for (size_t i = 0; i < static_cast<size_t>(length); ++i) {
-    const int begin = StepOf(t);
-    end = begin + kFlashSteps;
-    s.params[kLit + i] = begin;
-    s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
-    t = end * kControlPeriod + rng.Uniform(0.3, 1.5);
+  const std::vector<int> begins = DrawSeries(rng, s, length, {0.3, 1.5});
+  for (size_t i = 0; i < begins.size(); ++i) {
+    s.params[kLit + i] = begins[i];
+    s.cues.push_back({begins[i] * kControlPeriod, (begins[i] + kFlashSteps) * kControlPeriod});
   }
-  const double delay = DrawSeconds(rng, s.delay, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
+  const int go =
+      DrawGo(rng, s, begins.back() + kFlashSteps, {6.0, 9.0}, {14.0, 18.0}, {33.0, 37.0});
   s.target = order[0];
-  SetGo(rng, end + StepOf(delay), kSecondsToBegin + kSecondsPerPress * length, scenario);
+  SetGo(rng, go, kSecondsToBegin + kSecondsPerPress * length, scenario);
   for (int b = 0; b < kButtons; ++b) s.target_places.push_back(ButtonPlace(b));
+  DrawDecoys(rng, kFlashSteps, kButtons, {{s.cues.front().begin_s, s.cues.back().end_s}}, scenario);
 }
 
 void RepeatSequence::Play(World& world, const Scenario& scenario, bool go) const {
@@ -152,15 +153,18 @@ void RepeatSequence::Play(World& world, const Scenario& scenario, bool go) const
     }
   }
 
+  ShowSign(world, scenario, CueShown(scenario, step));
+  const int decoy = DecoyShown(scenario, step);
   for (size_t i = 0; i < kButtons; ++i) {
+    const int cap = static_cast<int>(params[kOrder + i]);
     // What was pressed stays lit, so that the order is all that there is to remember.
     const bool done = static_cast<double>(i) < memory[kRight];
     const bool lit =
         i < length && step >= params[kLit + i] && step < params[kLit + i] + kFlashSteps;
-    SetCap(world, static_cast<int>(params[kOrder + i]),
-           done  ? Lamp::kWhite
-           : lit ? Lamp::kColor
-                 : Lamp::kOff,
+    SetCap(world, cap,
+           done                  ? Lamp::kWhite
+           : lit || decoy == cap ? Lamp::kColor
+                                 : Lamp::kOff,
            kLitColor);
   }
 }
