@@ -77,6 +77,9 @@ std::string HashOf(const Scenario& s) {
     for (const double v : place) h.Add(v == v ? v : -1e9);
   }
   h.AddAll(s.params);
+  for (const Decoy& decoy : s.decoys) {
+    for (const int v : {decoy.begin, decoy.end, decoy.what}) h.Add(v);
+  }
   return h.Text();
 }
 
@@ -114,12 +117,14 @@ std::string PlayHashes(const Task& task, World& world, const EpisodeKey& key, co
     const Progress p = task.Evaluate(world, s);
     for (const bool v : p.reached) progress.Add(v);
     for (const bool v : {p.success, p.done, p.decisive_reached, p.decisive_right}) progress.Add(v);
-    // All but the sign, which came later and which these episodes do not show.
-    const int sign = mj_name2id(m, mjOBJ_GEOM, "cue_sign");
     std::vector<float> rgba(m->geom_rgba, m->geom_rgba + size_t{4} * m->ngeom);
-    rgba.erase(rgba.begin() + 4 * sign, rgba.begin() + 4 * (sign + 1));
+    if (!task.options().decoys) {
+      // All but the sign, which came later and which these episodes do not show.
+      const int sign = mj_name2id(m, mjOBJ_GEOM, "cue_sign");
+      EXPECT_EQ(rgba[static_cast<size_t>(4 * sign + 3)], 0);
+      rgba.erase(rgba.begin() + 4 * sign, rgba.begin() + 4 * (sign + 1));
+    }
     colors.AddBytes(rgba.data(), rgba.size());
-    EXPECT_EQ(m->geom_rgba[4 * sign + 3], 0);
     done = p.done || steps == end;
     if (done) break;
     const Action action = expert->Act(world);
@@ -137,19 +142,22 @@ std::string PlayHashes(const Task& task, World& world, const EpisodeKey& key, co
                      progress.Text());
 }
 
-std::vector<std::string> Lines(const Task& task) {
+// `count` episodes a delay under the expert.
+std::vector<Episode> Episodes(const TaskInfo& info, uint64_t count) {
+  std::vector<Episode> episodes;
+  for (const std::string& delay : info.delays) {
+    for (uint64_t e = 0; e < count; ++e) {
+      const bool first = delay == info.delays.front();
+      episodes.push_back({delay, e, false, DisturbanceLevel::kNone, first});
+    }
+  }
+  return episodes;
+}
+
+std::vector<std::string> Lines(const Task& task, const std::vector<Episode>& episodes) {
   const TaskInfo& info = task.info();
   const auto world = *World::Load(task.scene());
   std::vector<std::string> lines = {fmt::format("{} info {}", info.name, HashOf(info))};
-  std::vector<Episode> episodes;
-  for (const std::string& delay : info.delays) {
-    const bool first = delay == info.delays.front();
-    for (uint64_t e = 0; e < kEpisodes; ++e) {
-      episodes.push_back({delay, e, false, DisturbanceLevel::kNone, first});
-    }
-    episodes.push_back({delay, 0, false, DisturbanceLevel::kMild, first});
-    episodes.push_back({delay, 1, true, DisturbanceLevel::kNone, first});
-  }
   for (const Episode& e : episodes) {
     const EpisodeKey key = {Split::kValidation, 7, info.name, e.delay, e.number};
     const Scenario s = *task.Draw(key);
@@ -160,19 +168,44 @@ std::vector<std::string> Lines(const Task& task) {
   return lines;
 }
 
-class Golden : public testing::TestWithParam<std::string> {};
-
 // A change that is meant: the message's lines replace the task's in the data file.
-TEST_P(Golden, TextsSchedulesStatesColorsAndLabelsAreWhatTheyWere) {
-  std::ifstream file(std::string(KVLA_ASSET_ROOT) + "/tests/tasks/data/golden.txt");
+void ExpectLines(const std::string& data, const std::string& task,
+                 const std::vector<std::string>& lines) {
+  std::ifstream file(std::string(KVLA_ASSET_ROOT) + "/tests/tasks/data/" + data);
   std::vector<std::string> expected;
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(GetParam() + " ")) expected.push_back(line);
+    if (line.starts_with(task + " ")) expected.push_back(line);
   }
-  const std::vector<std::string> lines = Lines(*MakeForTest(GetParam()));
   ASSERT_FALSE(lines.empty());
   EXPECT_EQ(lines, expected) << fmt::format("{}\n", fmt::join(lines, "\n"));
 }
+
+class Golden : public testing::TestWithParam<std::string> {};
+
+TEST_P(Golden, TextsSchedulesStatesColorsAndLabelsAreWhatTheyWere) {
+  const auto task = MakeForTest(GetParam());
+  std::vector<Episode> episodes;
+  for (const Episode& e : Episodes(task->info(), kEpisodes)) {
+    episodes.push_back(e);
+    if (e.number + 1 < kEpisodes) continue;
+    episodes.push_back({e.delay, 0, false, DisturbanceLevel::kMild, e.to_the_end});
+    episodes.push_back({e.delay, 1, true, DisturbanceLevel::kNone, e.to_the_end});
+  }
+  ExpectLines("golden.txt", GetParam(), Lines(*task, episodes));
+}
+
+// With cues anywhere and decoys.
+class SecondGolden : public testing::TestWithParam<std::string> {};
+
+TEST_P(SecondGolden, IsWhatItWas) {
+  const auto task = MakeForTest(GetParam(), {.cues = "anywhere", .decoys = true});
+  ExpectLines("golden_second.txt", GetParam(), Lines(*task, Episodes(task->info(), 2)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tasks, SecondGolden,
+                         testing::Values("recall_color", "match_sample", "odd_one_out",
+                                         "repeat_sequence", "count_presses", "press_named"),
+                         [](const auto& info) { return info.param; });
 
 INSTANTIATE_TEST_SUITE_P(Tasks, Golden, testing::ValuesIn(TaskNames()),
                          [](const auto& info) { return info.param; });

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,8 +22,8 @@
 
 namespace kvla {
 
-inline std::unique_ptr<Task> MakeForTest(const std::string& name) {
-  auto task = MakeTask(name, KVLA_ASSET_ROOT);
+inline std::unique_ptr<Task> MakeForTest(const std::string& name, const TaskOptions& options = {}) {
+  auto task = MakeTask(name, KVLA_ASSET_ROOT, options);
   EXPECT_TRUE(task.ok()) << task.status().message();
   return *std::move(task);
 }
@@ -79,7 +80,8 @@ inline ExpertRun RunExpert(const Task& task, World& world, const EpisodeKey& key
 }
 
 struct Play {
-  explicit Play(const std::string& name) : task(MakeForTest(name)) {
+  explicit Play(const std::string& name, const TaskOptions& options = {})
+      : task(MakeForTest(name, options)) {
     auto loaded = World::Load(task->scene());
     EXPECT_TRUE(loaded.ok()) << loaded.status().message();
     world = *std::move(loaded);
@@ -93,6 +95,17 @@ struct Play {
     auto placed = task->Place(*world, Key(delay, episode));
     ASSERT_TRUE(placed.ok()) << placed.status().message();
     scenario = *std::move(placed);
+  }
+
+  // What the script shows at a control step before go; nothing moves meanwhile.
+  void Show(int step) {
+    world->data()->time = step * kControlPeriod;
+    task->Update(*world, scenario);
+  }
+
+  std::array<float, 4> Color(const std::string& geom) const {
+    const float* rgba = world->model()->geom_rgba + 4 * *world->GeomId(geom);
+    return {rgba[0], rgba[1], rgba[2], rgba[3]};
   }
 
   Progress Step(const Action& action) {
