@@ -25,7 +25,8 @@ namespace kvla {
 namespace {
 
 constexpr uint64_t kDraws = 400;
-constexpr std::array<float, 4> kMagenta = {0.95f, 0.10f, 0.85f, 1}, kCyan = {0.10f, 0.85f, 0.95f, 1};
+constexpr std::array<float, 4> kMagenta = {0.95f, 0.10f, 0.85f, 1},
+                               kCyan = {0.10f, 0.85f, 0.95f, 1};
 
 TaskOptions Second(const std::string& layout = "seen") {
   return {.cues = "anywhere", .decoys = true, .layout = layout};
@@ -141,8 +142,8 @@ TEST_P(SecondEdition, DecoysAreBeforeAndAfterTheCuesAndNeverMeetOne) {
     EXPECT_LT(per_episode, seconds / 6 + 2) << delay;
     // As often this as that, whatever the cue is.
     for (const auto& [what, n] : shown) {
-      EXPECT_NEAR(static_cast<double>(n) * static_cast<double>(shown.size()),
-                  kDraws * per_episode, 0.2 * kDraws * per_episode)
+      EXPECT_NEAR(static_cast<double>(n) * static_cast<double>(shown.size()), kDraws * per_episode,
+                  0.2 * kDraws * per_episode)
           << what;
     }
   }
