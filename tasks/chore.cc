@@ -13,7 +13,6 @@ constexpr double kSecondsPerChore = 6;
 constexpr double kPlaceRadius = 0.05;
 constexpr double kRestingHeight = kBlockHalf + 0.006;
 constexpr double kLetGoWidth = 0.052;
-constexpr double kPlaceScatter = 0.012;
 constexpr double kYawScatter = 0.15;
 constexpr double kDropScatter = 0.008;
 
@@ -48,11 +47,10 @@ Status CheckScene(const World& world, const std::vector<BindFn>& binds, size_t m
   return {};
 }
 
-void PlaceChore(World& world, Rng& rng, int first_place, size_t memory) {
+void PlaceChore(World& world, Rng& rng, int first_place, size_t memory, bool held_out) {
   const auto& place = PlaceOf(first_place);
-  const double x = place[0] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
-  const double y = place[1] + rng.Uniform(-kPlaceScatter, kPlaceScatter);
-  PlaceBlock(world, x, y, rng.Uniform(-kYawScatter, kYawScatter));
+  const auto [x, y] = DrawScatter(rng, kPlaceScatter, held_out);
+  PlaceBlock(world, place[0] + x, place[1] + y, rng.Uniform(-kYawScatter, kYawScatter));
   world.data()->userdata[memory + kChorePlace] = first_place;
   world.data()->userdata[memory + kChoreTransfers] = 0;
 }

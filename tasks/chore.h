@@ -45,9 +45,11 @@ Status BindIds(const World& world) {
 // `memory` numbers of userdata.
 Status CheckScene(const World& world, const std::vector<BindFn>& binds, size_t memory);
 
+inline constexpr double kPlaceScatter = 0.012;  // of the block's start, metres either way
+
 // Puts the block on the tray (0) or the pad (1), give or take, and starts the count. `memory`:
-// where ChoreMemory begins.
-void PlaceChore(World& world, Rng& rng, int first_place, size_t memory = 0);
+// where ChoreMemory begins. `held_out`: see DrawScatter().
+void PlaceChore(World& world, Rng& rng, int first_place, size_t memory = 0, bool held_out = false);
 // Counts a transfer once the block rests at the other place and the fingers have let go.
 void UpdateChore(World& world, size_t memory = 0);
 

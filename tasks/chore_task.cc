@@ -49,7 +49,10 @@ ChoreTask::ChoreTask(const std::filesystem::path& asset_root, const TaskOptions&
       scene_(asset_root / "tasks" / info_.name / "scene.xml"),
       layout_(layout),
       binds_(std::move(binds)) {
-  if (options_.CuesAnywhere()) info_.delays.emplace_back("longer");
+  if (options_.CuesAnywhere()) {
+    info_.delays.emplace_back("longer");
+    if (!info_.bits.empty()) info_.bits.push_back(info_.bits.back());
+  }
   if (options_.decoys && info_.needs_memory) TellOfDecoys(decoy_clauses, &info_);
 }
 
@@ -80,14 +83,18 @@ std::vector<CueInterval> ChoreTask::Undisturbed(const Scenario& scenario) const 
   return options_.decoys ? std::vector<CueInterval>() : scenario.cues;
 }
 
-int ChoreTask::GoStep(const Scenario& scenario) const {
+double ChoreTask::ForDelay(const std::array<double, 4>& numbers, const Scenario& scenario) {
   constexpr std::array<std::string_view, 4> kDelays = {"short", "medium", "long", "longer"};
   const auto which = std::find(kDelays.begin(), kDelays.end(), scenario.delay) - kDelays.begin();
-  return StepOf(layout_.go_seconds.at(static_cast<size_t>(which)));
+  return numbers.at(static_cast<size_t>(which));
 }
 
-int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps) const {
-  const int first = StepOf(kEarliestCue);
+int ChoreTask::GoStep(const Scenario& scenario) const {
+  return StepOf(ForDelay(layout_.go_seconds, scenario));
+}
+
+int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps, int earliest) const {
+  const int first = std::max(StepOf(kEarliestCue), earliest);
   const int last = go - StepOf(kShortestWait) - cue_steps;
   return first + rng.UniformInt(std::max(1, last - first + 1));
 }
@@ -208,7 +215,8 @@ ChoreTask::Verdict ChoreTask::FirstChoice(const World& world, const Scenario& sc
 }
 
 void ChoreTask::PlaceWork(World& world, Rng& rng, const Scenario& scenario) const {
-  PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore);
+  PlaceChore(world, rng, static_cast<int>(scenario.params[layout_.first_place]), layout_.chore,
+             options_.HeldOut());
 }
 
 void ChoreTask::UpdateWork(World& world, const Scenario&) const {

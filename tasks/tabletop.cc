@@ -22,6 +22,7 @@ constexpr int kIgnoreColor = kNumColors + 1;
 constexpr float kRgba[kNumColors + 2][4] = {{0.90f, 0.06f, 0.06f, 1}, {0.06f, 0.72f, 0.12f, 1},
                                             {0.08f, 0.20f, 0.95f, 1}, {0.95f, 0.85f, 0.05f, 1},
                                             {0.95f, 0.10f, 0.85f, 1}, {0.10f, 0.85f, 0.95f, 1}};
+constexpr double kHeldOutScatter = 1.6;  // times that of seen layouts
 constexpr float kOffRgba[4] = {0.16f, 0.16f, 0.17f, 1};
 constexpr float kWhiteRgba[4] = {1, 1, 1, 1};
 constexpr float kHiddenRgba[4] = {0, 0, 0, 0};
@@ -130,6 +131,15 @@ void SetCueSign(World& world, Sign sign) {
 
 void SetCueLamp(World& world, Lamp lamp, int color) {
   SetColor(world, world.Ids<TabletopIds>().cue_lamp, lamp, color);
+}
+
+std::array<double, 2> DrawScatter(Rng& rng, double scatter, bool held_out) {
+  const double most = held_out ? kHeldOutScatter * scatter : scatter;
+  std::array<double, 2> offset{};
+  do {
+    for (double& along : offset) along = rng.Uniform(-most, most);
+  } while (held_out && std::max(std::abs(offset[0]), std::abs(offset[1])) <= scatter);
+  return offset;
 }
 
 Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key) {

@@ -71,6 +71,10 @@ void SetCueLamp(World& world, Lamp lamp, int color = 0);
 enum class Sign { kNone, kHeed, kIgnore };
 void SetCueSign(World& world, Sign sign);
 
+// An object's offset from its place, metres: up to `scatter` either way. Held out: outside of that
+// square, up to 1.6 times as far.
+std::array<double, 2> DrawScatter(Rng& rng, double scatter, bool held_out);
+
 // Fields that every scenario starts with.
 Result<Scenario> StartScenario(const TaskInfo& info, const EpisodeKey& key);
 

@@ -21,8 +21,8 @@
 
 namespace kvla {
 
-inline std::unique_ptr<Task> MakeForTest(const std::string& name) {
-  auto task = MakeTask(name, KVLA_ASSET_ROOT);
+inline std::unique_ptr<Task> MakeForTest(const std::string& name, const TaskOptions& options = {}) {
+  auto task = MakeTask(name, KVLA_ASSET_ROOT, options);
   EXPECT_TRUE(task.ok()) << task.status().message();
   return *std::move(task);
 }
@@ -79,7 +79,8 @@ inline ExpertRun RunExpert(const Task& task, World& world, const EpisodeKey& key
 }
 
 struct Play {
-  explicit Play(const std::string& name) : task(MakeForTest(name)) {
+  explicit Play(const std::string& name, const TaskOptions& options = {})
+      : task(MakeForTest(name, options)) {
     auto loaded = World::Load(task->scene());
     EXPECT_TRUE(loaded.ok()) << loaded.status().message();
     world = *std::move(loaded);
