@@ -18,7 +18,7 @@ struct EpisodeBenchOptions {
   std::string task = "recall_color";
   std::string delay;  // empty: the task's first
   TaskOptions suite;
-  int batch = 1;      // episodes that are stepped together; a turn takes all of them to their ends
+  int batch = 1;  // episodes that are stepped together; a turn takes all of them to their ends
   double seconds = 30;
 };
 

@@ -39,9 +39,8 @@ Result<EpisodeKey> KeyOf(const EpisodeBegin& begin) {
   const Result<Split> split = ParseSplit(begin.split);
   if (!split.ok()) return split.status();
   const EpisodeId& id = begin.id;
-  return EpisodeKey{*split,   begin.run_seed,
-                    id.task,  id.delay,
-                    static_cast<uint64_t>(id.seed), begin.twin};
+  return EpisodeKey{*split,    begin.run_seed, id.task, id.delay, static_cast<uint64_t>(id.seed),
+                    begin.twin};
 }
 
 Result<std::unique_ptr<Task>> MakeTaskOf(const EpisodeBegin& begin,

@@ -80,7 +80,8 @@ struct RunConfig {
       "wording: the first of a task, any to train on, any held out, or of another target");
     v("disturbance", disturbance, OneOf{"none", "mild", "strong"},
       "knocks of loose objects, noise of the sensors, shift of cameras and light");
-    v("suite", suite, "what the tasks are like, beside their delays; another suite, other episodes");
+    v("suite", suite,
+      "what the tasks are like, beside their delays; another suite, other episodes");
     v("seed", seed, Range{0, 1000000000},
       "run seed; the evaluation split is part of the key, so that no training seed is met");
     v("episodes", episodes, Range{1, 100000}, "episodes of each arm, task and delay");

@@ -150,10 +150,8 @@ std::string Setting(const RunMeta& meta, const std::string& path) {
 
 // What a run from before a fact was kept had, where that is known.
 std::string BeforeItWasKept(const std::string& key) {
-  const std::map<std::string, std::string> known = {{"batch", "1"},
-                                                    {"suite.cues", "early"},
-                                                    {"suite.decoys", "false"},
-                                                    {"suite.layout", "seen"}};
+  const std::map<std::string, std::string> known = {
+      {"batch", "1"}, {"suite.cues", "early"}, {"suite.decoys", "false"}, {"suite.layout", "seen"}};
   const auto found = known.find(key);
   return found == known.end() ? "not recorded" : found->second;
 }
@@ -174,8 +172,9 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
     if (!was.ok()) return was.status();
     if (!now.ok()) return now.status();
     for (const char* key :
-         {"suite.cues", "suite.decoys", "suite.layout", "instructions", "disturbance", "checkpoint_hash", "assets_hash", "version", "commit",
-          "cpu", "cpu_kernels", "gl_renderer", "device", "workers", "batch", "pinned"}) {
+         {"suite.cues", "suite.decoys", "suite.layout", "instructions", "disturbance",
+          "checkpoint_hash", "assets_hash", "version", "commit", "cpu", "cpu_kernels",
+          "gl_renderer", "device", "workers", "batch", "pinned"}) {
       const auto value = [&](const RunMeta& meta) {
         const auto found = meta.find(key);
         const std::string of_config = found == meta.end() ? Setting(meta, key) : "";

@@ -106,8 +106,7 @@ Status MigrateRun(const SqliteDb& db, int from) {
 }
 
 std::string EpisodeColumns(int version) {
-  return fmt::format("{}{}{} FROM episodes ", kColumns,
-                     version == 1 ? kColumns1 : kColumns2,
+  return fmt::format("{}{}{} FROM episodes ", kColumns, version == 1 ? kColumns1 : kColumns2,
                      version < 3 ? ", NULL, NULL" : ", onset_s, wait_s");
 }
 

@@ -80,7 +80,7 @@ struct EpisodeBegin {
   double chance = 0;  // of the decisive stage; 0 for a control task
   std::vector<TraceStage> stages;
   std::vector<TraceCue> cues;
-  std::vector<TraceDecoy> decoys;  // in order of time
+  std::vector<TraceDecoy> decoys;     // in order of time
   std::vector<std::string> warnings;  // e.g. "the window covers the cue"
 };
 
