@@ -7,11 +7,13 @@
 
 #include "apps/bench_policy.h"
 #include "apps/commands.h"
+#include "apps/suite_flags.h"
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "harness/bench/environment_bench.h"
 #include "harness/bench/machine_limits.h"
 #include "harness/bench/physics_bench.h"
+#include "harness/episode/suite_options.h"
 #include "tasks/task_list.h"
 
 namespace kvla {
@@ -20,6 +22,7 @@ namespace {
 struct BenchFlags {
   double seconds = 5;
   std::vector<std::string> tasks;
+  TaskOptions suite;
   std::vector<int> sizes = {64, 128, 256};
   bool json = false;
 };
@@ -29,12 +32,13 @@ int RunBenchEnv(const AppContext& context, const BenchFlags& flags) {
   nlohmann::json rows = nlohmann::json::array();
   const std::vector<std::string> tasks = flags.tasks.empty() ? TaskNames() : flags.tasks;
   for (const std::string& name : tasks) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root);
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root, flags.suite);
     if (!task.ok()) return ReportStatus(task.status());
     for (const int size : flags.sizes) {
       const Result<EnvironmentBench> bench = BenchEnvironment(**task, size, flags.seconds);
       if (!bench.ok()) return ReportStatus(bench.status().In(name));
       rows.push_back({{"task", name},
+                      {"suite", SuiteText(flags.suite)},
                       {"width", size},
                       {"height", size},
                       {"cameras", bench->cameras},
@@ -58,11 +62,12 @@ int RunBenchPhysics(const AppContext& context, const BenchFlags& flags) {
   nlohmann::json rows = nlohmann::json::array();
   const std::vector<std::string> tasks = flags.tasks.empty() ? TaskNames() : flags.tasks;
   for (const std::string& name : tasks) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root);
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root, flags.suite);
     if (!task.ok()) return ReportStatus(task.status());
     const Result<PhysicsBench> bench = BenchPhysics(**task, kControlSteps, flags.seconds);
     if (!bench.ok()) return ReportStatus(bench.status().In(name));
     rows.push_back({{"task", name},
+                    {"suite", SuiteText(flags.suite)},
                     {"world_steps_per_s", bench->world_steps_per_s},
                     {"bare_steps_per_s", bench->bare_steps_per_s},
                     {"ratio", bench->ratio()},
@@ -93,6 +98,7 @@ CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code) 
   env->add_option("--size", flags->sizes, "Image sides, pixels")
       ->check(CLI::Range(16, 1024))
       ->capture_default_str();
+  AddSuiteFlags(*env, &flags->suite);
   env->add_flag("--json", flags->json, "For programs");
   env->callback([flags, &context, exit_code] { *exit_code = RunBenchEnv(context, *flags); });
 
@@ -102,6 +108,7 @@ CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code) 
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   physics->add_option("--task", flags->tasks, "Only these tasks");
+  AddSuiteFlags(*physics, &flags->suite);
   physics->add_flag("--json", flags->json, "For programs");
   physics->callback(
       [flags, &context, exit_code] { *exit_code = RunBenchPhysics(context, *flags); });

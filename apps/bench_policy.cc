@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/bench_table.h"
+#include "apps/suite_flags.h"
 #include "base/streams.h"
 #include "harness/bench/attention_bench.h"
 #include "harness/bench/compact_bench.h"
@@ -26,6 +27,7 @@ struct PolicyBenchFlags {
   bool json = false;
   std::string checkpoint = "policy/weights/suite", method = "full";
   std::string gate, task = "recall_color", delay;
+  TaskOptions suite;
   std::vector<int> history = {345, 690, 1808, 4345}, batch = {1};
   std::vector<int> tokens = {1024, 4096, 16384};
   int kv_heads = 2, rows = 16, head_dim = 32;
@@ -235,6 +237,7 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
                               .method = flags.method,
                               .task = flags.task,
                               .delay = flags.delay,
+                              .suite = flags.suite,
                               .batch = flags.batch.front(),
                               .seconds = flags.seconds});
       }};
@@ -246,6 +249,7 @@ void AddEpisodes(CLI::App& bench, const AppContext& context, int* exit_code) {
       ->capture_default_str();
   app->add_option("--task", flags->task, "Task (kvla list tasks)")->capture_default_str();
   app->add_option("--delay", flags->delay, "Its delay; the task's first without it");
+  AddSuiteFlags(*app, &flags->suite);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/suite_flags.h"
 #include "base/files.h"
 #include "base/streams.h"
 #include "base/writer_lock.h"
@@ -19,6 +20,7 @@ struct CardFlags {
   std::string task;
   std::filesystem::path out;
   std::string certify;
+  TaskOptions suite;
 };
 
 int RunCard(const AppContext& context, const CardFlags& flags) {
@@ -34,7 +36,7 @@ int RunCard(const AppContext& context, const CardFlags& flags) {
   const std::vector<std::string> names =
       flags.task.empty() ? TaskNames() : std::vector<std::string>{flags.task};
   for (const std::string& name : names) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root);
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root, flags.suite);
     if (!task.ok()) return ReportStatus(task.status());
     if (Status s = WriteTaskCard(**task, certificates, flags.out); !s.ok()) {
       return ReportStatus(s.In(name));
@@ -53,6 +55,7 @@ CLI::App* AddCard(CLI::App& parent, const AppContext& context, int* exit_code) {
   command->add_option("task", flags->task, "Task; all without it");
   command->add_option("--out", flags->out, "Folder for <task>.md and <task>.png")->required();
   command->add_option("--certify", flags->certify, "What kvla certify --json printed");
+  AddSuiteFlags(*command, &flags->suite);
   command->callback([flags, &context, exit_code] { *exit_code = RunCard(context, *flags); });
   return command;
 }

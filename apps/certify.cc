@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/suite_flags.h"
 #include "base/streams.h"
 #include "base/text.h"
 #include "harness/certify/certificate.h"
@@ -25,6 +26,7 @@ constexpr int kMostEpisodes = 100000;
 struct CertifyFlags {
   std::string task;
   std::string delay;
+  TaskOptions suite;
   CertifyOptions episodes;
   std::string disturbance = "none";
   bool probe = false;
@@ -46,7 +48,7 @@ Result<std::vector<Cell>> Cells(const AppContext& context, const CertifyFlags& f
   std::vector<Cell> cells;
   std::vector<std::string> delays;
   for (const std::string& name : names) {
-    Result<std::unique_ptr<Task>> made = MakeTask(name, context.asset_root);
+    Result<std::unique_ptr<Task>> made = MakeTask(name, context.asset_root, flags.suite);
     if (!made.ok()) return made.status();
     const std::shared_ptr<Task> task = *std::move(made);
     for (const std::string& delay : task->info().delays) {
@@ -65,7 +67,8 @@ Result<std::vector<Cell>> Cells(const AppContext& context, const CertifyFlags& f
 
 int RunCertify(const AppContext& context, const CertifyFlags& flags) {
   const std::atomic<bool>* cancel = CatchInterrupts();
-  CertifySettings settings{.episodes = flags.episodes, .probe = {}, .rules = {}};
+  CertifySettings settings{
+      .suite = flags.suite, .episodes = flags.episodes, .probe = {}, .rules = {}};
   const Result<DisturbanceLevel> level = ParseDisturbance(flags.disturbance);
   if (!level.ok()) return ReportStatus(level.status());
   settings.episodes.disturbance = *level;
@@ -119,6 +122,7 @@ CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code
       "certify", "Check that the expert solves a task, and not without the cue");
   command->add_option("task", flags->task, "Task; all without it");
   command->add_option("--delay", flags->delay, "Only this delay");
+  AddSuiteFlags(*command, &flags->suite);
   const auto number = [command](const char* name, int* value, int least, int most,
                                 const char* help) {
     command->add_option(name, *value, help)->check(CLI::Range(least, most))->capture_default_str();

@@ -9,6 +9,7 @@
 
 #include "apps/command_line.h"
 #include "apps/commands.h"
+#include "base/config_io.h"
 #include "base/streams.h"
 #include "base/text.h"
 #include "tasks/task_list.h"
@@ -18,14 +19,19 @@ namespace {
 
 // Words that follow a flag, where there are only so many.
 struct Choice {
-  const char* flags;  // as a shell pattern
+  std::string flags;  // as a shell pattern
   std::vector<std::string> words;
 };
 
 std::vector<Choice> Choices() {
-  return {{"--task|--tasks", TaskNames()},
-          {"--delay", {"short", "medium", "long"}},
-          {"--disturbance", {"none", "mild", "strong"}}};
+  std::vector<Choice> choices = {{"--task|--tasks", TaskNames()},
+                                 {"--delay", {"short", "medium", "long", "longer"}},
+                                 {"--by", {"onset", "wait"}},
+                                 {"--disturbance", {"none", "mild", "strong"}}};
+  for (const FieldInfo& field : DescribeFields<TaskOptions>()) {
+    if (!field.names.empty()) choices.push_back({"--" + field.path, field.names});
+  }
+  return choices;
 }
 
 // What may stand where no flag is expected.

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/suite_flags.h"
 #include "base/config_io.h"
 #include "base/json_text.h"
 #include "base/streams.h"
 #include "base/text.h"
+#include "harness/episode/suite_options.h"
 #include "kv_efficient/methods/method_table.h"
 #include "policy/compact/policy_config.h"
 #include "tasks/task_list.h"
@@ -18,10 +20,10 @@ namespace {
 
 using nlohmann::json;
 
-Result<json> TasksJson(const AppContext& context) {
+Result<json> TasksJson(const AppContext& context, const TaskOptions& suite) {
   json rows = json::array();
   for (const std::string& name : TaskNames()) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root);
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, context.asset_root, suite);
     if (!task.ok()) return task.status();
     const TaskInfo& info = (*task)->info();
     json stages = json::array();
@@ -31,6 +33,7 @@ Result<json> TasksJson(const AppContext& context) {
     }
     rows.push_back({{"name", info.name},
                     {"family", info.family},
+                    {"suite", SuiteMembers(suite)},
                     {"delays", info.delays},
                     {"stages", stages},
                     {"instruction", info.instruction},
@@ -83,8 +86,9 @@ std::string Words(const json& list) {
   return PrintableLine(Join(list.get<std::vector<std::string>>(), ", "));
 }
 
-int RunList(const AppContext& context, const std::string& what, bool as_json) {
-  Result<json> rows = what == "tasks"    ? TasksJson(context)
+int RunList(const AppContext& context, const std::string& what, const TaskOptions& suite,
+            bool as_json) {
+  Result<json> rows = what == "tasks"    ? TasksJson(context, suite)
                       : what == "caches" ? Result<json>(CachesJson())
                                          : Result<json>(PoliciesJson(context));
   if (!rows.ok()) return ReportStatus(rows.status());
@@ -116,14 +120,17 @@ int RunList(const AppContext& context, const std::string& what, bool as_json) {
 
 CLI::App* AddList(CLI::App& parent, const AppContext& context, int* exit_code) {
   auto what = std::make_shared<std::string>();
+  auto suite = std::make_shared<TaskOptions>();
   auto as_json = std::make_shared<bool>(false);
   CLI::App* command = parent.add_subcommand("list", "What there is: tasks, caches, policies");
   command->add_option("what", *what, "tasks, caches or policies")
       ->required()
       ->check(CLI::IsMember({"tasks", "caches", "policies"}));
+  AddSuiteFlags(*command, suite.get());
   command->add_flag("--json", *as_json, "For programs");
-  command->callback(
-      [what, as_json, &context, exit_code] { *exit_code = RunList(context, *what, *as_json); });
+  command->callback([what, suite, as_json, &context, exit_code] {
+    *exit_code = RunList(context, *what, *suite, *as_json);
+  });
   return command;
 }
 

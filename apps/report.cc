@@ -12,13 +12,14 @@
 #include "base/streams.h"
 #include "base/text.h"
 #include "harness/episode/episode_video.h"
+#include "results/report/cue_report.h"
 #include "results/report/html_report.h"
 
 namespace kvla {
 namespace {
 
 struct ReportFlags {
-  std::string folder, html;
+  std::string folder, html, by;
   bool json = false, csv = false, episodes = false;
   HtmlOptions options;
 };
@@ -45,12 +46,25 @@ int WriteHtml(const AppContext& context, const RunStore& store, const ReportFlag
   return kExitDone;
 }
 
+// By when the cue was shown, or by how long it had to be remembered.
+int PrintByCue(const Report& report, const ReportFlags& flags) {
+  const Result<CueAxis> axis = ParseCueAxis(flags.by);
+  if (!axis.ok()) return ReportStatus(axis.status().In("--by"));
+  const Result<std::vector<CueRow>> rows = BuildCueRows(report, *axis);
+  if (!rows.ok()) return ReportStatus(rows.status());
+  Print("{}", flags.json  ? JsonText(CueJson(*rows, *axis), 2) + "\n"
+              : flags.csv ? CueCsv(*rows, *axis)
+                          : FormatCueTable(*rows, *axis));
+  return kExitDone;
+}
+
 int RunReport(const AppContext& context, const ReportFlags& flags) {
   const Result<RunStore> store = RunStore::Open(flags.folder, RunStore::Mode::kReadOnly);
   if (!store.ok()) return ReportStatus(store.status());
   if (!flags.html.empty()) return WriteHtml(context, *store, flags);
   const Result<Report> report = BuildReport(*store, flags.options.filter);
   if (!report.ok()) return ReportStatus(report.status());
+  if (!flags.by.empty()) return PrintByCue(*report, flags);
   if (flags.json) {
     Print("{}\n", JsonText(ReportJson(*report, flags.episodes), 2));
     return kExitDone;
@@ -74,7 +88,12 @@ CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code)
   command->add_option("dir", flags->folder, "Folder of the run")->required();
   CLI::Option* json = command->add_flag("--json", flags->json, "For programs");
   CLI::Option* csv = command->add_flag("--csv", flags->csv, "Comma-separated; one line a row");
-  command->add_flag("--episodes", flags->episodes, "Every episode as well; with --csv, instead");
+  CLI::Option* episodes = command->add_flag("--episodes", flags->episodes,
+                                            "Every episode as well; with --csv, instead");
+  CLI::Option* by = command->add_option(
+      "--by", flags->by,
+      "Instead: success by when the cue was shown (onset), or by how long it had to be remembered "
+      "(wait)");
   CLI::Option* html = command->add_option(
       "--html", flags->html, "Write a folder that a browser opens offline: index.html");
   const auto add_names = [command](const char* flag, std::vector<std::string>& names,
@@ -86,6 +105,7 @@ CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code)
   add_names("--delay", flags->options.filter.delays, "Only these delays: a,b");
   json->excludes(csv)->excludes(html);
   csv->excludes(html);
+  by->excludes(html)->excludes(episodes);
   command
       ->add_option("--margin", flags->options.margin_points,
                    "With --html: points that still count as non-inferior")

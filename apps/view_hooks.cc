@@ -6,13 +6,12 @@
 #include <thread>
 
 #include "apps/view_flags.h"
-#include "base/split_names.h"
 #include "base/streams.h"
 #include "base/text.h"
+#include "harness/episode/suite_options.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/methods/method_table.h"
 #include "tasks/disturbance.h"
-#include "tasks/task_list.h"
 #include "viewer/viewer.h"
 
 namespace kvla {
@@ -21,22 +20,20 @@ namespace {
 // Placement, lamps and other colours of an episode, from what its trace says.
 std::shared_ptr<const SceneScript> ScriptOf(const EpisodeBegin& begin,
                                             const std::filesystem::path& asset_root) {
-  Result<std::unique_ptr<Task>> made = MakeTask(begin.id.task, asset_root);
-  const Result<Split> split = ParseSplit(begin.split);
+  Result<std::unique_ptr<Task>> made = MakeTaskOf(begin, asset_root);
+  // The key points into what is told, which the closures own.
+  const auto told = std::make_shared<const EpisodeBegin>(begin);
+  const Result<EpisodeKey> key = KeyOf(*told);
   const Result<DisturbanceLevel> level = ParseDisturbance(begin.disturbance);
-  if (!made.ok() || !split.ok() || !level.ok()) return nullptr;
+  if (!made.ok() || !key.ok() || !level.ok()) return nullptr;
   std::shared_ptr<const Task> task = *std::move(made);
-  // The key points into the id, which the closures own.
-  const auto id = std::make_shared<const EpisodeId>(begin.id);
-  const EpisodeKey key{*split, begin.run_seed, id->task, id->delay,
-                       static_cast<uint64_t>(id->seed)};
-  const Result<Scenario> scenario = task->Draw(key);
+  const Result<Scenario> scenario = task->Draw(*key);
   if (!scenario.ok()) return nullptr;
   auto script = std::make_shared<SceneScript>();
-  script->shift = [id, scenario = *scenario, level = *level](World& world) {
+  script->shift = [scenario = *scenario, level = *level](World& world) {
     return std::make_shared<Disturbance>(level, scenario, &world);
   };
-  script->place = [task, id, key](World& world) { (void)task->Place(world, key).ok(); };
+  script->place = [task, told, key = *key](World& world) { (void)task->Place(world, key).ok(); };
   script->dress = [task, scenario = *scenario](World& world) { task->Update(world, scenario); };
   return script;
 }

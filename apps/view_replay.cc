@@ -8,7 +8,7 @@
 #include "base/streams.h"
 #include "base/text.h"
 #include "harness/episode/episode_states.h"
-#include "tasks/task_list.h"
+#include "harness/episode/suite_options.h"
 #include "viewer/replay_feed.h"
 
 namespace kvla {
@@ -49,9 +49,9 @@ class StateMaker {
     const bool stored = std::all_of(steps.begin(), steps.end(),
                                     [](const StepEvent& step) { return !step.state.empty(); });
     if (stored && !steps.empty()) return {};
-    if (task_ == nullptr || task_->info().name != record->begin.id.task) {
+    if (!IsTaskOf(task_.get(), record->begin)) {
       world_.reset();
-      Result<std::unique_ptr<Task>> task = MakeTask(record->begin.id.task, asset_root_);
+      Result<std::unique_ptr<Task>> task = MakeTaskOf(record->begin, asset_root_);
       if (!task.ok()) return task.status();
       Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
       if (!world.ok()) return world.status();

@@ -27,6 +27,7 @@ inline constexpr float kFontSize = 15.0f;  // pixels at a monitor scale of 1
 ImU32 StateColour(ChunkAction state);
 const char* StateName(ChunkAction state);
 inline constexpr ImU32 kCueColour = colour::kVermilion;
+inline constexpr ImU32 kDecoyColour = colour::kGrey;
 inline constexpr ImU32 kInstructionColour = colour::kPurple;
 
 // Of the parts of an inference, in the order of LatencyParts.

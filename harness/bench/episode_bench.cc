@@ -9,6 +9,7 @@
 #include "base/config_io.h"
 #include "base/stopwatch.h"
 #include "harness/bench/arm_settings.h"
+#include "harness/episode/suite_options.h"
 #include "harness/eval/run_config.h"
 #include "harness/eval/runner.h"
 #include "policy/compact/policy_config.h"
@@ -26,12 +27,14 @@ Result<RunPlan> PlanOf(const EpisodeBenchOptions& options) {
   if (!status.ok()) return status;
   const Result<CacheConfig> cache = ArmOf(options.method, SpecOf(policy), options.checkpoint);
   if (!cache.ok()) return cache.status();
-  const Result<std::unique_ptr<Task>> task = MakeTask(options.task, options.asset_root);
+  const Result<std::unique_ptr<Task>> task =
+      MakeTask(options.task, options.asset_root, options.suite);
   if (!task.ok()) return task.status();
   RunConfig config;
   config.name = "bench";
   config.checkpoint = options.checkpoint.string();
   config.split = "validation";
+  config.suite = options.suite;
   config.episodes = kEpisodes;
   config.arms.resize(1);
   config.arms[0].name = options.method;
@@ -71,6 +74,7 @@ nlohmann::json Row(const EpisodeJob& job, const EpisodeBenchOptions& options,
       {"task", job.task},
       {"delay", job.delay},
       {"method", options.method},
+      {"suite", SuiteText(options.suite)},
       {"batch", options.batch},
       {"episodes", totals.episode.count()},
       {"successes", totals.successes},

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "harness/bench/machine_limits.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -16,7 +17,8 @@ struct EpisodeBenchOptions {
   std::string method = "full";
   std::string task = "recall_color";
   std::string delay;  // empty: the task's first
-  int batch = 1;      // episodes that are stepped together; a turn takes all of them to their ends
+  TaskOptions suite;
+  int batch = 1;  // episodes that are stepped together; a turn takes all of them to their ends
   double seconds = 30;
 };
 

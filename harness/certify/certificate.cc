@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/version.h"
+#include "harness/episode/suite_options.h"
 
 namespace kvla {
 namespace {
@@ -49,6 +50,7 @@ json ToJson(const RuleCheck& rules) {
 json ToJson(const Certificate& c) {
   json row = {{"task", c.task},
               {"delay", c.delay},
+              {"suite", SuiteMembers(c.suite)},
               {"episodes", c.episodes.episodes},
               {"expert", ToJson(c.Expert())},
               {"chance", c.chance},
@@ -78,7 +80,8 @@ json ToJson(const Certificate& c) {
 }
 
 json ToJson(const CertifySettings& settings) {
-  json out = {{"seed", settings.episodes.run_seed},
+  json out = {{"suite", SuiteMembers(settings.suite)},
+              {"seed", settings.episodes.run_seed},
               {"episodes", settings.episodes.episodes},
               {"blind_episodes", settings.episodes.blind_episodes},
               {"disturbance", DisturbanceName(settings.episodes.disturbance)}};
@@ -136,7 +139,9 @@ Judgement Certificate::Whole() const {
 }
 
 std::string Certificate::Line() const {
-  std::string line = fmt::format("{:<16} {:<8} expert {}", task, delay, RateText(Expert()));
+  std::string line = fmt::format("{:<16} {:<8} ", task, delay);
+  if (suite != TaskOptions()) line += fmt::format("({})  ", SuiteText(suite));
+  line += fmt::format("expert {}", RateText(Expert()));
   if (needs_memory) {
     line += fmt::format("  {} {} of {} decisions (chance {:.2f})", kCueWithheld, RateText(Blind()),
                         episodes.blind_decided, chance);
@@ -173,6 +178,7 @@ Result<Certificate> MakeCertificate(
   };
   Certificate certificate{.task = info.name,
                           .delay = delay,
+                          .suite = task.options(),
                           .needs_memory = info.needs_memory,
                           .chance = info.chance,
                           .episodes = {},
@@ -255,6 +261,7 @@ std::string CertificateFile::Text() const {
   for (const std::string& row : rows_) rows.push_back(json::parse(row));
   return JsonText(json{{"tasks", rows},
                        {"disturbance", settings["disturbance"]},
+                       {"suite", settings["suite"]},
                        {"settings", settings},
                        {"commit", GitCommit()}},
                   2) +

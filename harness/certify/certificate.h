@@ -18,10 +18,12 @@
 #include "harness/certify/rule_check.h"
 #include "harness/certify/verdict.h"
 #include "results/statistics/statistics.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
 struct CertifySettings {
+  TaskOptions suite;  // that the tasks are made with
   CertifyOptions episodes;
   // Their seed and threads are those of `episodes`.
   std::optional<ProbeOptions> probe;
@@ -36,6 +38,7 @@ struct CertificatePart {
 
 struct Certificate {
   std::string task, delay;
+  TaskOptions suite;  // of the task
   bool needs_memory = true;
   double chance = 0;
   CertifyResult episodes;
@@ -61,7 +64,7 @@ Result<Certificate> MakeCertificate(
     const Task& task, const std::string& delay, const CertifySettings& settings,
     const std::function<bool(const std::string&, int, int)>& progress);
 
-// Certificates as JSON {tasks: [...], disturbance, settings, commit}, on disk after each.
+// Certificates as JSON {tasks: [...], disturbance, suite, settings, commit}, on disk after each.
 class CertificateFile {
  public:
   // Takes over what is there. `path` empty: nothing is read or written. No other process can open

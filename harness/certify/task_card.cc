@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "harness/certify/verdict.h"
+#include "harness/episode/suite_options.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
 
@@ -189,7 +190,14 @@ std::string RuleRows(const std::string& delay, const json& rules) {
   return rows;
 }
 
-Result<std::string> CertificateTable(const std::string& name, const std::string& certificates) {
+// Whether a row is of this task under these options; older certificates had none but the defaults.
+bool IsRowOf(const Task& task, const json& row) {
+  const std::map<std::string, std::string> defaults = SuiteMembers(TaskOptions());
+  return row.value("task", "") == task.info().name &&
+         row.value("suite", defaults) == SuiteMembers(task.options());
+}
+
+Result<std::string> CertificateTable(const Task& task, const std::string& certificates) {
   if (certificates.empty()) {
     return std::string(
         "Not certified here: `kvla certify --probe --rules --json` makes the certificate, "
@@ -205,7 +213,7 @@ Result<std::string> CertificateTable(const std::string& name, const std::string&
   std::string rules;
   for (const json& row : all["tasks"]) {
     if (!row.is_object()) return BadInput("not a certificate: a row of 'tasks' is no object");
-    if (row.value("task", "") != name) continue;
+    if (!IsRowOf(task, row)) continue;
     text += fmt::format("| {} | {} | {} | {:.3g} | {} | {} | {} |\n", row.value("delay", ""),
                         RateText(row, "expert"), RateText(row, "blind"), row.value("chance", 0.0),
                         RateText(row, "probe"), RateText(row, "probe_window"), VerdictText(row));
@@ -294,6 +302,7 @@ Result<std::string> CardText(const Task& task, const std::vector<CardFrame>& fra
                       Join(captions, ", "), info.delays.front());
   text += fmt::format("**What must be remembered:** {}.\n\n", Remembered(info.family));
   text += BitsText(info);
+  text += fmt::format("**Suite:** {}.\n\n", SuiteText(task.options()));
   text += fmt::format("**Success:** {}.\n\n", info.success_rule);
   text += "## Instructions\n\nTo train on, the canonical one first:\n\n";
   for (const std::string& one : info.instructions) text += fmt::format("- {}\n", one);
@@ -316,7 +325,7 @@ Result<std::string> CardText(const Task& task, const std::vector<CardFrame>& fra
   text += fmt::format("\n## Delays\n\n{}\n{} control steps a second; over {} draws a delay.\n",
                       *delays, kControlRateHz, kDrawnEpisodes);
   try {
-    Result<std::string> certificate = CertificateTable(info.name, certificates);
+    Result<std::string> certificate = CertificateTable(task, certificates);
     if (!certificate.ok()) return certificate.status();
     text += "\n## Certificate\n\n" + *certificate;
   } catch (const json::exception& e) {

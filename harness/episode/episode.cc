@@ -9,6 +9,7 @@
 
 #include "base/split_names.h"
 #include "harness/episode/episode_loop.h"
+#include "harness/episode/suite_options.h"
 #include "kv_efficient/methods/method_table.h"
 
 namespace kvla {
@@ -38,6 +39,10 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
   begin.cache_policy = settings.cache.policy;
   begin.method = TraitsOf(settings.cache);
   begin.disturbance = DisturbanceName(settings.disturbance);
+  begin.suite = SuiteMembers(task.options());
+  begin.twin = scenario.twin;
+  if (const double onset = scenario.OnsetSeconds(); onset >= 0) begin.onset_s = onset;
+  if (const double wait = scenario.WaitSeconds(); wait >= 0) begin.wait_s = wait;
   begin.horizon_steps = scenario.horizon_steps;
   begin.control_rate_hz = kControlRateHz;
   begin.replan_steps = policy.replan_steps;
@@ -49,6 +54,9 @@ EpisodeBegin BeginEvent(const Task& task, const Scenario& scenario, const Episod
     begin.stages.push_back({stage.name, stage.kind == StageKind::kDecisive});
   }
   for (const CueInterval& cue : scenario.cues) begin.cues.push_back({cue.begin_s, cue.end_s});
+  for (const Decoy& decoy : scenario.decoys) {
+    begin.decoys.push_back({decoy.begin * kControlPeriod, decoy.end * kControlPeriod, decoy.what});
+  }
   if (const std::string warning = GeometryWarning(settings.cache, policy); !warning.empty()) {
     begin.warnings.push_back(warning);
   }

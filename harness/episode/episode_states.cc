@@ -6,22 +6,20 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "base/split_names.h"
+#include "harness/episode/suite_options.h"
 
 namespace kvla {
 
 Result<std::unique_ptr<EpisodeStates>> EpisodeStates::Make(const EpisodeRecord& record,
                                                            const Task& task, World* world) {
   const EpisodeBegin& begin = record.begin;
-  const Result<Split> split = ParseSplit(begin.split);
-  if (!split.ok()) return split.status();
+  const Result<EpisodeKey> key = KeyOf(begin);
+  if (!key.ok()) return key.status();
   const Result<DisturbanceLevel> level = ParseDisturbance(begin.disturbance);
   if (!level.ok()) return level.status();
   std::unique_ptr<EpisodeStates> out(new EpisodeStates(task, world));
   out->id_ = begin.id;
-  const EpisodeKey key{*split, begin.run_seed, out->id_.task, out->id_.delay,
-                       static_cast<uint64_t>(begin.id.seed)};
-  Result<Scenario> scenario = task.Place(*world, key);
+  Result<Scenario> scenario = task.Place(*world, *key);
   if (!scenario.ok()) return scenario.status();
   out->scenario_ = *std::move(scenario);
   task.Update(*world, out->scenario_);

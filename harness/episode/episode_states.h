@@ -21,7 +21,7 @@ class EpisodeStates {
   // Places `world`, made from the task's scene, as the episode began, and finds its states. What a
   // person did to a live episode's bodies is done again. BadInput: its trace holds no actions.
   // InternalError: the actions lead to another end than the one on record (another machine, build
-  // or MuJoCo). `task` and `world` must outlive it.
+  // or MuJoCo). `task` is the episode's, see IsTaskOf(); it and `world` must outlive it.
   static Result<std::unique_ptr<EpisodeStates>> Make(const EpisodeRecord& record, const Task& task,
                                                      World* world);
 
@@ -41,7 +41,6 @@ class EpisodeStates {
 
   const Task& task_;
   World* world_;
-  // Its key points into `id_` and scenario's own strings.
   EpisodeId id_;
   Scenario scenario_;
   std::unique_ptr<Disturbance> disturbance_;  // cameras and light stay shifted

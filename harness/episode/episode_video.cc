@@ -2,17 +2,17 @@
 #include "harness/episode/episode_video.h"
 
 #include "harness/episode/episode_states.h"
+#include "harness/episode/suite_options.h"
 #include "results/video/video_writer.h"
-#include "tasks/task_list.h"
 
 namespace kvla {
 
-Status EpisodeFilmer::Prepare(const std::string& name) {
-  if (task_ != nullptr && task_->info().name == name) return {};
+Status EpisodeFilmer::Prepare(const EpisodeBegin& begin) {
+  if (IsTaskOf(task_.get(), begin)) return {};
   renderer_.reset();
   world_.reset();
   task_.reset();
-  Result<std::unique_ptr<Task>> task = MakeTask(name, asset_root_);
+  Result<std::unique_ptr<Task>> task = MakeTaskOf(begin, asset_root_);
   if (!task.ok()) return task.status();
   Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
   if (!world.ok()) return world.status();
@@ -28,7 +28,7 @@ Status EpisodeFilmer::Prepare(const std::string& name) {
 }
 
 Result<std::string> EpisodeFilmer::Film(const EpisodeRecord& record) {
-  if (Status status = Prepare(record.begin.id.task); !status.ok()) return status;
+  if (Status status = Prepare(record.begin); !status.ok()) return status;
   Result<std::unique_ptr<EpisodeStates>> states = EpisodeStates::Make(record, *task_, world_.get());
   if (!states.ok()) return states.status();
   Result<std::unique_ptr<VideoWriter>> video =

@@ -33,7 +33,7 @@ class EpisodeFilmer {
   Result<std::string> Film(const EpisodeRecord& record);
 
  private:
-  Status Prepare(const std::string& task);
+  Status Prepare(const EpisodeBegin& begin);
 
   std::filesystem::path asset_root_;
   Options options_;

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "base/utc.h"
 #include "base/version.h"
+#include "harness/eval/cue_ranges.h"
 #include "harness/eval/eval_worker.h"
 #include "harness/eval/ledger.h"
 #include "harness/eval/measuring_conditions.h"
@@ -75,7 +76,8 @@ RunMeta Facts(const RunPlan& plan, const EvaluationOptions& options, bool pinned
                    {"pinned", pinned ? "yes" : "no"},
                    {"arms", JsonText(arms)},
                    {"planned", std::to_string(plan.planned)},
-                   {"clocked_arms", JsonText(ClockedArms(plan))}};
+                   {"clocked_arms", JsonText(ClockedArms(plan))},
+                   {"cue_ranges", JsonText(CueRanges(plan))}};
   facts["run_id"] = HashHex(
       fmt::format("{} {} {}", facts["started"], getpid(), AbsolutePath(options.out).string()));
   facts["protocol"] = JsonText(MeasuringConditionsOf(plan, facts));

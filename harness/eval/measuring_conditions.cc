@@ -13,6 +13,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "harness/episode/suite_options.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/methods/method_table.h"
 #include "results/report/comparable.h"
@@ -51,7 +52,8 @@ int LongestOf(const RunPlan& plan, const std::string& task) {
 json Tasks(const RunPlan& plan) {
   Section section("Tasks");
   for (const RunTask& run_task : plan.config.tasks) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(run_task.name, plan.asset_root);
+    const Result<std::unique_ptr<Task>> task =
+        MakeTask(run_task.name, plan.asset_root, plan.config.suite);
     if (!task.ok()) continue;
     const TaskInfo& info = (*task)->info();
     std::string stages;
@@ -135,6 +137,7 @@ json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
                                               config.first_episode + config.episodes - 1))
                     .Add("instructions", config.instructions)
                     .Add("disturbance", config.disturbance)
+                    .Add("suite", SuiteText(config.suite))
                     .Add("clock", Clocks(plan))
                     .Add("errors", "an outcome of their own: in no rate, never dropped")
                     .Take());

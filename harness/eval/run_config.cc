@@ -95,7 +95,8 @@ Result<std::vector<Cells>> CheckTasks(const RunPlan& plan) {
   std::set<std::string> names;
   for (size_t i = 0; i < config.tasks.size(); ++i) {
     const std::string where = fmt::format("tasks[{}]", i);
-    Result<std::unique_ptr<Task>> task = MakeTask(config.tasks[i].name, plan.asset_root);
+    Result<std::unique_ptr<Task>> task =
+        MakeTask(config.tasks[i].name, plan.asset_root, config.suite);
     if (!task.ok()) return task.status().In(where);
     if (!names.insert(config.tasks[i].name).second) {
       return BadInput(fmt::format("{}: task '{}' is listed twice", where, config.tasks[i].name));

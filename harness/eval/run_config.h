@@ -16,6 +16,7 @@
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/policy.h"
 #include "results/statistics/stop_rule.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -53,6 +54,7 @@ struct RunConfig {
   std::string split = "evaluation";
   std::string instructions = "canonical";
   std::string disturbance = "none";
+  TaskOptions suite;
   int seed = 0;
   int episodes = 20;
   int first_episode = 0;
@@ -78,6 +80,8 @@ struct RunConfig {
       "wording: the first of a task, any to train on, any held out, or of another target");
     v("disturbance", disturbance, OneOf{"none", "mild", "strong"},
       "knocks of loose objects, noise of the sensors, shift of cameras and light");
+    v("suite", suite,
+      "what the tasks are like, beside their delays; another suite, other episodes");
     v("seed", seed, Range{0, 1000000000},
       "run seed; the evaluation split is part of the key, so that no training seed is met");
     v("episodes", episodes, Range{1, 100000}, "episodes of each arm, task and delay");

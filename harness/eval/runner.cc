@@ -67,7 +67,7 @@ Result<TaskStage*> EpisodeRunner::StageOf(const std::string& name) {
   // Scenes that nobody plays on go first: each has a GL context.
   std::erase_if(stages_, [](const auto& stage) { return stage.second.running == 0; });
   TaskStage stage;
-  Result<std::unique_ptr<Task>> task = MakeTask(name, plan_.asset_root);
+  Result<std::unique_ptr<Task>> task = MakeTask(name, plan_.asset_root, plan_.config.suite);
   if (!task.ok()) return task.status();
   Result<std::unique_ptr<World>> world = World::Load((*task)->scene());
   if (!world.ok()) return world.status();
@@ -156,7 +156,7 @@ void EpisodeRunner::Finish(RunningEpisode* episode) {
 
 Result<EpisodeRecord> LostRecord(const RunPlan& plan, const EpisodeJob& job,
                                  const std::string& why) {
-  Result<std::unique_ptr<Task>> task = MakeTask(job.task, plan.asset_root);
+  Result<std::unique_ptr<Task>> task = MakeTask(job.task, plan.asset_root, plan.config.suite);
   if (!task.ok()) return task.status();
   EpisodeSettings settings = SettingsOf(plan, job);
   settings.asset_root = plan.asset_root;

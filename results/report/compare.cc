@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "base/config_node.h"
 #include "base/files.h"
 #include "base/rng.h"
 #include "base/text.h"
@@ -132,15 +133,27 @@ Status Pick(const CompareOptions& options, std::vector<Contender>* all, size_t* 
   return {};
 }
 
-// A scalar at the top of the run's config; empty when it is not there.
-std::string Setting(const RunMeta& meta, const std::string& key) {
+// A scalar of the run's config by its path, as in "suite.cues"; empty when it is not there.
+std::string Setting(const RunMeta& meta, const std::string& path) {
   const auto config = meta.find("config");
   if (config == meta.end()) return "";
-  const std::string text = "\n" + config->second, start = "\n" + key + ": ";
-  const size_t at = text.find(start);
-  if (at == std::string::npos) return "";
-  const size_t begin = at + start.size();
-  return text.substr(begin, text.find('\n', begin) - begin);
+  const Result<ConfigNode> root = ParseYaml(config->second, "(the run's config)", false);
+  if (!root.ok()) return "";
+  const ConfigNode* node = &*root;
+  for (size_t begin = 0; node != nullptr && begin <= path.size();) {
+    const size_t end = std::min(path.find('.', begin), path.size());
+    node = node->Find(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return node == nullptr ? "" : node->text;
+}
+
+// What a run from before a fact was kept had, where that is known.
+std::string BeforeItWasKept(const std::string& key) {
+  const std::map<std::string, std::string> known = {
+      {"batch", "1"}, {"suite.cues", "early"}, {"suite.decoys", "false"}, {"suite.layout", "seen"}};
+  const auto found = known.find(key);
+  return found == known.end() ? "not recorded" : found->second;
 }
 
 // What must be the same for a pair to be a pair, and what a reader must know if it is not.
@@ -159,15 +172,14 @@ Status CheckSameStudy(const std::vector<Contender>& arms, std::vector<std::strin
     if (!was.ok()) return was.status();
     if (!now.ok()) return now.status();
     for (const char* key :
-         {"instructions", "disturbance", "checkpoint_hash", "assets_hash", "version", "commit",
-          "cpu", "cpu_kernels", "gl_renderer", "device", "workers", "batch", "pinned"}) {
+         {"suite.cues", "suite.decoys", "suite.layout", "instructions", "disturbance",
+          "checkpoint_hash", "assets_hash", "version", "commit", "cpu", "cpu_kernels",
+          "gl_renderer", "device", "workers", "batch", "pinned"}) {
       const auto value = [&](const RunMeta& meta) {
         const auto found = meta.find(key);
         const std::string of_config = found == meta.end() ? Setting(meta, key) : "";
         if (found != meta.end()) return found->second;
-        if (!of_config.empty()) return of_config;
-        // Of runs from before there were batches.
-        return std::string(std::string_view(key) == "batch" ? "1" : "not recorded");
+        return of_config.empty() ? BeforeItWasKept(key) : of_config;
       };
       if (value(*was) == value(*now)) continue;
       std::string note =

@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "base/writer_lock.h"
+#include "results/report/cue_report.h"
 #include "results/video/video_rule.h"
 
 namespace kvla {
@@ -23,6 +24,7 @@ using nlohmann::json;
 constexpr const char* kPageFiles[] = {"index.html", "report.css", "report.js"};
 constexpr char kDataFile[] = "data.js";
 constexpr char kPlotlyFile[] = "plotly.min.js";
+constexpr CueAxis kCueAxes[] = {CueAxis::kOnset, CueAxis::kWait};
 
 using CellKey = std::tuple<std::string, std::string, std::string>;  // task, delay, arm
 
@@ -140,6 +142,21 @@ std::string PlaceVideo(const RunStore& store, const EpisodeRow& row, const HtmlO
   return "";
 }
 
+// By when the cue was shown and by how long it was remembered, with a picture each, as far as the
+// episodes say: {"onset": {..., "picture": "onset.svg"}, ...}.
+Result<json> CuePictures(const Report& report, const fs::path& out) {
+  json all = json::object();
+  for (const CueAxis axis : kCueAxes) {
+    const Result<std::vector<CueRow>> rows = BuildCueRows(report, axis);
+    if (!rows.ok()) continue;
+    const std::string name = CueAxisName(axis), picture = name + ".svg";
+    all[name] = CueJson(*rows, axis);
+    all[name]["picture"] = picture;
+    if (Status s = WriteFileAtomic(out / picture, CueSvg(*rows, axis)); !s.ok()) return s;
+  }
+  return all;
+}
+
 json MetaJson(const RunMeta& meta) {
   json out = json::object();
   for (const auto& [key, value] : meta) {
@@ -223,7 +240,7 @@ Result<json> CostCurves(const RunStore& store, const std::vector<EpisodeRow>& ep
 json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row) {
   const EpisodeBegin& begin = record.begin;
   json inferences = json::array(), changes = json::array(), cues = json::array(),
-       stages = json::array();
+       decoys = json::array(), stages = json::array();
   for (size_t i = 0; i < record.inferences.size(); ++i) {
     const InferenceEvent& e = record.inferences[i];
     inferences.push_back(e.control_step);
@@ -236,6 +253,9 @@ json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row) {
   constexpr double kStepsPerSecond = 20;
   for (const TraceCue& cue : begin.cues) {
     cues.push_back({cue.begin_s * kStepsPerSecond, cue.end_s * kStepsPerSecond});
+  }
+  for (const TraceDecoy& decoy : begin.decoys) {
+    decoys.push_back({decoy.begin_s * kStepsPerSecond, decoy.end_s * kStepsPerSecond});
   }
   for (size_t i = 0; i < row.stages.size(); ++i) {
     stages.push_back({{"name", row.stages[i].name},
@@ -251,6 +271,7 @@ json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row) {
           {"inferences", std::move(inferences)},
           {"changes", std::move(changes)},
           {"cues", std::move(cues)},
+          {"decoys", std::move(decoys)},
           {"stages", std::move(stages)}};
 }
 
@@ -269,6 +290,9 @@ Result<HtmlSummary> WriteHtmlReport(const RunStore& store, const HtmlOptions& op
   Result<json> curves = CostCurves(store, rows);
   if (!curves.ok()) return curves.status();
   data["curves"] = *std::move(curves);
+  Result<json> cue = CuePictures(*report, out);
+  if (!cue.ok()) return cue.status();
+  data["cue"] = *std::move(cue);
   data["reasons"] = options.reasons;
 
   data["timelines"] = json::array();

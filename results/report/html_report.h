@@ -44,8 +44,8 @@ Result<nlohmann::json> CostCurves(const RunStore& store, const std::vector<Episo
                                   int points = 120);
 
 // An episode chunk by chunk: {"inferences": [control step, ...], "changes": [[inference, chunk,
-// state, score, reason], ...], "cues": [[begin, end], ...] in steps, "stages": ..., "outcome":
-// ...}.
+// state, score, reason], ...], "cues" and "decoys": [[begin, end], ...] in steps, "stages":
+// ..., "outcome": ...}.
 nlohmann::json TimelineJson(const EpisodeRecord& record, const EpisodeRow& row);
 
 }  // namespace kvla

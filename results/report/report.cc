@@ -260,7 +260,7 @@ Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
   report.clock = *std::move(clock);
 
   const std::vector<std::string> arms = ArmOrder(report.meta);
-  const std::vector<std::string> delays = {"short", "medium", "long"};
+  const std::vector<std::string> delays = {"short", "medium", "long", "longer"};
   const auto before = [&](const auto& a, const auto& b) {
     const auto rank = [&](const auto& r) {
       return std::make_tuple(r.task, Rank(delays, r.delay), Rank(arms, r.arm));

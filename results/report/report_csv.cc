@@ -4,47 +4,23 @@
 
 #include <cmath>
 
+#include "results/report/csv_line.h"
 #include "results/report/report.h"
 
 namespace kvla {
 namespace {
 
-std::string Field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-std::string Field(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
-
-class Line {
- public:
-  template <class T>
-  Line& Add(const T& value) {
-    if constexpr (std::is_integral_v<T>) {
-      text_ += (text_.empty() ? "" : ",") + std::to_string(value);
-    } else {
-      text_ += (text_.empty() ? "" : ",") + Field(value);
-    }
-    return *this;
-  }
-  Line& Add(const Interval& i) { return Add(i.value).Add(i.low).Add(i.high); }
-  std::string End() const { return text_ + "\r\n"; }
-
- private:
-  std::string text_;
-};
-
 std::string EpisodesCsv(const Report& report) {
   std::string out =
       "arm,task,delay,seed,outcome,success,progress,decisive_reached,decisive_right,motor_ok,steps,"
-      "seconds,state_hash,wall_s,video,error\r\n";
+      "seconds,state_hash,wall_s,video,onset_s,wait_s,error\r\n";
   for (const EpisodeRow& e : report.episodes) {
-    Line line;
+    CsvLine line;
     line.Add(e.id.arm).Add(e.id.task).Add(e.id.delay).Add(e.id.seed).Add(e.outcome);
     line.Add(int{e.success}).Add(e.progress).Add(int{e.decisive_reached});
     line.Add(int{e.decisive_right}).Add(int{e.motor_ok}).Add(e.steps);
     line.Add(e.steps / e.control_rate_hz).Add(e.state_hash).Add(e.wall_s).Add(e.video);
+    line.Add(e.onset_s.value_or(NAN)).Add(e.wait_s.value_or(NAN));
     out += line.Add(e.error).End();
   }
   return out;
@@ -71,7 +47,7 @@ std::string ReportCsv(const Report& report, bool episodes) {
       "latency_last10_ratio,latency_ratio,difference_points,difference_points_low,"
       "difference_points_high,mcnemar_p\r\n";
   for (const ReportRow& r : report.rows) {
-    Line line;
+    CsvLine line;
     line.Add(r.arm).Add(r.task).Add(r.delay).Add(r.episodes).Add(r.errors).Add(r.success);
     line.Add(r.decisive_reached).Add(r.decisive).Add(r.chance).Add(r.motor).Add(r.progress);
     const Costs& c = r.costs;

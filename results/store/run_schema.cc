@@ -50,21 +50,25 @@ UPDATE episodes SET
                             WHERE t.episode = episodes.id), 0),
   control_rate_hz = coalesce((SELECT json_extract(t.begin, '$.control_rate_hz') FROM traces t
                               WHERE t.episode = episodes.id), 20);
+)",
+    // 2 -> 3. Older episodes did not say.
+    R"(
+ALTER TABLE episodes ADD COLUMN onset_s REAL;
+ALTER TABLE episodes ADD COLUMN wait_s REAL;
 )"};
 static_assert(std::size(kMigrations) == kRunSchemaVersion - 1);
 
-constexpr char kEpisodeColumns[] =
+// Of every schema; what came later follows.
+constexpr char kColumns[] =
     "SELECT arm, task, delay, seed, outcome, success, progress, decisive_reached, decisive_right, "
-    "motor_ok, steps, state_hash, stages, chance, wall_s, error, warnings, trace_bytes, "
-    "horizon_steps, control_rate_hz, video, \"end\" FROM episodes ";
+    "motor_ok, steps, state_hash, stages, chance, wall_s, error, warnings, trace_bytes, ";
+constexpr char kColumns2[] = "horizon_steps, control_rate_hz, video, \"end\"";
 // The same of a run of schema 1 that is only read.
-constexpr char kEpisodeColumns1[] =
-    "SELECT arm, task, delay, seed, outcome, success, progress, decisive_reached, decisive_right, "
-    "motor_ok, steps, state_hash, stages, chance, wall_s, error, warnings, trace_bytes, "
+constexpr char kColumns1[] =
     "coalesce((SELECT json_extract(t.begin, '$.horizon_steps') FROM traces t "
     "WHERE t.episode = episodes.id), 0), "
     "coalesce((SELECT json_extract(t.begin, '$.control_rate_hz') FROM traces t "
-    "WHERE t.episode = episodes.id), 20), '', '{}' FROM episodes ";
+    "WHERE t.episode = episodes.id), 20), '', '{}'";
 
 }  // namespace
 
@@ -101,8 +105,9 @@ Status MigrateRun(const SqliteDb& db, int from) {
   return db.Execute(fmt::format("PRAGMA user_version={}", kRunSchemaVersion).c_str());
 }
 
-const char* EpisodeColumns(int version) {
-  return version == 1 ? kEpisodeColumns1 : kEpisodeColumns;
+std::string EpisodeColumns(int version) {
+  return fmt::format("{}{}{} FROM episodes ", kColumns, version == 1 ? kColumns1 : kColumns2,
+                     version < 3 ? ", NULL, NULL" : ", onset_s, wait_s");
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #define KVLA_RESULTS_STORE_RUN_SCHEMA_H_
 
 #include <filesystem>
+#include <string>
 
 #include "base/status.h"
 #include "results/store/sqlite_db.h"
@@ -19,7 +20,7 @@ Status MakeRunSchema(const SqliteDb& db);
 Status MigrateRun(const SqliteDb& db, int from);
 
 // "SELECT ... FROM episodes " with the columns that ReadRow() of run_store.cc takes.
-const char* EpisodeColumns(int version);
+std::string EpisodeColumns(int version);
 
 // SQLite notices missing pages, but not a last page that was cut: BadInput.
 Status CheckRunSize(const std::filesystem::path& path);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -30,6 +31,10 @@ Status CheckKind(const fs::path& database) {
   return BadInput(database.string() + " is a folder, pipe or device; a file is wanted");
 }
 
+std::optional<double> Known(double value) {
+  return std::isnan(value) ? std::nullopt : std::optional(value);
+}
+
 Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   EpisodeRow row;
   row.id = {s.Text(0), s.Text(1), s.Text(2), s.Int(3)};
@@ -48,6 +53,8 @@ Result<EpisodeRow> ReadRow(const SqliteStatement& s) {
   row.horizon_steps = static_cast<int>(s.Int(18));
   row.control_rate_hz = s.Double(19);
   row.video = s.Text(20);
+  row.onset_s = Known(s.Double(22));
+  row.wait_s = Known(s.Double(23));
   try {
     for (const json& stage : json::parse(s.Text(12))) {
       row.stages.push_back({stage.at("name").get<std::string>(), stage.at("decisive").get<bool>()});
@@ -350,7 +357,8 @@ Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
       "INSERT INTO episodes(arm, task, delay, seed, outcome, success, progress, "
       "decisive_reached, decisive_right, motor_ok, steps, state_hash, stages, "
       "chance, wall_s, error, warnings, inferences, trace_bytes, horizon_steps, control_rate_hz, "
-      "video, \"end\") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+      "video, \"end\", onset_s, wait_s) "
+      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   BindId(episode, begin.id).Bind(end.outcome).Bind(int64_t{end.success}).Bind(end.progress);
   episode.Bind(int64_t{end.decisive_reached}).Bind(int64_t{end.decisive_right});
   episode.Bind(int64_t{end.motor_ok}).Bind(int64_t{end.steps}).Bind(end.state_hash);
@@ -359,6 +367,7 @@ Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
   episode.Bind(static_cast<int64_t>(inferences.size() + steps.size()));
   episode.Bind(int64_t{begin.horizon_steps}).Bind(begin.control_rate_hz).Bind(record.video);
   episode.Bind(JsonText(EndToJson(end)));
+  episode.Bind(begin.onset_s.value_or(NAN)).Bind(begin.wait_s.value_or(NAN));
   if (Status s = episode.Run(); !s.ok()) return s;
   SqliteStatement trace(*impl_->db,
                         "INSERT INTO traces VALUES(last_insert_rowid(), ?, ?, ?, ?, ?)");
@@ -369,8 +378,7 @@ Status RunStore::WriteEpisode(const EpisodeRecord& record, TraceLevel level) {
 }
 
 Result<std::vector<EpisodeRow>> RunStore::Episodes() const {
-  const std::string sql =
-      std::string(EpisodeColumns(impl_->version)) + "ORDER BY arm, task, delay, seed";
+  const std::string sql = EpisodeColumns(impl_->version) + "ORDER BY arm, task, delay, seed";
   SqliteStatement statement(*impl_->db, sql.c_str());
   std::vector<EpisodeRow> rows;
   for (;;) {
@@ -425,7 +433,7 @@ Status RunStore::ForEachInferences(
 Result<EpisodeRecord> RunStore::Episode(const EpisodeId& id) const {
   const std::string where = path().string() + ": " + ToString(id);
   const std::string sql =
-      std::string(EpisodeColumns(impl_->version)) + "WHERE arm=? AND task=? AND delay=? AND seed=?";
+      EpisodeColumns(impl_->version) + "WHERE arm=? AND task=? AND delay=? AND seed=?";
   SqliteStatement row_statement(*impl_->db, sql.c_str());
   const Result<bool> found = BindId(row_statement, id).Step();
   if (!found.ok()) return found.status();

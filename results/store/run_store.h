@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@
 namespace kvla {
 
 inline constexpr char kRunFile[] = "run.db";
-// 1: the first. 2: when stages were reached, the horizon, commands, videos, whole ends.
-inline constexpr int kRunSchemaVersion = 2;
+// 1: the first. 2: when stages were reached, the horizon, commands, videos, whole ends. 3: when the
+// first cue began, and how long it had to be remembered.
+inline constexpr int kRunSchemaVersion = 3;
 
 // An episode's row, without its trace.
 struct EpisodeRow {
@@ -41,6 +43,7 @@ struct EpisodeRow {
   double chance = 0;
   int horizon_steps = 0;  // control steps at most
   double control_rate_hz = 20;
+  std::optional<double> onset_s, wait_s;  // see EpisodeBegin
   double wall_s = 0;
   std::string error;
   std::vector<std::string> warnings;

@@ -257,12 +257,36 @@ MethodTraits MethodFromJson(const json& j) {
   return method;
 }
 
+namespace {
+
+// What runs from before the suite's second edition do not have.
+void ReadSuite(const json& j, EpisodeBegin* begin) {
+  if (const auto suite = j.find("suite"); suite != j.end()) suite->get_to(begin->suite);
+  begin->twin = j.value("twin", false);
+  for (const auto& [key, seconds] :
+       {std::pair{"onset_s", &begin->onset_s}, {"wait_s", &begin->wait_s}}) {
+    const auto found = j.find(key);
+    if (found != j.end() && !found->is_null()) *seconds = found->get<double>();
+  }
+  const auto decoys = j.find("decoys");
+  if (decoys == j.end()) return;
+  for (const json& d : *decoys) {
+    begin->decoys.push_back({d.at(0).get<double>(), d.at(1).get<double>(), d.at(2).get<int>()});
+  }
+}
+
+}  // namespace
+
 json BeginToJson(const EpisodeBegin& b) {
-  json stages = json::array(), cues = json::array();
+  json stages = json::array(), cues = json::array(), decoys = json::array();
   for (const TraceStage& s : b.stages) {
     stages.push_back({{"name", s.name}, {"decisive", s.decisive}});
   }
   for (const TraceCue& c : b.cues) cues.push_back({c.begin_s, c.end_s});
+  for (const TraceDecoy& d : b.decoys) decoys.push_back({d.begin_s, d.end_s, d.what});
+  const auto known = [](const std::optional<double>& value) {
+    return value.has_value() ? json(*value) : json();
+  };
   return {{"arm", b.id.arm},
           {"task", b.id.task},
           {"delay", b.id.delay},
@@ -274,6 +298,10 @@ json BeginToJson(const EpisodeBegin& b) {
           {"cache_policy", b.cache_policy},
           {"method", b.method.has_value() ? MethodToJson(*b.method) : json()},
           {"disturbance", b.disturbance},
+          {"suite", b.suite},
+          {"twin", b.twin},
+          {"onset_s", known(b.onset_s)},
+          {"wait_s", known(b.wait_s)},
           {"horizon_steps", b.horizon_steps},
           {"control_rate_hz", b.control_rate_hz},
           {"replan_steps", b.replan_steps},
@@ -284,6 +312,7 @@ json BeginToJson(const EpisodeBegin& b) {
           {"chance", b.chance},
           {"stages", std::move(stages)},
           {"cues", std::move(cues)},
+          {"decoys", std::move(decoys)},
           {"warnings", b.warnings}};
 }
 
@@ -303,6 +332,7 @@ Result<EpisodeBegin> BeginFromJson(const json& j) {
       b.method = MethodFromJson(*method);
     }
     b.disturbance = j.value("disturbance", "none");  // runs before this key had none
+    ReadSuite(j, &b);
     j.at("horizon_steps").get_to(b.horizon_steps);
     j.at("control_rate_hz").get_to(b.control_rate_hz);
     j.at("replan_steps").get_to(b.replan_steps);

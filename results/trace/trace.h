@@ -11,6 +11,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -49,6 +50,12 @@ struct TraceCue {
   double begin_s = 0, end_s = 0;  // episode time
 };
 
+// What looks like a cue and is to be ignored.
+struct TraceDecoy {
+  double begin_s = 0, end_s = 0;  // episode time
+  int what = 0;                   // is shown: a class of the task's
+};
+
 struct EpisodeBegin {
   EpisodeId id;
   std::string split;  // "train", "validation" or "evaluation"
@@ -59,6 +66,13 @@ struct EpisodeBegin {
   // What that method can do; absent in runs from before it was kept.
   std::optional<MethodTraits> method;
   std::string disturbance = "none";
+  // Options of the task by their keys (tasks/task_options.h); empty in runs from before there were
+  // any, which had the defaults.
+  std::map<std::string, std::string> suite;
+  bool twin = false;  // the same episode but for what is to be remembered
+  // When the first cue began, and from the last one's end to the decision, seconds; absent without
+  // them, and in runs from before they were kept.
+  std::optional<double> onset_s, wait_s;
   int horizon_steps = 0;  // control steps
   double control_rate_hz = 20;
   int replan_steps = 4;  // control steps between inferences
@@ -66,6 +80,7 @@ struct EpisodeBegin {
   double chance = 0;  // of the decisive stage; 0 for a control task
   std::vector<TraceStage> stages;
   std::vector<TraceCue> cues;
+  std::vector<TraceDecoy> decoys;     // in order of time
   std::vector<std::string> warnings;  // e.g. "the window covers the cue"
 };
 

@@ -58,6 +58,21 @@ TEST(CertifyTest, CannotTellIsNoSuccess) {
   EXPECT_FALSE(all["tasks"][0].contains("rules"));
 }
 
+TEST(CertifyTest, TakesTheOptionsOfTheSuite) {
+  const Output output =
+      Kvla(Few({"--novelty-episodes", "0", "--cues", "anywhere", "--decoys", "--json"}));
+  const json all = json::parse(output.out, nullptr, false);
+  ASSERT_TRUE(all.is_object()) << output.err;
+  const json suite = {{"cues", "anywhere"}, {"decoys", "true"}, {"layout", "seen"}};
+  EXPECT_EQ(all["suite"], suite);
+  EXPECT_EQ(all["tasks"][0]["suite"], suite);
+  const Output wrong = Kvla({"certify", "recall_color", "--cues", "sometimes"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_NE(wrong.err.find("anywhere"), std::string::npos) << wrong.err;
+  const Output list = Kvla({"list", "tasks", "--cues", "anywhere", "--json"});
+  EXPECT_NE(list.out.find("longer"), std::string::npos) << list.out;
+}
+
 TEST(CertifyTest, NamesTheDelaysThatTasksHave) {
   const Output output = Kvla({"certify", "recall_color", "--delay", "yesterday"});
   EXPECT_EQ(output.status, 2);

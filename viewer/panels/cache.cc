@@ -86,6 +86,11 @@ void DrawLegend(PanelContext& context) {
       DrawCueFrame(draw, ImVec2(low.x + 2, low.y + 3), ImVec2(high.x - 2, high.y - 3));
     });
   }
+  if (!model.begin().decoys.empty()) {
+    LegendEntry("to be ignored", [](ImDrawList* draw, ImVec2 low, ImVec2 high) {
+      DrawDecoyBand(draw, low, high, 255);
+    });
+  }
   if (context.sides.size() > 1) {
     LegendEntry(fmt::format("{} differ", Differing(context).size()),
                 [](ImDrawList* draw, ImVec2 low, ImVec2 high) {

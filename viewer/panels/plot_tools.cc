@@ -26,9 +26,25 @@ void DrawMoments(const PanelContext& context, const EpisodeModel& model) {
     draw->AddRectFilled(ImVec2(x0, low.y), ImVec2(std::max(x1, x0 + 2), bottom),
                         WithAlpha(kCueColour, 70));
   }
+  for (const TraceDecoy& decoy : model.begin().decoys) {
+    const float x0 = ImPlot::PlotToPixels(decoy.begin_s, 0).x;
+    const float x1 = ImPlot::PlotToPixels(decoy.end_s, 0).x;
+    DrawDecoyBand(draw, ImVec2(x0, low.y), ImVec2(std::max(x1, x0 + 2), bottom), 70);
+  }
   const float x = ImPlot::PlotToPixels(context.playhead_s(), 0).x;
   draw->AddLine(ImVec2(x, low.y), ImVec2(x, bottom), ImGui::GetColorU32(ImGuiCol_Text, 0.7f), 1.5f);
   ImPlot::PopPlotClipRect();
+}
+
+void DrawDecoyBand(ImDrawList* draw, ImVec2 low, ImVec2 high, int alpha) {
+  constexpr float kApart = 5;  // pixels between two lines
+  draw->AddRectFilled(low, high, WithAlpha(kDecoyColour, alpha / 2));
+  draw->PushClipRect(low, high, /*intersect_with_current_clip_rect=*/true);
+  const float height = high.y - low.y;
+  for (float x = low.x - height; x < high.x; x += kApart) {
+    draw->AddLine(ImVec2(x, high.y), ImVec2(x + height, low.y), WithAlpha(kDecoyColour, alpha));
+  }
+  draw->PopClipRect();
 }
 
 void SeekByClick(PanelContext& context) {

@@ -17,8 +17,11 @@ inline constexpr ImPlotFlags kTimePlotFlags =
 void SetupTimeAxis(const PanelContext& context, const char* label, ImPlotAxisFlags flags,
                    double lead_s = 0);
 
-// The playhead, and the times of the side's cues, behind what a plot shows.
+// The playhead, and the times of the side's cues and decoys, behind what a plot shows.
 void DrawMoments(const PanelContext& context, const EpisodeModel& model);
+
+// The ground of a decoy: grey and hatched, so that nobody takes it for a cue's.
+void DrawDecoyBand(ImDrawList* draw, ImVec2 low, ImVec2 high, int alpha);
 
 // A press or a drag that began in the plot moves the playhead.
 void SeekByClick(PanelContext& context);

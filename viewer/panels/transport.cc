@@ -8,6 +8,7 @@
 
 #include "viewer/actions.h"
 #include "viewer/panels/panels.h"
+#include "viewer/panels/plot_tools.h"
 #include "viewer/theme.h"
 
 namespace kvla {
@@ -143,7 +144,7 @@ void PickArms(PanelContext& context) {
   }
 }
 
-// Marks over the slider: cues, where a cue's chunk was decided on, stages.
+// Marks over the slider: cues, decoys, where a cue's chunk was decided on, stages.
 void DrawScrubMarks(PanelContext& context, ImVec2 low, ImVec2 high, float end) {
   ImDrawList* draw = ImGui::GetWindowDrawList();
   // The slider's grab has a width of its own; times lie between its extreme centres.
@@ -159,6 +160,12 @@ void DrawScrubMarks(PanelContext& context, ImVec2 low, ImVec2 high, float end) {
       if (cue.begin_s > end) continue;
       draw->AddRectFilled(ImVec2(at(cue.begin_s), high.y - 5),
                           ImVec2(std::max(at(cue.end_s), at(cue.begin_s) + 3), high.y), kCueColour);
+    }
+    for (const TraceDecoy& decoy : model.begin().decoys) {
+      if (decoy.begin_s > end) continue;
+      const float x0 = at(decoy.begin_s);
+      DrawDecoyBand(draw, ImVec2(x0, high.y - 5), ImVec2(std::max(at(decoy.end_s), x0 + 3), high.y),
+                    255);
     }
     std::map<float, std::string> labels;
     for (size_t s = 0; s < model.stages().size(); ++s) {
@@ -196,9 +203,11 @@ void DrawScrub(PanelContext& context) {
     context.Seek(at);
   }
   const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
-  ImGui::SetItemTooltip(context.feed.live() ? "Look at another moment; the episode goes on. "
-                                              " Orange: cue; numbers: stages"
-                                            : "The whole episode.  Orange: cue; numbers: stages");
+  const bool decoys = !context.model().begin().decoys.empty();
+  ImGui::SetItemTooltip(
+      "%s  Orange: cue; %snumbers: stages",
+      context.feed.live() ? "Look at another moment; the episode goes on." : "The whole episode.",
+      decoys ? "grey, hatched: shown, but to be ignored; " : "");
   context.Mark("scrub");
   DrawScrubMarks(context, low, high, end);
   ImGui::SameLine(0, 8);

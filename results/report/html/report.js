@@ -228,6 +228,28 @@ function suite() {
         timeRatio(f.decoder_ratio), timeRatio(f.latency_last10_ratio)] : Array(6).fill('–'))]}; }));
 }
 
+// Where a rule that goes by the clock is found out.
+function cueTimes() {
+  const s = section('cue', 'When the cue was shown', 'Thirds of the times at which the first cue may be shown, and of the waits from the last one to the decision, at each delay. Percent, Wilson\'s 95% intervals; over all episodes of the memory tasks, and below of each task.');
+  for (const [by, cue] of Object.entries(data.cue)) {
+    const title = by === 'onset' ? 'By when the first cue was shown' : 'By how long it had to be remembered';
+    add(s, 'h3', title);
+    const picture = add(s, 'img');
+    picture.src = cue.picture;
+    picture.alt = title;
+    const seconds = part => part.low_s === null ? '' : ` (${number(part.low_s, 1)} to ${number(part.high_s, 1)} s)`;
+    const rows = cue.rows.map(row => ({group: (row.task === null ? `${row.tasks} memory tasks` : row.task) + (row.delay ? ', ' + row.delay : ''), arm: row.arm,
+      task: row.task, cells: [row.arm, ...row.parts.flatMap(part => [part.episodes + seconds(part), percent(part.success), percent(part.decisive)])]}));
+    const header = ['arm', ...['first third', 'middle', 'last third'].flatMap(part => [`${part}: episodes`, 'success', 'decisive right'])];
+    const pooled = rows.filter(row => row.task === null), each = rows.filter(row => row.task !== null);
+    table(s, header, pooled.length ? pooled : each);
+    if (!pooled.length) continue;
+    const more = add(s, 'details');
+    add(more, 'summary', 'of each task');
+    table(more, header, each);
+  }
+}
+
 function trade() {
   const s = section('trade', 'Success against bytes');
   const grid = add(s, 'div', undefined, 'plots');
@@ -303,7 +325,7 @@ function comparison() {
 }
 
 function timelines() {
-  const s = section('timelines', 'Chunk timelines', 'What became of each chunk of cached tokens, step by step. Outlined: chunks that hold the cue; shaded: while it was shown. Lines: stages reached.');
+  const s = section('timelines', 'Chunk timelines', 'What became of each chunk of cached tokens, step by step. Outlined: chunks that hold the cue; shaded: while it was shown; grey: while something was shown that is to be ignored. Lines: stages reached.');
   if (!data.timelines.length) { add(s, 'p', 'No episodes.'); return; }
   const pick = add(s, 'select');
   data.timelines.forEach((t, i) => {
@@ -414,8 +436,9 @@ function drawTimeline(parent, t) {
       `<br>score ${score}, ${data.reasons[reason] || 'reason ' + reason}`;
     for (let i = at; i < n; ++i) { state[chunk][i] = action; hover[chunk][i] = text; }
   }
-  const shapes = t.cues.map(([begin, end]) => ({type: 'rect', x0: begin, x1: end, y0: 0, y1: 1, yref: 'paper',
-    fillcolor: '#cc79a7', opacity: .35, line: {width: 0}}));
+  const bands = (list, fillcolor) => list.map(([begin, end]) => ({type: 'rect', x0: begin, x1: end, y0: 0, y1: 1, yref: 'paper',
+    fillcolor, opacity: .35, line: {width: 0}}));
+  const shapes = bands(t.cues, '#cc79a7').concat(bands(t.decoys, '#7f7f7f'));
   const step = stepsOf(t);
   for (const [from, to] of cueChunks(t)) {
     shapes.push({type: 'rect', x0: from * step * t.chunk_blocks - step / 2, x1: t.inferences[n - 1] + step / 2, y0: from - .5, y1: to + .5,
@@ -492,7 +515,7 @@ function config() {
 
 heading();
 if (data.rows.length) {
-  for (const draw of [success, ...(data.suite ? [suite] : []), costs, trade, comparison, curves, timelines, videos]) draw();
+  for (const draw of [success, ...(data.suite ? [suite] : []), ...(Object.keys(data.cue).length ? [cueTimes] : []), costs, trade, comparison, curves, timelines, videos]) draw();
 } else {
   add(main, 'p', 'No episodes yet.');
 }

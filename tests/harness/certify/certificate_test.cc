@@ -17,8 +17,13 @@ using nlohmann::json;
 
 // 100 episodes of each kind, a quarter of the blind ones and of the probe's guesses right.
 Certificate Good(const std::string& task) {
-  Certificate c{
-      .task = task, .delay = "short", .chance = 0.25, .episodes = {}, .probe = {}, .rules = {}};
+  Certificate c{.task = task,
+                .delay = "short",
+                .suite = {},
+                .chance = 0.25,
+                .episodes = {},
+                .probe = {},
+                .rules = {}};
   c.episodes = {.episodes = 100, .expert_success = 97, .blind_decided = 480, .blind_right = 120};
   c.probe = ProbeResult{.classes = 4,
                         .chance = 0.26,
@@ -111,6 +116,20 @@ TEST(Certificate, ControlsNeedNeitherCueNorProbe) {
   EXPECT_EQ(cancelled.status().code(), StatusCode::kCancelled);
 }
 
+TEST(Certificate, NamesTheSuite) {
+  Certificate c = Good("a");
+  EXPECT_EQ(c.Line().find("cues"), std::string::npos) << c.Line();
+  c.suite.decoys = true;
+  EXPECT_NE(c.Line().find("(cues early, decoys true, layout seen)"), std::string::npos) << c.Line();
+  CertifySettings settings;
+  settings.suite = c.suite;
+  CertificateFile file = *CertificateFile::Open({}, settings);
+  ASSERT_TRUE(file.Add(c).ok());
+  const json all = json::parse(file.Text());
+  EXPECT_EQ(all["tasks"][0]["suite"]["decoys"], "true");
+  EXPECT_EQ(all["suite"]["decoys"], "true");
+}
+
 TEST(CertificateFile, IsGoneOnWith) {
   const ScratchDir dir;
   const auto path = dir.path() / "certificates.json";
@@ -162,6 +181,12 @@ TEST(CertificateFile, OfOtherSettingsOrNoneAtAllIsRefusedAndLeftAlone) {
   EXPECT_NE(other.status().message().find("seed is '0' in the file, '3' now"), std::string::npos)
       << other.status().message();
   settings.episodes.run_seed = 0;
+  settings.suite.cues = "anywhere";
+  other = CertificateFile::Open(path, settings);
+  EXPECT_NE(other.status().message().find("suite.cues is 'early' in the file, 'anywhere' now"),
+            std::string::npos)
+      << other.status().message();
+  settings.suite = {};
   settings.probe = ProbeOptions();
   EXPECT_FALSE(CertificateFile::Open(path, settings).ok());
   EXPECT_EQ(*ReadFile(path), before);

@@ -31,7 +31,7 @@ class LeakyTask : public RecallColor {
 };
 
 TEST(Probe, FindsALeak) {
-  const Result<ProbeResult> result = RunProbe(LeakyTask(KVLA_ASSET_ROOT), "short", Few());
+  const Result<ProbeResult> result = RunProbe(LeakyTask(KVLA_ASSET_ROOT, {}), "short", Few());
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->classes, 4);
   EXPECT_EQ(result->held_out, 12);
@@ -58,7 +58,7 @@ TEST(Probe, OfTheWindowFindsALeakBeforeTheDecision) {
   ProbeOptions options = Few();
   options.train_episodes = 70;
   options.held_out_episodes = 16;
-  const Result<ProbeResult> result = RunProbe(HastyLeak(KVLA_ASSET_ROOT), "short", options);
+  const Result<ProbeResult> result = RunProbe(HastyLeak(KVLA_ASSET_ROOT, {}), "short", options);
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->window_held_out, 16);
   EXPECT_GE(result->window_right, 11);
@@ -66,7 +66,7 @@ TEST(Probe, OfTheWindowFindsALeakBeforeTheDecision) {
 }
 
 TEST(Probe, IsBlindWithoutOne) {
-  const Result<ProbeResult> result = RunProbe(RecallColor(KVLA_ASSET_ROOT), "short", Few());
+  const Result<ProbeResult> result = RunProbe(RecallColor(KVLA_ASSET_ROOT, {}), "short", Few());
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_LE(result->right, 8);
   EXPECT_LE(result->window_right, 8);

@@ -34,7 +34,7 @@ TEST(Novelty, KeepsTheHighestAndOfEqualsTheEarlier) {
 }
 
 TEST(Novelty, IsMeasuredOfTheChunksAskedForWhateverTheThreads) {
-  const RecallColor task(KVLA_ASSET_ROOT);
+  const RecallColor task(KVLA_ASSET_ROOT, {});
   const std::vector<int> left = {3, 0, 5};
   NoveltyOptions options;
   const auto one = MeasureNovelty(task, "short", left, options, {});

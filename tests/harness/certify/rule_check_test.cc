@@ -169,7 +169,7 @@ RuleOptions Few(int novelty) {
 TEST(CheckRules, RefutesABandInTheFirstEdition) {
   int calls = 0;
   const Result<RuleCheck> check =
-      CheckRules(RecallColor(KVLA_ASSET_ROOT), "long", Few(0), [&calls](int, int) {
+      CheckRules(RecallColor(KVLA_ASSET_ROOT, {}), "long", Few(0), [&calls](int, int) {
         ++calls;
         return true;
       });
@@ -178,6 +178,21 @@ TEST(CheckRules, RefutesABandInTheFirstEdition) {
   EXPECT_EQ(check->rules.size(), 3U);
   EXPECT_EQ(Rule(*check, "band").judgement.verdict, Verdict::kRefuted);
   EXPECT_EQ(Rule(*check, "first_chunks").judgement.verdict, Verdict::kCertified);
+}
+
+// The same episodes but for their schedule.
+TEST(CheckRules, NoFixedRuleHoldsCuesThatComeAnywhere) {
+  RuleOptions options = Few(0);
+  options.episodes = 400;
+  const TaskOptions suite{.cues = "anywhere", .decoys = true, .layout = "seen"};
+  for (const char* delay : {"medium", "long", "longer"}) {
+    const Result<RuleCheck> check = CheckRules(RecallColor(KVLA_ASSET_ROOT, suite), delay, options);
+    ASSERT_TRUE(check.ok()) << check.status().message();
+    for (const RuleResult& rule : check->rules) {
+      EXPECT_EQ(rule.judgement.verdict, Verdict::kCertified)
+          << delay << " " << rule.rule << ": " << rule.held << " of " << rule.episodes;
+    }
+  }
 }
 
 // recall_color whose whole table lights up with the cue and goes dark after it.
@@ -192,13 +207,13 @@ class LoudTask : public RecallColor {
 };
 
 TEST(CheckRules, NoveltyHoldsACueThatChangesTheMost) {
-  const Result<RuleCheck> check = CheckRules(LoudTask(KVLA_ASSET_ROOT), "short", Few(10));
+  const Result<RuleCheck> check = CheckRules(LoudTask(KVLA_ASSET_ROOT, {}), "short", Few(10));
   ASSERT_TRUE(check.ok()) << check.status().message();
   const RuleResult& novelty = Rule(*check, "novelty");
   EXPECT_EQ(novelty.episodes, 10);
   EXPECT_EQ(novelty.held, 10);
   EXPECT_EQ(novelty.judgement.verdict, Verdict::kRefuted);
-  const Result<RuleCheck> stopped = CheckRules(LoudTask(KVLA_ASSET_ROOT), "short", Few(10),
+  const Result<RuleCheck> stopped = CheckRules(LoudTask(KVLA_ASSET_ROOT, {}), "short", Few(10),
                                                [](int done, int) { return done < 1; });
   EXPECT_EQ(stopped.status().code(), StatusCode::kCancelled);
 }

@@ -66,6 +66,7 @@ class BitsTask : public Task {
     info_.bits = std::move(bits);
   }
   const TaskInfo& info() const override { return info_; }
+  const TaskOptions& options() const override { return told_.options(); }
   fs::path scene() const override { return told_.scene(); }
   Result<Scenario> Draw(const EpisodeKey& key) const override { return told_.Draw(key); }
   Result<Scenario> Place(World& world, const EpisodeKey& key) const override {
@@ -108,6 +109,25 @@ TEST(TaskCard, SaysTheBitsAndWhatRulesHold) {
   ASSERT_TRUE(silent.ok());
   EXPECT_EQ(silent->find("Bits"), std::string::npos);
   EXPECT_EQ(silent->find("its bytes explain"), std::string::npos);
+}
+
+// Certificates of one suite say nothing of another.
+TEST(TaskCard, NamesItsSuiteAndTakesItsCertificatesAlone) {
+  const std::string certificates =
+      R"({"tasks": [{"task": "recall_color", "delay": "old", "passed": true},
+          {"task": "recall_color", "delay": "new", "passed": true,
+           "suite": {"cues": "anywhere", "decoys": "true", "layout": "seen"}}]})";
+  const TaskOptions suite{.cues = "anywhere", .decoys = true, .layout = "seen"};
+  const auto second = *MakeTask("recall_color", KVLA_ASSET_ROOT, suite);
+  const std::string now = *CardText(*second, {}, certificates);
+  EXPECT_NE(now.find("**Suite:** cues anywhere, decoys true, layout seen."), std::string::npos);
+  EXPECT_NE(now.find("| new | "), std::string::npos) << now;
+  EXPECT_EQ(now.find("| old | "), std::string::npos) << now;
+  EXPECT_NE(now.find("| longer | "), std::string::npos) << now;
+  const std::string was = *CardText(*Make("recall_color"), {}, certificates);
+  EXPECT_NE(was.find("**Suite:** cues early, decoys false, layout seen."), std::string::npos);
+  EXPECT_NE(was.find("| old | "), std::string::npos) << was;
+  EXPECT_EQ(was.find("| new | "), std::string::npos) << was;
 }
 
 TEST(TaskCard, AnotherFileThanACertificateIsBadInput) {

@@ -340,6 +340,7 @@ class Passing : public Task {
  public:
   Passing(std::unique_ptr<Task> task, StageKind kind) : task_(std::move(task)), kind_(kind) {}
   const TaskInfo& info() const override { return task_->info(); }
+  const TaskOptions& options() const override { return task_->options(); }
   std::filesystem::path scene() const override { return task_->scene(); }
   Result<Scenario> Draw(const EpisodeKey& key) const override { return task_->Draw(key); }
   Result<Scenario> Place(World& world, const EpisodeKey& key) const override {

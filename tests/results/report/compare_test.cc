@@ -212,6 +212,24 @@ TEST_F(CompareTest, SaysHowRunsDiffer) {
   EXPECT_EQ(notes.find("instructions"), std::string::npos) << notes;
 }
 
+// The same seed under another suite is another episode. A run from before there were suites had
+// the first one.
+TEST_F(CompareTest, SaysWhereSuitesDiffer) {
+  Fill(&runs_[0]);
+  RunStore& other =
+      Add("other", {{"config", "name: run\nsuite:\n  cues: anywhere\n  decoys: false\n"}});
+  ASSERT_TRUE(runs_[0].PutMeta("config", "name: run\n").ok());
+  Fill(&other, 5, "window");
+  CompareOptions options;
+  options.arms = {"full", "window"};
+  std::string notes;
+  for (const std::string& note : Compare(options).notes) notes += note + "\n";
+  EXPECT_NE(notes.find("suite.cues differs: early in"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("anywhere in"), std::string::npos) << notes;
+  EXPECT_EQ(notes.find("decoys"), std::string::npos) << notes;
+  EXPECT_EQ(notes.find("layout"), std::string::npos) << notes;
+}
+
 TEST_F(CompareTest, NamesWhatIsWrong) {
   EXPECT_NE(Refused().find("nothing to compare"), std::string::npos);
   Fill(&runs_[0]);

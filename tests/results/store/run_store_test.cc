@@ -235,10 +235,10 @@ TEST_F(RunStoreTest, OpeningSomethingElseNamesThePath) {
 
 TEST_F(RunStoreTest, OtherSchemaVersions) {
   { Make(1); }
-  Sql(db_, "PRAGMA user_version=3");
+  Sql(db_, "PRAGMA user_version=4");
   const std::string before = *ReadFile(db_);
-  EXPECT_NE(OpenError().find("has schema version 3; "
-                             "this program knows 1 to 2 (it was written by a newer kvla)"),
+  EXPECT_NE(OpenError().find("has schema version 4; "
+                             "this program knows 1 to 3 (it was written by a newer kvla)"),
             std::string::npos);
   OpenError(RunStore::Mode::kReadWrite);
   EXPECT_EQ(*ReadFile(db_), before);
@@ -265,6 +265,7 @@ TEST_F(RunStoreTest, ARunOfSchemaOneIsReadAsItIsAndMigratedWhenWritten) {
       EXPECT_EQ(row.stage_steps.at(0), -1);
       EXPECT_EQ(row.video, "");
       EXPECT_TRUE(row.comparable);
+      EXPECT_FALSE(row.onset_s.has_value());
       const auto episode = store.Episode(row.id);
       ASSERT_TRUE(episode.ok()) << episode.status().message();
       EXPECT_EQ(episode->inferences.size(), 11u);
@@ -291,6 +292,31 @@ TEST_F(RunStoreTest, ARunOfSchemaOneIsReadAsItIsAndMigratedWhenWritten) {
   EXPECT_EQ(again->schema_version(), kRunSchemaVersion);
   EXPECT_EQ(again->Done()->size(), 3u);
   EXPECT_EQ(again->Meta()->at("device"), "cpu");
+}
+
+TEST_F(RunStoreTest, ARunOfSchemaTwoDoesNotSayWhenCuesWereShown) {
+  EpisodeRecord record = MakeRecord(Id(0));
+  record.begin.onset_s = 4.25;
+  {
+    RunStore store = Make();
+    ASSERT_TRUE(store.WriteEpisode(record).ok());
+    EXPECT_EQ(store.Episodes()->at(0).onset_s, 4.25);
+    EXPECT_FALSE(store.Episodes()->at(0).wait_s.has_value());
+  }
+  Sql(db_,
+      "ALTER TABLE episodes DROP COLUMN onset_s; ALTER TABLE episodes DROP COLUMN wait_s; "
+      "PRAGMA user_version=2");
+  {
+    const Result<RunStore> reader = RunStore::Open(dir_, RunStore::Mode::kReadOnly);
+    ASSERT_TRUE(reader.ok()) << reader.status().message();
+    EXPECT_FALSE(reader->Episodes()->at(0).onset_s.has_value());
+  }
+  Result<RunStore> writer = RunStore::Open(dir_, RunStore::Mode::kReadWrite);
+  ASSERT_TRUE(writer.ok()) << writer.status().message();
+  EXPECT_FALSE(writer->Episodes()->at(0).onset_s.has_value());
+  record.begin.id = record.end.id = Id(1);
+  ASSERT_TRUE(writer->WriteEpisode(record).ok());
+  EXPECT_EQ(writer->Episodes()->at(1).onset_s, 4.25);
 }
 
 // A writer that dies in the middle of a migration leaves the old run.

@@ -46,6 +46,10 @@ void ExpectSameInferences(const std::vector<InferenceEvent>& a,
 TEST(RecordCodec, CborCarriesTheWholeRecord) {
   EpisodeRecord record = MakeRecord(kId, 9);
   record.begin.warnings = {"the window covers the cue"};
+  record.begin.suite = {{"cues", "anywhere"}, {"decoys", "true"}};
+  record.begin.twin = true;
+  record.begin.onset_s = 4.25;
+  record.begin.decoys = {{2, 2.5, 3}, {9, 9.5, 0}};
   record.end.error = "\xff not UTF-8";
   record.commands = {{7, "pull", "", {3, 0.1, 0.2, 0.3}}, {9, "threshold", "0.6", {}}};
   record.video = "videos/a.mp4";
@@ -61,6 +65,13 @@ TEST(RecordCodec, CborCarriesTheWholeRecord) {
   EXPECT_EQ(BeginToJson(back->begin), BeginToJson(record.begin));
   EXPECT_EQ(back->begin.run_seed, record.begin.run_seed);
   EXPECT_EQ(back->begin.cues[0].end_s, 4.75);
+  EXPECT_EQ(back->begin.suite.at("cues"), "anywhere");
+  EXPECT_TRUE(back->begin.twin);
+  EXPECT_EQ(back->begin.onset_s, 4.25);
+  EXPECT_FALSE(back->begin.wait_s.has_value());
+  ASSERT_EQ(back->begin.decoys.size(), 2u);
+  EXPECT_EQ(back->begin.decoys[0].end_s, 2.5);
+  EXPECT_EQ(back->begin.decoys[0].what, 3);
   EXPECT_EQ(EndToJson(back->end), EndToJson(record.end));
   EXPECT_EQ(back->end.id, kId);
   EXPECT_EQ(back->end.stages, record.end.stages);
@@ -71,6 +82,25 @@ TEST(RecordCodec, CborCarriesTheWholeRecord) {
     EXPECT_EQ(back->steps[i].state, record.steps[i].state);
     EXPECT_EQ(back->steps[i].stages, record.steps[i].stages);
   }
+}
+
+// A run from before the suite had options.
+TEST(RecordCodec, ReadsAnEpisodesBeginOfBeforeTheSuiteHadOptions) {
+  EpisodeBegin whole = MakeRecord(kId).begin;
+  whole.onset_s = 4.25;
+  whole.decoys = {{2, 2.5, 3}};
+  nlohmann::json json = BeginToJson(whole);
+  for (const char* key : {"suite", "twin", "onset_s", "wait_s", "decoys"}) {
+    EXPECT_EQ(json.erase(key), 1u) << key;
+  }
+  const Result<EpisodeBegin> old = BeginFromJson(json);
+  ASSERT_TRUE(old.ok()) << old.status().message();
+  EXPECT_TRUE(old->suite.empty());
+  EXPECT_FALSE(old->twin);
+  EXPECT_FALSE(old->onset_s.has_value());
+  EXPECT_TRUE(old->decoys.empty());
+  json["decoys"] = "x";
+  EXPECT_FALSE(BeginFromJson(json).ok());
 }
 
 TEST(RecordCodec, LevelsLeaveOut) {
