@@ -20,6 +20,7 @@
 #include "harness/eval/run_config.h"
 #include "harness/language/needle.h"
 #include "harness/language/perplexity.h"
+#include "harness/train/chain_config.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/policy_config.h"
@@ -45,7 +46,8 @@ std::vector<ConfigKind> Kinds() {
           Kind<CacheConfig>("cache", "the cache of an arm of a run"),
           Kind<ClockConfig>("clock", "the clock of an arm of a run"),
           Kind<DemosConfig>("demos", "demonstrations: kvla demos"),
-          Kind<TrainConfig>("train", "training of a policy: kvla train"),
+          Kind<TrainConfig>("train", "training of a policy in one stage: kvla train"),
+          Kind<ChainConfig>("chain", "training of a policy in stages: kvla train"),
           Kind<PolicyConfig>("policy", "a policy: of kvla train, and config.yaml of a checkpoint"),
           Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate"),
           Kind<PerplexityConfig>("perplexity", "a language model on a text: kvla perplexity"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two trainers share: flags, progress, reading demonstrations.
+// What the trainers share: flags, reading demonstrations.
 #ifndef KVLA_APPS_TRAIN_COMMON_H_
 #define KVLA_APPS_TRAIN_COMMON_H_
 
@@ -14,8 +14,7 @@
 #include "base/files.h"
 #include "base/streams.h"
 #include "harness/demos/demo_reader.h"
-#include "harness/workers/progress.h"
-#include "policy/compact/policy_config.h"
+#include "harness/train/train_display.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/training/train.h"
 
@@ -27,26 +26,9 @@ struct TrainFlags {
   bool dry_run = false;
 };
 
-// A bar for each phase, with a line of its own for each note (validation figures).
-class TrainDisplay {
- public:
-  explicit TrainDisplay(ProgressStyle style) : style_(style) {}
-  void Show(const TrainProgress& p);
-  void Finish();
-
- private:
-  ProgressStyle style_;
-  std::string phase_;
-  std::unique_ptr<ProgressBar> bar_;
-};
-
 // Keeps LibTorch's large buffers in the process: giving each back to the kernel and taking it again
 // nearly doubles a training step.
 void KeepMemory();
-
-// What a policy wants of demonstrations: given its sizes, or the folder of its checkpoint.
-DemoFilter FilterFor(const PolicyConfig& policy);
-Result<DemoFilter> FilterFor(const std::filesystem::path& checkpoint);
 
 // Declares a trainer's subcommand with the flags of TrainFlags.
 CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,

@@ -7,7 +7,7 @@ namespace kvla {
 namespace {
 
 Result<DemoFilter> FilterOf(const GateTrainConfig& config) {
-  Result<DemoFilter> filter = FilterFor(config.checkpoint);
+  Result<DemoFilter> filter = FilterFor(std::filesystem::path(config.checkpoint));
   if (filter.ok() && !config.task.empty()) filter->tasks = {config.task};
   return filter;
 }

@@ -41,7 +41,7 @@ python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 for package in libavcodec-dev libavformat-dev libcli11-dev libegl-dev libegl-mesa0 libfmt-dev \
     libgl-dev libgl1-mesa-dri libglfw3-dev libgtest-dev libhdf5-dev libopengl-dev \
     libspdlog-dev libsqlite3-dev libstb-dev libswscale-dev libutf8proc-dev \
-    libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev; do
+    libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev zlib1g-dev; do
   state="$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)"
   [[ "$state" == installed ]] || packages+=("$package")
 done

@@ -10,6 +10,7 @@
 
 #include "base/config_fields.h"
 #include "harness/demos/demo_recorder.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -19,6 +20,7 @@ struct DemoSet {
   std::string split = "train";
   int episodes = 100;
   int first = 0;
+  std::string disturbance = "none";
 
   template <class V>
   void Fields(V& v) {
@@ -27,6 +29,8 @@ struct DemoSet {
     v("split", split, OneOf{"train", "validation"}, "part of every random stream's key");
     v("episodes", episodes, Range{1, 1000000}, "episodes to try; failed ones are left out");
     v("first", first, Range{0, 1000000000}, "index of the first episode");
+    v("disturbance", disturbance, OneOf{"none", "mild", "strong"},
+      "knocks, moved cameras, other light and sensor noise, as in evaluation");
   }
 };
 
@@ -39,6 +43,7 @@ struct DemosConfig {
   int episodes_per_shard = 20;
   int gzip = 1;
   std::string instructions = "canonical";
+  TaskOptions suite;
   DemoNoise noise;
   DemoDriverConfig driver;
   std::vector<DemoSet> sets;
@@ -54,6 +59,7 @@ struct DemosConfig {
     v("gzip", gzip, Range{0, 9}, "compression of images and states; 0: none");
     v("instructions", instructions, OneOf{"canonical", "seen", "held_out"},
       "wording: the first of a task, any to train on, or any held out");
+    v("suite", suite, "what is asked of the tasks");
     v("noise", noise, "disturbance of the executed actions");
     v("driver", driver, "a policy that acts in stretches, for the expert to correct");
     v("sets", sets, "what to demonstrate");

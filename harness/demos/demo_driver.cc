@@ -26,8 +26,9 @@ Result<std::unique_ptr<DemoDriver>> DemoDriver::Create(const DemoDriverConfig& c
   options.text_encoder = TextEncoderFolder(asset_root);
   Result<std::unique_ptr<Vla>> policy = Vla::Load(options);
   if (!policy.ok()) return policy.status().In("driver");
-  Result<std::unique_ptr<Session>> session =
-      (*policy)->NewSession({.cache = {}, .max_blocks = kMostBlocks});
+  SessionOptions acts{.cache = {}, .max_blocks = kMostBlocks};
+  acts.cache.policy = config.cache;
+  Result<std::unique_ptr<Session>> session = (*policy)->NewSession(acts);
   if (!session.ok()) return session.status().In("driver");
   const PolicyConfig reads = (*policy)->config();
   driver->policy_ = *std::move(policy);

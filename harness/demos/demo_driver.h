@@ -20,19 +20,30 @@
 
 namespace kvla {
 
-struct DemoDriverConfig {
-  std::string checkpoint;
+// How a policy takes part.
+struct DriverShare {
   double share = 0.6;
   int span_blocks = 12;
   bool keep_failed = false;
+  std::string cache = "full";
 
   template <class V>
   void Fields(V& v) {
-    v("checkpoint", checkpoint, "policy that acts in stretches; empty: the expert alone");
     v("share", share, Range{0.0, 1.0}, "share of an episode that the policy acts in");
     v("span_blocks", span_blocks, Range{1, 1000}, "inferences of a stretch, on average");
     v("keep_failed", keep_failed,
       "keep episodes that end in a mistake: the expert's labels hold up to it");
+    v("cache", cache, OneOf{"full", "window", "recompute"}, "cache method under which it acts");
+  }
+};
+
+struct DemoDriverConfig : DriverShare {
+  std::string checkpoint;
+
+  template <class V>
+  void Fields(V& v) {
+    v("checkpoint", checkpoint, "policy that acts in stretches; empty: the expert alone");
+    DriverShare::Fields(v);
   }
 };
 

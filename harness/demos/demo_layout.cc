@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/config_io.h"
 #include "policy/compact/training/demo_source.h"
 
 namespace kvla {
@@ -65,6 +66,19 @@ Result<ShardFacts> ReadShardFacts(const Hdf5Node& data) {
   facts.width = Side(*kwargs, "camera_widths");
   if (facts.height == 0 || facts.width == 0) {
     return bad("does not say how large images are ('camera_heights', 'camera_widths')");
+  }
+  // Files from before there were any have neither.
+  if (data.HasAttribute("suite")) {
+    const Result<std::string> suite = data.Text("suite");
+    if (!suite.ok()) return suite.status();
+    const Result<ConfigNode> node = ParseYaml(*suite, "attribute 'suite'", false);
+    const Status parsed = node.ok() ? ParseConfig(*node, &facts.suite) : node.status();
+    if (!parsed.ok()) return parsed.In(data.where());
+  }
+  if (data.HasAttribute("disturbance")) {
+    const Result<std::string> level = data.Text("disturbance");
+    if (!level.ok()) return level.status();
+    facts.disturbance = *level;
   }
   return facts;
 }

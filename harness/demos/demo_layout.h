@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "harness/demos/hdf5_file.h"
+#include "tasks/task_options.h"
 
 namespace kvla {
 
@@ -19,6 +20,8 @@ struct ShardFacts {
   std::string task;
   std::vector<std::string> cameras;
   int height = 0, width = 0;  // of every image, pixels
+  TaskOptions suite;
+  std::string disturbance = "none";
 };
 
 // Of one demonstration.

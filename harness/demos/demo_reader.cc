@@ -8,6 +8,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "base/config_differences.h"
+#include "base/config_io.h"
 #include "harness/episode/policy_io.h"
 #include "sim/specs.h"
 
@@ -85,29 +87,64 @@ Status CheckFilter(const ShardFacts& facts, const DemoFilter& filter, const std:
 
 }  // namespace
 
-Result<std::unique_ptr<DemoReader>> DemoReader::Open(const std::filesystem::path& folder,
-                                                     const DemoFilter& filter) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(folder, error)) {
-    return BadInput(fmt::format("{}: no such folder of demonstrations (make them with kvla demos)",
-                                folder.string()));
-  }
+DemoFilter FilterFor(const PolicyConfig& policy) {
+  return {.tasks = {},
+          .cameras = policy.cameras,
+          .image_size = policy.image_size,
+          .replan_steps = policy.replan_steps};
+}
+
+Result<DemoFilter> FilterFor(const std::filesystem::path& checkpoint) {
+  PolicyConfig policy;
+  if (Status s = LoadConfigFile(checkpoint / "config.yaml", {}, &policy); !s.ok()) return s;
+  return FilterFor(policy);
+}
+
+Result<std::unique_ptr<DemoReader>> DemoReader::Open(
+    const std::vector<std::filesystem::path>& folders, const DemoFilter& filter) {
   std::unique_ptr<DemoReader> reader(new DemoReader);
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".hdf5") reader->files_.push_back(entry.path());
+  for (const std::filesystem::path& folder : folders) {
+    if (Status status = reader->AddFolder(folder); !status.ok()) return status;
   }
-  if (error) return BadInput(fmt::format("{}: {}", folder.string(), error.message()));
-  std::sort(reader->files_.begin(), reader->files_.end());
   Seen seen;
   for (size_t f = 0; f < reader->files_.size(); ++f) {
     if (Status status = reader->AddShard(f, filter, &seen); !status.ok()) return status;
   }
   reader->open_.resize(reader->files_.size());
   if (reader->entries_.empty()) {
-    return BadInput(fmt::format("{}: no demonstrations{} there", folder.string(),
+    return BadInput(fmt::format("{}: no demonstrations{} there", folders.front().string(),
                                 filter.tasks.empty() ? "" : " of the wanted tasks"));
   }
   return reader;
+}
+
+Status DemoReader::AddFolder(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    return BadInput(fmt::format("{}: no such folder of demonstrations (make them with kvla demos)",
+                                folder.string()));
+  }
+  const auto first = static_cast<ptrdiff_t>(files_.size());
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".hdf5") files_.push_back(entry.path());
+  }
+  if (error) return BadInput(fmt::format("{}: {}", folder.string(), error.message()));
+  std::sort(files_.begin() + first, files_.end());
+  return {};
+}
+
+Result<DemosConfig> DemoReader::Settings() const {
+  const Result<Hdf5Node> file = Hdf5Node::OpenFile(files_.front());
+  if (!file.ok()) return file.status();
+  const Result<Hdf5Node> data = file->OpenGroup("data");
+  if (!data.ok()) return data.status();
+  const Result<std::string> text = data->Text("settings");
+  if (!text.ok()) return text.status();
+  const Result<ConfigNode> node = ParseYaml(*text, "attribute 'settings'", false);
+  if (!node.ok()) return node.status().In(data->where());
+  DemosConfig settings;
+  if (Status s = ParseConfig(*node, &settings); !s.ok()) return s.In(data->where());
+  return settings;
 }
 
 Status DemoReader::AddShard(size_t f, const DemoFilter& filter, Seen* seen) {
@@ -124,6 +161,14 @@ Status DemoReader::AddShard(size_t f, const DemoFilter& filter, Seen* seen) {
     return {};
   }
   if (Status s = CheckFilter(shard, filter, files_[f].string()); !s.ok()) return s;
+  const TaskOptions& suite = facts_.front().suite;
+  if (shard.suite != suite) {
+    return BadInput(
+        fmt::format("{}: recorded for another suite than {}:\n  {}\nTrain on one of them.",
+                    files_[f].string(), files_.front().string(),
+                    ListDifferences(ConfigDifferences(PrintConfig(suite), PrintConfig(shard.suite),
+                                                      "that file"))));
+  }
   if (!filter.cameras.empty()) shard.cameras = filter.cameras;
   std::string settings;
   if (data->HasAttribute("settings_hash")) {
@@ -202,6 +247,9 @@ Result<DemoEpisode> DemoReader::Read(int index) {
   const std::vector<double> begins = reads.Reals("cue_begin_s");
   const std::vector<double> ends = reads.Reals("cue_end_s");
   const std::vector<double> places = reads.Reals("target_places");
+  // Older shards do not say from when on what is remembered is asked for.
+  const std::vector<double> use =
+      group->HasAttribute("decision_s") ? reads.Reals("decision_s") : std::vector<double>{-1};
   // Older shards: every class with a place is a choice.
   const int64_t choices = group->HasAttribute("choices") ? reads.Integer("choices")
                                                          : static_cast<int64_t>(places.size() / 3);
@@ -229,7 +277,11 @@ Result<DemoEpisode> DemoReader::Read(int index) {
     reads.Refuse(
         "attributes 'cue_begin_s' and 'cue_end_s' must be the begins and ends of cues, seconds");
   }
+  if (use.size() != 1 || !(use[0] <= kMaxCueS)) {  // so that NaN is refused too
+    reads.Refuse("attribute 'decision_s' must be one time, seconds");
+  }
   if (!reads.status().ok()) return reads.status();
+  if (use[0] >= 0) e.use_begins = static_cast<int>(std::ceil(use[0] * kControlRateHz - 1e-6));
   for (int b = 0; b < e.blocks; ++b) {
     const auto step = static_cast<size_t>(b * sizes->stride);
     e.proprio.push_back(ProprioVector(ee_pos[step], ee_quat[step], width[step]));

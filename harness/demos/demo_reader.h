@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "base/status.h"
+#include "harness/demos/demo_config.h"
 #include "harness/demos/demo_layout.h"
 #include "harness/demos/hdf5_file.h"
+#include "policy/compact/policy_config.h"
 #include "policy/compact/training/demo_source.h"
 #include "tasks/task.h"
 
@@ -29,18 +31,29 @@ struct DemoFilter {
   int replan_steps = 0;              // control steps from image to image
 };
 
-// All complete shards under a folder (OUT/train of `kvla demos --out OUT`), in the order of their
-// names. One reader a thread, one thread at a time a process (HDF5).
+// What a policy wants of demonstrations: given its sizes, or the folder of its checkpoint.
+DemoFilter FilterFor(const PolicyConfig& policy);
+Result<DemoFilter> FilterFor(const std::filesystem::path& checkpoint);
+
+// All complete shards under folders (OUT/train of `kvla demos --out OUT`), folder by folder in the
+// order of their names. One reader a thread, one thread at a time a process (HDF5).
 class DemoReader : public DemoSource {
  public:
   // Checks the rank, type and size of all that Read() will read. BadInput: no such folder, no
   // demonstrations in it, a broken shard, one with other cameras, image size or replan_steps than
-  // `filter` wants, an episode that is there twice.
-  static Result<std::unique_ptr<DemoReader>> Open(const std::filesystem::path& folder,
+  // `filter` wants, of another suite than the first, an episode that is there twice.
+  static Result<std::unique_ptr<DemoReader>> Open(const std::vector<std::filesystem::path>& folders,
                                                   const DemoFilter& filter = {});
+  static Result<std::unique_ptr<DemoReader>> Open(const std::filesystem::path& folder,
+                                                  const DemoFilter& filter = {}) {
+    return Open(std::vector<std::filesystem::path>{folder}, filter);
+  }
 
   int size() const override { return static_cast<int>(entries_.size()); }
   Result<DemoEpisode> Read(int index) override;
+  // With what settings the first file was made, but for its sets: more of the same can be recorded
+  // with them. BadInput where it does not say.
+  Result<DemosConfig> Settings() const;
 
  private:
   struct Entry {
@@ -51,6 +64,7 @@ class DemoReader : public DemoSource {
   using Seen = std::map<std::string, std::string>;
 
   DemoReader() = default;
+  Status AddFolder(const std::filesystem::path& folder);
   Status AddShard(size_t file, const DemoFilter& filter, Seen* seen);
   Result<Hdf5Node> Group(int index);
 

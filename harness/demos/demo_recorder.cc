@@ -45,9 +45,10 @@ Action ActionNoise::Disturb(const Action& clean) {
 Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& task,
                                                            const std::filesystem::path& asset_root,
                                                            std::vector<std::string> cameras,
-                                                           int image_size, int replan_steps) {
+                                                           int image_size, int replan_steps,
+                                                           const TaskOptions& options) {
   std::unique_ptr<DemoRecorder> recorder(new DemoRecorder);
-  Result<std::unique_ptr<Task>> made = MakeTask(task, asset_root);
+  Result<std::unique_ptr<Task>> made = MakeTask(task, asset_root, options);
   if (!made.ok()) return made.status();
   recorder->task_ = *std::move(made);
   Result<std::unique_ptr<World>> world = World::Load(recorder->task_->scene());
@@ -67,7 +68,8 @@ Result<std::unique_ptr<DemoRecorder>> DemoRecorder::Create(const std::string& ta
 // learnt is the expert's action from where the arm is; what is done may be a disturbed one or a
 // policy's, so that demonstrations show the way back from mistakes.
 Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNoise& noise,
-                                           Phrasing phrasing, DemoDriver* driver) {
+                                           Phrasing phrasing, DemoDriver* driver,
+                                           DisturbanceLevel level) {
   if (key.split == Split::kEvaluation) {
     return BadInput("demonstrations of the evaluation split are refused: they would be trained on");
   }
@@ -78,13 +80,16 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
   Result<std::string> instruction = InstructionOf(task_->info(), r.scenario, phrasing);
   if (!instruction.ok()) return instruction.status();
   r.scenario.instruction = *std::move(instruction);
+  r.options = task_->options();
+  r.disturbance = level;
   r.scene = task_->scene();
   r.cameras = cameras_;
   r.images.resize(cameras_.size());
   task_->Update(*world_, r.scenario);
+  Disturbance disturbance(level, r.scenario, world_.get());
   const std::unique_ptr<Expert> expert =
       task_->MakeExpert(r.scenario, /*blind=*/false, Rng(key, "demo/expert"));
-  ActionNoise disturbance(noise, Rng(key, "demo/noise"));
+  ActionNoise action_noise(noise, Rng(key, "demo/noise"));
 
   r.choices = task_->info().num_choices;
   if (driver != nullptr) {
@@ -94,7 +99,8 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
 
   std::vector<Image> images(cameras_.size());
   for (int step = 0; step < r.scenario.horizon_steps; ++step) {
-    const Proprioception proprio = world_->Proprio();
+    const Proprioception proprio = disturbance.Sense(world_->Proprio());
+    const Pose hand = world_->EndEffector();
     if (step % replan_steps_ == 0) {
       for (size_t c = 0; c < cameras_.size(); ++c) {
         Status status =
@@ -119,16 +125,17 @@ Result<DemoRecording> DemoRecorder::Record(const EpisodeKey& key, const DemoNois
     const Action clean = expert->Act(*world_);
     const ExpertLabel label = expert->Label();
     const bool driven = driver != nullptr && driver->acts();
-    const Action executed = driven ? driver->Next(proprio.ee) : disturbance.Disturb(clean);
+    const Action executed = driven ? driver->Next(hand) : action_noise.Disturb(clean);
     r.actions.insert(r.actions.end(), clean.value.begin(), clean.value.end());
     r.executed.insert(r.executed.end(), executed.value.begin(), executed.value.end());
-    const std::array<float, kTargetDim> target = AbsoluteTarget(proprio.ee, clean);
+    const std::array<float, kTargetDim> target = AbsoluteTarget(hand, clean);
     r.targets.insert(r.targets.end(), target.begin(), target.end());
     for (const double w : label.waypoint) r.waypoints.push_back(static_cast<float>(w));
     r.target_class.push_back(label.target);
     r.decision.push_back(label.decision ? 1 : 0);
     ++r.steps;
 
+    disturbance.Push();
     const Status stepped = world_->Step(executed);
     if (stepped.code() == StatusCode::kDiverged) {
       r.diverged = true;

@@ -15,6 +15,7 @@
 #include "harness/demos/demo_driver.h"
 #include "sim/renderer.h"
 #include "sim/world.h"
+#include "tasks/disturbance.h"
 #include "tasks/task.h"
 
 namespace kvla {
@@ -60,6 +61,8 @@ class ActionNoise {
 // One episode, arrays row-major, one row per control step unless said otherwise.
 struct DemoRecording {
   Scenario scenario;
+  TaskOptions options;
+  DisturbanceLevel disturbance = DisturbanceLevel::kNone;
   std::filesystem::path scene;
   bool success = false;
   bool diverged = false;
@@ -85,13 +88,16 @@ class DemoRecorder {
   static Result<std::unique_ptr<DemoRecorder>> Create(const std::string& task,
                                                       const std::filesystem::path& asset_root,
                                                       std::vector<std::string> cameras,
-                                                      int image_size, int replan_steps);
+                                                      int image_size, int replan_steps,
+                                                      const TaskOptions& options = {});
 
   // A failed or diverged episode is a recording that says so. BadInput for the evaluation split.
-  // `driver`: a policy that acts in stretches; null: none.
+  // `driver`: a policy that acts in stretches; null: none. What is recorded of the arm is what the
+  // disturbed sensors say; the labels are the expert's, who knows the world.
   Result<DemoRecording> Record(const EpisodeKey& key, const DemoNoise& noise,
                                Phrasing phrasing = Phrasing::kCanonical,
-                               DemoDriver* driver = nullptr);
+                               DemoDriver* driver = nullptr,
+                               DisturbanceLevel disturbance = DisturbanceLevel::kNone);
 
  private:
   DemoRecorder() = default;

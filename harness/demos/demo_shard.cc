@@ -59,6 +59,41 @@ std::string EnvArgs(const DemosConfig& config, const std::string& task) {
       .dump();
 }
 
+// What an episode is, and when in it something happens.
+void WriteFacts(const DemoRecording& r, int replan_steps, const std::string& model_file,
+                Writes* writes) {
+  std::vector<double> begins, ends, places;
+  for (const std::array<double, 3>& place : r.scenario.target_places) {
+    places.insert(places.end(), place.begin(), place.end());
+  }
+  for (const CueInterval& cue : r.scenario.cues) {
+    begins.push_back(cue.begin_s);
+    ends.push_back(cue.end_s);
+  }
+  writes->Integer("num_samples", r.steps)
+      .Integer("num_inferences", r.inferences)
+      .Integer("image_stride", replan_steps)
+      .Text("model_file", model_file)
+      .Text("instruction", r.scenario.instruction)
+      .Text("task", r.scenario.task)
+      .Text("delay", r.scenario.delay)
+      .Text("split", SplitName(r.scenario.split))
+      .Integer("seed", static_cast<int64_t>(r.scenario.run_seed))
+      .Integer("episode", static_cast<int64_t>(r.scenario.episode))
+      .Integer("target", r.scenario.target)
+      .Integer("choices", r.choices)
+      .Reals("target_places", places)  // [classes * 3], world metres
+      .Reals("cue_begin_s", begins)
+      .Reals("cue_end_s", ends)
+      .Reals("onset_s", {r.scenario.OnsetSeconds()})
+      .Reals("wait_s", {r.scenario.WaitSeconds()})
+      .Reals("decision_s", {r.scenario.decision_s})
+      .Text("cues", r.options.cues)
+      .Integer("decoys", r.options.decoys ? 1 : 0)
+      .Text("layout", r.options.layout)
+      .Text("disturbance", DisturbanceName(r.disturbance));
+}
+
 }  // namespace
 
 std::string ShardSettings(const DemosConfig& config) {
@@ -103,14 +138,6 @@ Status ShardWriter::Add(const DemoRecording& r) {
   std::vector<uint8_t> dones(static_cast<size_t>(n), 0);
   rewards.back() = r.success ? 1.0f : 0.0f;
   dones.back() = 1;
-  std::vector<double> begins, ends, places;
-  for (const std::array<double, 3>& place : r.scenario.target_places) {
-    places.insert(places.end(), place.begin(), place.end());
-  }
-  for (const CueInterval& cue : r.scenario.cues) {
-    begins.push_back(cue.begin_s);
-    ends.push_back(cue.end_s);
-  }
   Writes writes(&*group);
   writes.Set("actions", r.actions, {n, kActionDim})
       .Set("executed", r.executed, {n, kActionDim})
@@ -129,21 +156,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
     writes.Set("obs/" + r.cameras[c] + "_image", r.images[c],
                {r.inferences, config_.image_size, config_.image_size, 3}, gzip);
   }
-  writes.Integer("num_samples", n)
-      .Integer("num_inferences", r.inferences)
-      .Integer("image_stride", config_.replan_steps)
-      .Text("model_file", r.scene.lexically_relative(asset_root_).string())
-      .Text("instruction", r.scenario.instruction)
-      .Text("task", r.scenario.task)
-      .Text("delay", r.scenario.delay)
-      .Text("split", SplitName(r.scenario.split))
-      .Integer("seed", static_cast<int64_t>(r.scenario.run_seed))
-      .Integer("episode", static_cast<int64_t>(r.scenario.episode))
-      .Integer("target", r.scenario.target)
-      .Integer("choices", r.choices)
-      .Reals("target_places", places)  // [classes * 3], world metres
-      .Reals("cue_begin_s", begins)
-      .Reals("cue_end_s", ends);
+  WriteFacts(r, config_.replan_steps, r.scene.lexically_relative(asset_root_).string(), &writes);
   if (!writes.status().ok()) return writes.status();
   ++demos_;
   samples_ += n;
@@ -152,6 +165,7 @@ Status ShardWriter::Add(const DemoRecording& r) {
 
 Status ShardWriter::Finish() {
   const std::string settings = ShardSettings(config_);
+  const DemoSet& set = config_.sets[static_cast<size_t>(shard_.set)];
   Writes writes(&data_);
   writes.Integer("total", samples_)
       .Integer("num_demos", demos_)
@@ -159,7 +173,9 @@ Status ShardWriter::Finish() {
       .Integer("diverged", diverged_)
       .Integer("first", static_cast<int64_t>(shard_.first))
       .Integer("count", shard_.count)
-      .Text("env_args", EnvArgs(config_, config_.sets[static_cast<size_t>(shard_.set)].task))
+      .Text("env_args", EnvArgs(config_, set.task))
+      .Text("suite", PrintConfig(config_.suite))
+      .Text("disturbance", set.disturbance)
       .Text("settings", settings)
       .Text("settings_hash", HashHex(settings))
       .Integer("complete", 1);
@@ -217,6 +233,13 @@ Result<bool> ShardComplete(const DemosConfig& config, const DemoShard& shard) {
   }
   const Result<ShardFacts> facts = ReadShardFacts(*data);
   if (!facts.ok()) return facts.status();
+  const std::string& wanted = config.sets[static_cast<size_t>(shard.set)].disturbance;
+  if (facts->disturbance != wanted) {
+    return BadInput(
+        fmt::format("{}: recorded with disturbance '{}', '{}' is wanted; give the set "
+                    "another 'first', or another --out",
+                    shard.path.string(), facts->disturbance, wanted));
+  }
   for (int d = 0; d < facts->demos; ++d) {
     const Result<Hdf5Node> demo = data->OpenGroup(fmt::format("demo_{}", d));
     if (!demo.ok()) return demo.status();

@@ -2,11 +2,12 @@
 // HDF5 shards of demonstrations, in robomimic's layout.
 //
 //   data                      attributes: total, env_args, num_demos, failed, diverged, first,
-//                             count, settings, settings_hash, complete
+//                             count, suite (TaskOptions as YAML), disturbance, settings,
+//                             settings_hash, complete
 //   data/demo_K               attributes: num_samples, num_inferences, model_file, instruction,
-//   task,
-//                             delay, split, seed, episode, target, cue_begin_s, cue_end_s,
-//                             image_stride
+//                             task, delay, split, seed, episode, target, cue_begin_s, cue_end_s,
+//                             onset_s, wait_s, decision_s (-1: none), image_stride, cues, decoys,
+//                             layout (TaskOptions), disturbance
 //     actions        [n, 7]   the expert's action in the state at hand (the label)
 //     executed       [n, 7]   the action that was done: with the disturbance
 //     targets        [n, 7]   pose the label asks for (policy/compact/training/demo_source.h)

@@ -35,6 +35,8 @@ class DemoWorker {
     if (!split.ok()) return split.status();
     const Result<Phrasing> phrasing = ParsePhrasing(config_.instructions);
     if (!phrasing.ok()) return phrasing.status();
+    const Result<DisturbanceLevel> disturbance = ParseDisturbance(set.disturbance);
+    if (!disturbance.ok()) return disturbance.status();
 
     Result<ShardWriter> writer = ShardWriter::Create(config_, shard, asset_root_);
     if (!writer.ok()) return writer.status();
@@ -45,7 +47,7 @@ class DemoWorker {
       const EpisodeKey key{*split, static_cast<uint64_t>(config_.seed), set.task, set.delay,
                            shard.first + static_cast<uint64_t>(i)};
       Result<DemoRecording> recording =
-          recorder_->Record(key, config_.noise, *phrasing, driver_.get());
+          recorder_->Record(key, config_.noise, *phrasing, driver_.get(), *disturbance);
       if (!recording.ok()) return recording.status();
       recorded = IsKept(*recording, config_);
       if (Status status = writer->Add(*recording); !status.ok()) return status;
@@ -80,8 +82,9 @@ class DemoWorker {
   Status Prepare(const std::string& task) {
     if (task == task_) return {};
     recorder_.reset();
-    Result<std::unique_ptr<DemoRecorder>> recorder = DemoRecorder::Create(
-        task, asset_root_, config_.cameras, config_.image_size, config_.replan_steps);
+    Result<std::unique_ptr<DemoRecorder>> recorder =
+        DemoRecorder::Create(task, asset_root_, config_.cameras, config_.image_size,
+                             config_.replan_steps, config_.suite);
     if (!recorder.ok()) return recorder.status();
     recorder_ = *std::move(recorder);
     task_ = task;

@@ -26,8 +26,13 @@
 namespace kvla {
 namespace {
 
+constexpr char kEvaluationDelay[] = "longer";
+
 Status CheckDemosConfig(const DemosConfig& config, const std::filesystem::path& asset_root) {
   if (config.sets.empty()) return BadInput("'sets' is empty: nothing to demonstrate");
+  if (config.suite.HeldOut()) {
+    return BadInput("suite.layout is held_out: no policy may have seen those; record layout: seen");
+  }
   for (size_t i = 0; i < config.sets.size(); ++i) {
     const DemoSet& set = config.sets[i];
     const std::string where = fmt::format("sets[{}]", i);
@@ -44,7 +49,11 @@ Status CheckDemosConfig(const DemosConfig& config, const std::filesystem::path& 
           "episode would be recorded twice; take one out, or set 'first'",
           j, where, set.task, set.delay, set.split, std::max(set.first, other.first)));
     }
-    Result<std::unique_ptr<Task>> task = MakeTask(set.task, asset_root);
+    if (set.delay == kEvaluationDelay) {
+      return BadInput(fmt::format("{}: delay '{}' is for evaluation alone, beyond what is trained",
+                                  where, set.delay));
+    }
+    Result<std::unique_ptr<Task>> task = MakeTask(set.task, asset_root, config.suite);
     if (!task.ok()) return task.status().In(where);
     EpisodeKey key{Split::kTrain, 0, set.task, set.delay, 0};
     if (Result<Scenario> drawn = (*task)->Draw(key); !drawn.ok()) return drawn.status().In(where);

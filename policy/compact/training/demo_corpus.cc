@@ -17,6 +17,7 @@ Result<DemoCorpus> DemoCorpus::Read(DemoSource& source, const PolicyConfig& conf
     if (!episode.ok()) return episode.status();
     if (Status s = CheckDemo(*episode, config); !s.ok()) return s;
     if (on_read) on_read(*episode);
+    PackImages(&*episode);
     corpus.episodes_.push_back(std::move(*episode));
   }
   if (corpus.episodes_.empty()) return BadInput("there are no demonstrations to train on");

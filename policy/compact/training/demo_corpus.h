@@ -22,7 +22,7 @@ class DemoCorpus {
   // the tasks.
   enum class Mix { kOneInstruction, kTasks };
 
-  // May change an episode before it is kept.
+  // May change an episode before it is kept; images that it leaves are kept packed.
   using OnRead = std::function<void(DemoEpisode&)>;
 
   // BadInput when there are none, or one is not for a policy of these sizes (CheckDemo());

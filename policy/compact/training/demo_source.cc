@@ -9,6 +9,25 @@
 
 namespace kvla {
 
+void PackImages(DemoEpisode* episode) {
+  for (const std::vector<uint8_t>& camera : episode->images) {
+    episode->packed.push_back(PackedFrames::Pack(camera, camera.size() / episode->blocks));
+  }
+  episode->images.clear();
+  episode->images.shrink_to_fit();
+}
+
+EpisodeFrames::EpisodeFrames(const DemoEpisode& episode, size_t camera)
+    : packed_(episode.packed.empty() ? PackedFrames() : episode.packed[camera]) {
+  if (!episode.packed.empty()) return;
+  raw_ = episode.images[camera];
+  frame_bytes_ = raw_.size() / episode.blocks;
+}
+
+std::span<const uint8_t> EpisodeFrames::At(int block) {
+  return raw_.empty() ? packed_.At(block) : raw_.subspan(block * frame_bytes_, frame_bytes_);
+}
+
 Status CheckDemo(const DemoEpisode& e, const PolicyConfig& config) {
   const auto bad = [&e](const std::string& what) { return BadInput(e.where + ": " + what); };
   const int stride = config.replan_steps;
@@ -16,15 +35,20 @@ Status CheckDemo(const DemoEpisode& e, const PolicyConfig& config) {
     return bad(fmt::format("{} images in {} control steps, the policy's replan_steps is {}",
                            e.blocks, e.steps, stride));
   }
-  if (e.images.size() != config.cameras.size()) {
-    return bad(fmt::format("images of {} cameras, the policy has {}", e.images.size(),
+  std::vector<size_t> sizes;  // bytes, of each camera
+  for (const std::vector<uint8_t>& camera : e.images) sizes.push_back(camera.size());
+  for (const PackedFrames& camera : e.packed) {
+    sizes.push_back(camera.frames() * camera.frame_bytes());
+  }
+  if (sizes.size() != config.cameras.size()) {
+    return bad(fmt::format("images of {} cameras, the policy has {}", sizes.size(),
                            config.cameras.size()));
   }
   const size_t bytes = size_t{3} * config.image_size * config.image_size * e.blocks;
-  for (const std::vector<uint8_t>& camera : e.images) {
-    if (camera.size() == bytes) continue;
-    return bad(fmt::format("images of {} bytes, {} are wanted: {} RGB images of {}x{}",
-                           camera.size(), bytes, e.blocks, config.image_size, config.image_size));
+  for (const size_t size : sizes) {
+    if (size == bytes) continue;
+    return bad(fmt::format("images of {} bytes, {} are wanted: {} RGB images of {}x{}", size, bytes,
+                           e.blocks, config.image_size, config.image_size));
   }
   const auto steps = static_cast<size_t>(e.steps);
   if (e.proprio.size() != static_cast<size_t>(e.blocks) || e.targets.size() != steps ||

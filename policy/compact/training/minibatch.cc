@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <span>
 
 #include "policy/compact/net/shapes.h"
 #include "policy/compact/net/vla_net.h"
@@ -25,12 +25,19 @@ class BlockWriter {
  public:
   BlockWriter(Batch* batch, const PolicyConfig& config) : batch_(*batch), config_(config) {}
 
-  void Images(const DemoEpisode& episode, int block, int64_t row) {
-    const size_t bytes = size_t{3} * config_.image_size * config_.image_size;
+  // Of all of a history's blocks: neighbours are unpacked together.
+  void Images(const DemoEpisode& episode, const std::vector<int>& blocks, int64_t first_row) {
     for (size_t c = 0; c < batch_.images.size(); ++c) {
-      std::memcpy(batch_.images[c].data_ptr<uint8_t>() + row * bytes,
-                  episode.images[c].data() + block * bytes, bytes);
+      EpisodeFrames frames(episode, c);
+      uint8_t* row = batch_.images[c].data_ptr<uint8_t>() + first_row * batch_.images[c].stride(0);
+      for (const int block : blocks) {
+        const std::span<const uint8_t> image = frames.At(block);
+        row = std::copy(image.begin(), image.end(), row);
+      }
     }
+  }
+
+  void Proprio(const DemoEpisode& episode, int block, int64_t row) {
     std::copy(episode.proprio[block].begin(), episode.proprio[block].end(),
               batch_.proprio.data_ptr<float>() + row * kProprioDim);
   }
@@ -66,9 +73,10 @@ class BlockWriter {
     }
     const int target = episode.target_class[step];
     batch_.target_class.data_ptr<int64_t>()[row] = target;
-    // Without the cue in sight the class is a guess: nothing to learn.
+    // Under history: by_cues it is nothing to learn where the cue is not in sight.
     batch_.target_known.data_ptr<float>()[row] = know_target && target >= 0 ? 1.0F : 0.0F;
-    batch_.cue_order.data_ptr<int64_t>()[row] = know_target ? CueOrder(episode, block) : -1;
+    const bool know_order = know_target && config_.cue_orders > 0;
+    batch_.cue_order.data_ptr<int64_t>()[row] = know_order ? CueOrder(episode, block) : -1;
     batch_.decision.data_ptr<float>()[row] = episode.decision[step] != 0 ? 1.0F : 0.0F;
     batch_.uses_target.data_ptr<float>()[row] =
         UsesTarget(episode, block, config_.replan_steps) ? 1.0F : 0.0F;
@@ -95,7 +103,8 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
   const int64_t side = config.image_size, steps = config.replan_steps;
   batch.instruction = instruction;
   for (const DemoEpisode* episode : episodes) batch.tasks.push_back(episode->task);
-  for (size_t c = 0; c < episodes.front()->images.size(); ++c) {
+  const DemoEpisode& first = *episodes.front();
+  for (size_t c = 0; c < std::max(first.images.size(), first.packed.size()); ++c) {
     batch.images.push_back(torch::zeros({rows, side, side, 3}, torch::kUInt8));
   }
   batch.proprio = torch::zeros({rows, kProprioDim});
@@ -119,9 +128,10 @@ Batch MakeBatch(const std::vector<const DemoEpisode*>& episodes, std::vector<Sub
     batch.choices[s]
         .narrow(0, 0, std::min(episodes[s]->choices, config.num_target_classes))
         .fill_(1);
+    writer.Images(*episodes[s], history.blocks, s * blocks);
     for (size_t b = 0; b < history.blocks.size(); ++b) {
       const int64_t row = s * blocks + static_cast<int64_t>(b);
-      writer.Images(*episodes[s], history.blocks[b], row);
+      writer.Proprio(*episodes[s], history.blocks[b], row);
       writer.Labels(*episodes[s], history.blocks[b], history.holds_cue, row);
     }
   }

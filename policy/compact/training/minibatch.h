@@ -27,9 +27,9 @@ struct Batch {
   torch::Tensor action_valid;  // [samples, blocks, replan_steps], 1 or 0
   torch::Tensor waypoint;      // [samples, blocks, 3], head units
   torch::Tensor target_class;  // [samples, blocks] int64, -1 none
-  torch::Tensor target_known;  // [samples, blocks], 1 where the history tells the class
-  torch::Tensor cue_order;     // [samples, blocks] int64, which cue the block sees, -1 none or not
-                               // to be told from the history
+  torch::Tensor target_known;  // [samples, blocks], 1 where there is a class to learn
+  torch::Tensor cue_order;     // [samples, blocks] int64, which cue the block sees, -1 none, not to
+                               // be told from the history, or the policy has no head for it
   torch::Tensor places;        // [samples, blocks, classes, 3], head units
   torch::Tensor places_valid;  // [samples, blocks, classes], 1 where the episode has one
   torch::Tensor choices;       // [samples, classes], 1 for what the decision is between

@@ -39,19 +39,20 @@ bool HasUse(const DemoEpisode& episode, int replan_steps, int first_block, int e
 }
 
 // Retained whole, compressed or dropped, in proportions that an episode draws for itself, so that
-// the policy meets everything from a full cache to a bare window.
-std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std::set<int>& cues,
-                                         bool compress, Rng& rng) {
-  const double drop = compress ? rng.Uniform() : 0.0;
-  const double pool = !compress ? 0.0 : rng.Uniform() < kAllCompressedShare ? 1.0 : rng.Uniform();
-  const bool forget = compress && rng.Uniform() < kForgetShare;
+// the policy meets everything from a full cache to a bare window. `spared`: chunks that are dropped
+// all together or not at all.
+std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std::set<int>& spared,
+                                         Rng& rng) {
+  const double drop = rng.Uniform();
+  const double pool = rng.Uniform() < kAllCompressedShare ? 1.0 : rng.Uniform();
+  const bool forget = rng.Uniform() < kForgetShare;
   std::vector<ChunkDecision> decisions;
   for (const int chunk : chunks) {
     ChunkDecision decision;
     decision.chunk = chunk;
     decision.action = ChunkAction::kWhole;
     if (rng.Uniform() < pool) decision.action = ChunkAction::kCompressed;
-    if (cues.contains(chunk) ? forget : rng.Uniform() < drop) {
+    if (spared.contains(chunk) ? forget : rng.Uniform() < drop) {
       decision.action = ChunkAction::kDropped;
     }
     decisions.push_back(decision);
@@ -59,16 +60,46 @@ std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std:
   return decisions;
 }
 
+std::vector<ChunkDecision> DecideAlike(const std::set<int>& chunks, ChunkAction action) {
+  std::vector<ChunkDecision> decisions;
+  for (const int chunk : chunks) decisions.push_back({.chunk = chunk, .action = action});
+  return decisions;
+}
+
+// Chunks with a cue come first where the run holds a use of it; many of them go at the cost of the
+// run's beginning: one long sample makes a whole batch long.
+void AddCues(const std::set<int>& cues, size_t limit, std::set<int>* chunks) {
+  if (cues.empty()) return;
+  const int first_chunk = *chunks->begin(), last_run_chunk = *chunks->rbegin();
+  chunks->insert(cues.begin(), cues.end());
+  for (int c = first_chunk; chunks->size() > limit; ++c) {
+    if (c > last_run_chunk - kLeastRunShare * static_cast<double>(limit)) break;
+    if (!cues.contains(c)) chunks->erase(c);
+  }
+}
+
+// Some of the chunks before `end`, until there are `limit`.
+void AddOlder(int end, size_t limit, Rng& rng, std::set<int>* chunks) {
+  std::vector<int> older(end);
+  for (int c = 0; c < end; ++c) older[c] = c;
+  rng.Shuffle(older);
+  for (size_t i = 0; i < older.size() && chunks->size() < limit; ++i) chunks->insert(older[i]);
+}
+
 }  // namespace
+
+History ParseHistory(const std::string& name) {
+  if (name == "plain") return History::kPlain;
+  if (name == "window") return History::kWindow;
+  return name == "by_cues" ? History::kByCues : History::kRobust;
+}
 
 bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps) {
   const int begin = block * replan_steps, end = std::min(begin + replan_steps, episode.steps);
   for (int step = begin; step < end; ++step) {
     if (episode.decision[step] != 0) return true;
   }
-  return episode.target_class[begin] >= 0 &&
-         std::ranges::all_of(episode.cue_blocks,
-                             [block](const auto& cue) { return block > cue.second; });
+  return episode.use_begins >= 0 && begin >= episode.use_begins && episode.target_class[begin] >= 0;
 }
 
 bool IsFresh(const DemoEpisode& episode, int block, int replan_steps) {
@@ -80,13 +111,17 @@ bool IsFresh(const DemoEpisode& episode, int block, int replan_steps) {
 
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng) {
   const int chunk_blocks = options.chunk_blocks;
-  const std::set<int> cues = CueChunks(episode, chunk_blocks);
+  const bool by_cues = options.history == History::kByCues;
+  const bool run_alone = options.history == History::kPlain || options.history == History::kWindow;
+  std::set<int> cues;
+  if (by_cues || options.show_cues) cues = CueChunks(episode, chunk_blocks);
   std::set<int> chunks;  // complete or, at the end of the run, partial
   int end_block = episode.blocks;
   if (episode.blocks <= options.max_blocks) {
     for (int c = 0; c * chunk_blocks < end_block; ++c) chunks.insert(c);
   } else {
-    const int recent = static_cast<int>(options.max_blocks * options.recent_share);
+    const int recent = run_alone ? options.max_blocks
+                                 : static_cast<int>(options.max_blocks * options.recent_share);
     if (rng.Uniform() >= options.decision_share) {
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
     } else if (const int open = FirstBlockInUse(episode, options.replan_steps); open >= 0) {
@@ -96,18 +131,9 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
     if (HasUse(episode, options.replan_steps, first_chunk * chunk_blocks, end_block)) {
-      chunks.insert(cues.begin(), cues.end());
-      // Many cues go at the cost of the run's beginning: one long sample makes a whole batch long.
-      const int last_run_chunk = *chunks.rbegin();
-      for (int c = first_chunk; chunks.size() > limit; ++c) {
-        if (c > last_run_chunk - kLeastRunShare * static_cast<double>(limit)) break;
-        if (!cues.contains(c)) chunks.erase(c);
-      }
+      AddCues(cues, limit, &chunks);
     }
-    std::vector<int> older(first_chunk);
-    for (int c = 0; c < first_chunk; ++c) older[c] = c;
-    rng.Shuffle(older);
-    for (size_t i = 0; i < older.size() && chunks.size() < limit; ++i) chunks.insert(older[i]);
+    if (!run_alone) AddOlder(first_chunk, limit, rng, &chunks);
   }
   SubHistory sample;
   std::set<int> complete;
@@ -116,8 +142,16 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     for (int block = c * chunk_blocks; block < end; ++block) sample.blocks.push_back(block);
     if (end == (c + 1) * chunk_blocks) complete.insert(c);
   }
+  if (run_alone || !options.compress) {
+    sample.decisions =
+        DecideAlike(complete, options.history == History::kWindow ? ChunkAction::kDropped
+                                                                  : ChunkAction::kWhole);
+  } else {
+    sample.decisions = DrawDecisions(complete, by_cues ? cues : std::set<int>(), rng);
+  }
+  sample.holds_cue = true;
+  if (!by_cues) return sample;
   sample.holds_cue = std::includes(chunks.begin(), chunks.end(), cues.begin(), cues.end());
-  sample.decisions = DrawDecisions(complete, cues, options.compress, rng);
   for (const ChunkDecision& d : sample.decisions) {
     if (d.action == ChunkAction::kDropped && cues.contains(d.chunk)) sample.holds_cue = false;
   }

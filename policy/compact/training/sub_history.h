@@ -3,6 +3,7 @@
 #ifndef KVLA_POLICY_COMPACT_TRAINING_SUB_HISTORY_H_
 #define KVLA_POLICY_COMPACT_TRAINING_SUB_HISTORY_H_
 
+#include <string>
 #include <vector>
 
 #include "base/rng.h"
@@ -11,11 +12,19 @@
 
 namespace kvla {
 
-// Whole chunks at their true positions: a run of recent chunks and a random choice of older ones.
+// What becomes of what is old, see TrainStage::history.
+enum class History { kPlain, kRobust, kWindow, kByCues };
+// Of TrainStage::history. REQUIRES: one of its names.
+History ParseHistory(const std::string& name);
+
+// Whole chunks at their true positions: a run of recent chunks and older ones; of kPlain and
+// kWindow the run alone, so that nothing is missing within it.
 struct SubHistory {
   std::vector<int> blocks;               // true block indices, increasing
   std::vector<ChunkDecision> decisions;  // one per complete sampled chunk, `chunk` its true index
-  bool holds_cue = false;                // every chunk with a cue is among the blocks, none dropped
+  // Whether its targets are learnt: false under kByCues alone, where a chunk with a cue is not
+  // among the blocks, or dropped.
+  bool holds_cue = false;
 };
 
 struct SubHistoryOptions {
@@ -24,11 +33,13 @@ struct SubHistoryOptions {
   int replan_steps = 4;
   double recent_share = 0.6;    // of max_blocks: the contiguous run at the end
   double decision_share = 0.5;  // how often that run ends after the first use of the target
-  bool compress = false;  // old chunks compressed or dropped at random, those with a cue dropped
-                          // seldom; else all whole
+  History history = History::kRobust;
+  bool show_cues = false;  // where the run uses a target, the chunks of its cue come before others
+  bool compress =
+      false;  // kRobust, kByCues: chunks compressed or dropped at random; else all whole
 };
 
-// Whether a block belongs to what its episode is about: the decision or, after the last cue, the
+// Whether a block belongs to what its episode is about: the decision or, once it is asked for, the
 // way to it (a block has to be fetched before a bin is chosen).
 bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps);
 
@@ -36,8 +47,7 @@ bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps);
 // target away, and what has to be remembered could be read off it.
 bool IsFresh(const DemoEpisode& episode, int block, int replan_steps);
 
-// Where the run holds such blocks, the chunks of the cue are always among the older ones: no
-// policy could learn the decision without them.
+// Reads cue labels for show_cues and kByCues alone.
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng);
 
 }  // namespace kvla

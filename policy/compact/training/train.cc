@@ -8,27 +8,26 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
-#include <map>
+#include <limits>
 #include <numbers>
 #include <optional>
 #include <set>
-#include <span>
 
 #include "base/config_io.h"
 #include "base/machine.h"
 #include "base/writer_lock.h"
 #include "policy/compact/checkpoint.h"
+#include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/net/autocast.h"
 #include "policy/compact/text/instruction_reader.h"
 #include "policy/compact/text/tokenizer.h"
-#include "policy/compact/training/demo_corpus.h"
-#include "policy/compact/training/encode_episode.h"
 #include "policy/compact/training/losses.h"
-#include "policy/compact/training/minibatch.h"
 #include "policy/compact/training/parallel_backward.h"
 #include "policy/compact/training/train_resume.h"
 #include "policy/compact/training/train_state.h"
 #include "policy/compact/training/training_forward.h"
+#include "policy/compact/training/training_set.h"
+#include "policy/compact/training/validation.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -39,8 +38,6 @@ namespace fs = std::filesystem;
 constexpr double kGradientNorm = 1.0;
 constexpr double kFinalRateShare = 0.02;
 constexpr double kChoiceWeight = 0.2;  // beside the waypoint's L1
-// Frame blocks that go through the net at once: a thread's share, few enough for several parts.
-constexpr size_t kBlocksAtOnce = 168;
 // Encoder tokens that vary less than this over a batch mean that the encoder has died.
 constexpr double kLeastTokenSpread = 1e-3;
 
@@ -52,45 +49,38 @@ bool HasBf16Instructions() {
 
 class Trainer {
  public:
-  Trainer(const TrainConfig& config, const TrainHooks& hooks) : config_(config), hooks_(hooks) {}
+  Trainer(const TrainConfig& config, const TrainHooks& hooks)
+      : config_(config), hooks_(hooks), history_(ParseHistory(config.history)) {}
 
   Status Run(DemoSource& demos, DemoSource& validation);
 
  private:
-  // Demonstrations, and their frame blocks where the encoders are frozen.
-  struct Demos {
-    DemoCorpus corpus;
-    std::vector<torch::Tensor> encoded;  // per episode, of EncodeEpisode(), float16; or empty
-  };
-
+  // Settings that contradict each other.
+  Status CheckSettings() const;
   Status Start();
   // Whether the folder holds nothing, or this very training.
   Status CheckFolder();
-  Result<Demos> ReadDemos(DemoSource& source, const char* phase);
+  Result<TrainingSet> ReadDemos(DemoSource& source, const char* phase);
   Status ReadInstructions();
   Status CheckTargets() const;
   Status CheckEmphasis() const;
   Status Prepare();
   Status Loop();
   bool Learns(const std::string& parameter) const;
-  // In parts of like length, so that little is spent on padding.
-  std::vector<Batch> DrawBatch(const Demos& demos, int samples, bool full, bool compress,
-                               Rng& rng) const;
-  Batch PartOf(const Demos& demos,
-               std::span<std::pair<const DemoEpisode*, SubHistory>> drawn) const;
+  SubHistoryOptions Histories(bool full, bool compress) const;
   torch::Tensor Loss(const HeadOutputs& outputs, const Batch& batch) const;
   double Step(int step);
   std::string Validate();
-  std::string ValidateWhole();
   Status CheckEncoder();
   KeptTraining Training() const;
   Status SaveWeights(int step);
 
   TrainConfig config_;
   TrainHooks hooks_;
+  History history_;
   std::optional<KeptTraining> kept_;  // what the folder held at the start
-  Demos train_, validation_;
-  std::map<std::string, torch::Tensor> instructions_;  // as read, frozen
+  std::string start_;                 // hash of the checkpoint that it starts from
+  TrainingSet train_, validation_;
   bool bf16_ = false;
   std::vector<std::string> fresh_;  // tensors of heads that init_from did not have
   VlaNet net_{nullptr};
@@ -102,21 +92,16 @@ class Trainer {
 Status Trainer::ReadInstructions() {
   Result<InstructionReader> reader = InstructionReader::Create(config_.policy, hooks_.text_encoder);
   if (!reader.ok()) return reader.status();
-  for (const Demos* demos : {&train_, &validation_}) {
-    for (const DemoEpisode& episode : demos->corpus.episodes()) {
-      if (instructions_.contains(episode.instruction)) continue;
-      Result<torch::Tensor> read = reader->Read(episode.instruction);
-      if (!read.ok()) return read.status();
-      instructions_[episode.instruction] = *read;
-    }
+  for (TrainingSet* set : {&train_, &validation_}) {
+    if (Status status = set->ReadInstructions(*reader); !status.ok()) return status;
   }
   return {};
 }
 
 // Every class that a demonstration names must have its logit.
 Status Trainer::CheckTargets() const {
-  for (const Demos* demos : {&train_, &validation_}) {
-    for (const DemoEpisode& episode : demos->corpus.episodes()) {
+  for (const TrainingSet* set : {&train_, &validation_}) {
+    for (const DemoEpisode& episode : set->corpus().episodes()) {
       const int last = std::max<int>(
           static_cast<int>(episode.target_places.size()) - 1,
           episode.target_class.empty() ? -1 : *std::ranges::max_element(episode.target_class));
@@ -131,8 +116,34 @@ Status Trainer::CheckTargets() const {
 Status Trainer::CheckEmphasis() const {
   for (const std::string& task : config_.emphasis) {
     const auto is_of = [&task](const DemoEpisode& episode) { return episode.task == task; };
-    if (std::ranges::any_of(train_.corpus.episodes(), is_of)) continue;
+    if (std::ranges::any_of(train_.corpus().episodes(), is_of)) continue;
     return BadInput(fmt::format("emphasis: there are no demonstrations of '{}'", task));
+  }
+  return {};
+}
+
+Status Trainer::CheckSettings() const {
+  if (!config_.init_from.empty() && !config_.warm_from.empty()) {
+    return BadInput("init_from and warm_from are both given: use one");
+  }
+  if (config_.warm_from.empty() && !config_.warm_parts.empty()) {
+    return BadInput("warm_parts says what to take from warm_from, which is not given");
+  }
+  if (config_.init_from.empty() && config_.learns != "everything") {
+    return BadInput(fmt::format(
+        "learns: {}: what stays as it is comes from init_from, which is empty", config_.learns));
+  }
+  const bool may_drop = history_ == History::kRobust || history_ == History::kByCues;
+  if (config_.compression_share > 0 && !may_drop) {
+    return BadInput(fmt::format(
+        "compression_share is {}, but nothing is compressed under history: {}; leave it at 0",
+        config_.compression_share, config_.history));
+  }
+  if (config_.unsure_weight > 0 && history_ != History::kByCues) {
+    return BadInput(fmt::format(
+        "unsure_weight is {}: where the cue is not to be seen is known under history: by_cues "
+        "alone, which reads cue labels; leave it at 0",
+        config_.unsure_weight));
   }
   return {};
 }
@@ -142,43 +153,31 @@ Status Trainer::Start() {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
   bf16_ = config_.bf16 == "on" || (config_.bf16 == "auto" && HasBf16Instructions());
-  if (!config_.init_from.empty() && !config_.warm_from.empty()) {
-    return BadInput("init_from and warm_from are both given: use one");
+  if (!config_.init_from.empty()) {
+    Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
+    if (!start.ok()) return start.status();
+    const Result<std::string> hash = CheckpointHash(config_.init_from);
+    if (!hash.ok()) return hash.status();
+    start_ = *hash;
+    config_.policy = start->config;
+    net_ = start->net;
   }
-  if (config_.warm_from.empty() && !config_.warm_parts.empty()) {
-    return BadInput("warm_parts says what to take from warm_from, which is not given");
-  }
-  if (config_.init_from.empty()) {
-    if (config_.learns == "everything") return {};
-    return BadInput(fmt::format(
-        "learns: {}: what stays as it is comes from init_from, which is empty", config_.learns));
-  }
-  Result<Checkpoint> start = LoadCheckpoint(config_.init_from, &fresh_);
-  if (!start.ok()) return start.status();
-  config_.policy = start->config;
-  net_ = start->net;
+  if (history_ != History::kPlain || config_.policy.age_clamp_blocks == 0) return {};
+  config_.policy.age_clamp_blocks = 0;
+  if (net_.is_empty()) return {};
+  // The same weights, whose tokens now keep their distance.
+  VlaNet unclamped(config_.policy);
+  const torch::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> from = net_->parameters(), to = unclamped->parameters();
+  for (size_t i = 0; i < to.size(); ++i) to[i].copy_(from[i]);
+  net_ = unclamped;
   return {};
 }
 
-Result<Trainer::Demos> Trainer::ReadDemos(DemoSource& source, const char* phase) {
-  Demos demos;
-  DemoCorpus::OnRead encode;
-  if (config_.learns != "everything") {
-    // Frozen encoders see each image once; the images need not stay in memory.
-    encode = [&](DemoEpisode& episode) {
-      demos.encoded.push_back(EncodeEpisode(net_, episode).to(torch::kFloat16));
-      episode.images.clear();
-      episode.images.shrink_to_fit();
-      if (hooks_.on_progress) {
-        const int done = static_cast<int>(demos.encoded.size());
-        hooks_.on_progress({phase, done, source.size(), 0, 0, ""});
-      }
-    };
-  }
-  Result<DemoCorpus> corpus = DemoCorpus::Read(source, config_.policy, hooks_.stop, encode);
-  if (!corpus.ok()) return corpus.status();
-  demos.corpus = *std::move(corpus);
-  return demos;
+// Frozen encoders see each image once; the images need not stay in memory.
+Result<TrainingSet> Trainer::ReadDemos(DemoSource& source, const char* phase) {
+  VlaNet* frozen = config_.learns == "everything" ? nullptr : &net_;
+  return TrainingSet::Read(source, config_.policy, frozen, phase, hooks_);
 }
 
 bool Trainer::Learns(const std::string& parameter) const {
@@ -190,7 +189,7 @@ Status Trainer::Prepare() {
   if (config_.init_from.empty()) {
     if (config_.policy.vocabulary.empty() && !config_.policy.reads_sentences()) {
       std::set<std::string> words;
-      for (const DemoEpisode& episode : train_.corpus.episodes()) {
+      for (const DemoEpisode& episode : train_.corpus().episodes()) {
         for (const std::string& word : Tokenizer::Words(episode.instruction)) words.insert(word);
       }
       config_.policy.vocabulary.assign(words.begin(), words.end());
@@ -209,8 +208,8 @@ Status Trainer::Prepare() {
   const auto mix =
       config_.policy.reads_sentences() ? DemoCorpus::Mix::kTasks : DemoCorpus::Mix::kOneInstruction;
   if (Status status = CheckEmphasis(); !status.ok()) return status;
-  train_.corpus.GroupBy(mix, config_.emphasis);
-  validation_.corpus.GroupBy(mix);
+  train_.corpus().GroupBy(mix, config_.emphasis);
+  validation_.corpus().GroupBy(mix);
   std::vector<torch::Tensor> matrices, vectors;
   for (const auto& item : net_->named_parameters()) {
     torch::Tensor p = item.value();
@@ -231,50 +230,16 @@ Status Trainer::Prepare() {
   return {};
 }
 
-std::vector<Batch> Trainer::DrawBatch(const Demos& demos, int samples, bool full, bool compress,
-                                      Rng& rng) const {
+SubHistoryOptions Trainer::Histories(bool full, bool compress) const {
   SubHistoryOptions options;
   options.chunk_blocks = config_.policy.chunk_blocks;
   options.replan_steps = config_.policy.replan_steps;
+  options.history = history_;
+  options.show_cues = config_.shows == "cues" || history_ == History::kByCues;
   options.compress = compress;
   options.decision_share = config_.decision_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
-  std::vector<std::pair<const DemoEpisode*, SubHistory>> drawn;
-  for (const std::string& group : demos.corpus.DrawGroups(samples, rng)) {
-    const DemoEpisode& episode = demos.corpus.DrawEpisode(group, rng);
-    drawn.emplace_back(&episode, DrawSubHistory(episode, options, rng));
-  }
-  std::ranges::stable_sort(drawn, {}, [](const auto& d) { return d.second.blocks.size(); });
-  std::vector<Batch> parts;
-  for (size_t first = 0, end = 0; first < drawn.size(); first = end) {
-    end = first + 1;
-    // Counted with the padding: the longest comes last.
-    while (end < drawn.size() &&
-           (end + 1 - first) * drawn[end].second.blocks.size() <= kBlocksAtOnce) {
-      ++end;
-    }
-    parts.push_back(PartOf(demos, std::span(drawn).subspan(first, end - first)));
-  }
-  return parts;
-}
-
-Batch Trainer::PartOf(const Demos& demos,
-                      std::span<std::pair<const DemoEpisode*, SubHistory>> drawn) const {
-  std::vector<const DemoEpisode*> episodes;
-  std::vector<SubHistory> histories;
-  std::vector<torch::Tensor> instructions, encoded;
-  for (auto& [episode, history] : drawn) {
-    episodes.push_back(episode);
-    histories.push_back(std::move(history));
-    instructions.push_back(instructions_.at(episode->instruction));
-    if (demos.encoded.empty()) continue;
-    encoded.push_back(demos.encoded[episode - demos.corpus.episodes().data()]);
-  }
-  Batch batch = MakeBatch(
-      episodes, std::move(histories), config_.policy,
-      config_.policy.reads_sentences() ? torch::stack(instructions) : instructions.front());
-  if (!encoded.empty()) batch.encoded = GatherEncoded(batch, encoded);
-  return batch;
+  return options;
 }
 
 torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) const {
@@ -282,7 +247,9 @@ torch::Tensor Trainer::Loss(const HeadOutputs& outputs, const Batch& batch) cons
   // What an episode is about is little beside the chores around it.
   const torch::Tensor weight =
       losses.action_valid * (1.0 + (config_.decision_weight - 1.0) * batch.uses_target);
-  const torch::Tensor fresh = 1.0 + (config_.fresh_weight - 1.0) * batch.fresh;
+  const torch::Tensor shown =
+      config_.shown_weight + (1.0 - config_.shown_weight) * batch.uses_target;
+  const torch::Tensor fresh = (1.0 + (config_.fresh_weight - 1.0) * batch.fresh) * shown;
   return Mean(ActionLoss(losses) * weight, weight) +
          config_.waypoint_weight *
              Mean((losses.waypoint + config_.square_weight * losses.waypoint_square +
@@ -304,7 +271,8 @@ double Trainer::Step(int step) {
   const bool full = rng.Uniform() < config_.full_history_share;
   const bool compress = rng.Uniform() < config_.compression_share;
   const int samples = full ? config_.full_history_batch : config_.batch;
-  const std::vector<Batch> parts = DrawBatch(train_, samples, full, compress, rng);
+  const std::vector<Batch> parts =
+      train_.Draw(samples, config_.policy, Histories(full, compress), rng);
   const double warm = std::min(1.0, (step + 1.0) / std::max(1, config_.warmup_steps));
   const double cosine = 0.5 * (1.0 + std::cos(std::numbers::pi * step / config_.steps));
   const double rate =
@@ -327,77 +295,19 @@ std::string Trainer::Validate() {
   const torch::NoGradGuard no_grad;
   average_->Swap(net_);
   net_->eval();
-  Rng rng(StableHash("validation"));
-  double action = 0, goal = 0, places = 0;
-  TargetCount cue, use;
-  struct TaskFigures {
-    TargetCount decision;
-    double goal = 0, goal_valid = 0;
-  };
-  std::map<std::string, TaskFigures> by_task;
-  constexpr int kBatches = 8;
-  const int samples = config_.batch / 2 + 1;
-  for (int i = 0; i < kBatches; ++i) {
-    for (const Batch& batch : DrawBatch(validation_, samples, false, false, rng)) {
-      const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
-      const BlockLosses losses = ComputeLosses(outputs, batch);
-      const double share = batch.samples / (kBatches * static_cast<double>(samples));
-      action += Mean(ActionLoss(losses), losses.action_valid).item<double>() * share;
-      goal += Mean(losses.goal, losses.goal_valid).item<double>() * share;
-      places += Mean(losses.places, losses.places_valid).item<double>() * share;
-      for (const TargetCount& count : CountTargets(outputs, batch, Counted::kCue)) cue.Add(count);
-      for (const TargetCount& count : CountTargets(outputs, batch, Counted::kUse)) use.Add(count);
-      const std::vector<TargetCount> counts = CountTargets(outputs, batch, Counted::kDecision);
-      for (int sample = 0; sample < batch.samples; ++sample) {
-        TaskFigures& figures = by_task[batch.tasks[sample]];
-        figures.decision.Add(counts[sample]);
-        const torch::Tensor open = batch.uses_target[sample];
-        figures.goal += (losses.goal[sample] * open).sum().item<double>();
-        figures.goal_valid += (losses.goal_valid[sample] * open).sum().item<double>();
-      }
-    }
-  }
-  const std::string whole = config_.full_history_share > 0 ? ValidateWhole() : "";
+  ValidationOptions options;
+  options.samples = config_.batch / 2 + 1;
+  options.histories = Histories(false, false);
+  if (config_.full_history_share > 0) options.wholes = Histories(true, false);
+  std::string note = ValidationNote(net_, validation_, options);
   average_->Swap(net_);
-  std::string note = fmt::format(
-      "validation: action loss {:.4f}, places {:.4f}, goal {:.4f}, target right at the cue "
-      "{:.3f}, in use {:.3f}",
-      action, places, goal, cue.Rate(), use.Rate());
-  if (by_task.size() < 2) return note + whole;
-  for (const auto& [task, figures] : by_task) {
-    if (figures.decision.known == 0) continue;
-    note += fmt::format("; {} {:.2f}, goal {:.3f}", task, figures.decision.Rate(),
-                        figures.goal / std::max(1.0, figures.goal_valid));
-  }
-  return note + whole;
-}
-
-// What is right among 48 frame blocks can be wrong among 300.
-std::string Trainer::ValidateWhole() {
-  constexpr int kHistories = 60;
-  Rng rng(StableHash("whole validation"));
-  TargetCount all;
-  std::map<std::string, TargetCount> by_task;
-  for (const Batch& batch : DrawBatch(validation_, kHistories, true, false, rng)) {
-    const HeadOutputs outputs = TrainingForward(net_, batch, Told::kNothing);
-    const std::vector<TargetCount> counts = CountTargets(outputs, batch, Counted::kDecision);
-    for (int sample = 0; sample < batch.samples; ++sample) {
-      all.Add(counts[sample]);
-      by_task[batch.tasks[sample]].Add(counts[sample]);
-    }
-  }
-  std::string note = fmt::format("; whole histories {:.3f}", all.Rate());
-  if (by_task.size() < 2) return note;
-  for (const auto& [task, count] : by_task) {
-    if (count.known > 0) note += fmt::format(", {} {:.2f}", task, count.Rate());
-  }
   return note;
 }
 
 Status Trainer::CheckEncoder() {
   const torch::NoGradGuard no_grad;
   Rng rng(StableHash("encoder"));
-  const Batch batch = DrawBatch(train_, 2, false, false, rng).front();
+  const Batch batch = train_.Draw(2, config_.policy, Histories(false, false), rng).front();
   const torch::Tensor tokens =
       batch.encoded.defined() ? batch.encoded : net_->EncodeBlocks(batch.images, batch.proprio);
   const torch::Tensor spread = tokens.std(0).mean(-1);  // [tokens_per_block]
@@ -425,8 +335,9 @@ Status Trainer::Loop() {
     hooks_.on_note(fmt::format("{} is finished: {} steps are done; with more steps it goes on",
                                config_.out, *resumed));
   }
-  std::ofstream curve(fs::path(config_.out) / "loss.csv", std::ios::app);
-  if (*resumed == 0) curve << "step,loss,seconds,note\n";
+  const fs::path curve_file = fs::path(config_.out) / kCurveFile;
+  if (Status status = CutCurve(curve_file, *resumed); !status.ok()) return status;
+  std::ofstream curve(curve_file, std::ios::app);
   for (int step = *resumed; step < config_.steps; ++step) {
     const auto begin = std::chrono::steady_clock::now();
     const double loss = Step(step);
@@ -455,25 +366,30 @@ Status Trainer::Loop() {
 }
 
 KeptTraining Trainer::Training() const {
-  return {config_, fmt::format("{}; validation {}", DemosText(train_.corpus),
-                               DemosText(validation_.corpus))};
+  KeptTraining training;
+  training.config = config_;
+  training.demonstrations =
+      fmt::format("{}; validation {}", DemosText(train_.corpus()), DemosText(validation_.corpus()));
+  training.start = start_;
+  return training;
 }
 
 Status Trainer::CheckFolder() {
   Result<std::optional<KeptTraining>> kept = ReadKeptTraining(config_.out);
   if (!kept.ok()) return kept.status();
   kept_ = *std::move(kept);
-  return kept_ ? CheckSameTraining(*kept_, config_) : Status();
+  return kept_ ? CheckSameTraining(*kept_, config_, start_) : Status();
 }
 
 Status Trainer::Run(DemoSource& demos, DemoSource& validation) {
+  if (Status status = CheckSettings(); !status.ok()) return status;
   if (Status status = Start(); !status.ok()) return status;
   const Result<WriterLock> lock = WriterLock::OfFolder(config_.out);
   if (!lock.ok()) return lock.status();
   if (Status status = CheckFolder(); !status.ok()) return status;
-  Result<Demos> train = ReadDemos(demos, "encode demonstrations");
+  Result<TrainingSet> train = ReadDemos(demos, "encode demonstrations");
   if (!train.ok()) return train.status();
-  Result<Demos> held_out = ReadDemos(validation, "encode validation");
+  Result<TrainingSet> held_out = ReadDemos(validation, "encode validation");
   if (!held_out.ok()) return held_out.status();
   train_ = *std::move(train);
   validation_ = *std::move(held_out);

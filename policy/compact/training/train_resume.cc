@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <sstream>
 #include <vector>
 
 #include "base/config_differences.h"
@@ -20,6 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr char kConfigNote[] = "train_config";
 constexpr char kDemosNote[] = "demonstrations";
+constexpr char kStartNote[] = "start";
+constexpr char kStepsNote[] = "steps";
 constexpr char kGateNote[] = "gate_config";
 
 template <class T>
@@ -60,9 +64,23 @@ std::string DemosText(const DemoCorpus& demos) {
 }
 
 std::map<std::string, std::string> TrainingNotes(const KeptTraining& training, int steps) {
-  return {{"steps", std::to_string(steps)},
+  return {{kStepsNote, std::to_string(steps)},
           {kConfigNote, PrintConfig(training.config)},
-          {kDemosNote, training.demonstrations}};
+          {kDemosNote, training.demonstrations},
+          {kStartNote, training.start}};
+}
+
+Status CutCurve(const fs::path& file, int steps) {
+  std::string kept = "step,loss,seconds,note\n";
+  if (steps > 0 && Exists(file)) {
+    const Result<std::string> text = ReadFile(file);
+    if (!text.ok()) return text.status();
+    std::istringstream lines(*text);
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line) && std::atoi(line.c_str()) <= steps) kept += line + '\n';
+  }
+  return WriteFileAtomic(file, kept);
 }
 
 Result<std::optional<KeptTraining>> ReadKeptTraining(const fs::path& folder) {
@@ -84,12 +102,18 @@ Result<std::optional<KeptTraining>> ReadKeptTraining(const fs::path& folder) {
   if (!parsed.ok()) {
     return parsed.In(weights.string() + " was made by another version of kvla; give another out");
   }
-  const auto demos = file->metadata.find(kDemosNote);
-  if (demos != file->metadata.end()) kept.demonstrations = demos->second;
+  const auto text = [&](const char* name) {
+    const auto found = file->metadata.find(name);
+    return found == file->metadata.end() ? std::string() : found->second;
+  };
+  kept.demonstrations = text(kDemosNote);
+  kept.start = text(kStartNote);
+  kept.steps = std::atoi(text(kStepsNote).c_str());
   return std::optional<KeptTraining>(std::move(kept));
 }
 
-Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now) {
+Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now,
+                         const std::string& start) {
   TrainConfig same = now;
   same.out = was.config.out;
   same.threads = was.config.threads;
@@ -101,11 +125,18 @@ Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now) {
     same.demos = was.config.demos;
     same.validation = was.config.validation;
   }
+  if (!start.empty() && was.start == start) same.init_from = was.config.init_from;
   // An empty one is filled from the demonstrations.
   if (same.policy.vocabulary.empty()) same.policy.vocabulary = was.config.policy.vocabulary;
   const std::string before = PrintConfig(was.config), after = PrintConfig(same);
-  if (before == after) return {};
-  return Refusal(now.out, "training", ConfigDifferences(before, after, "that training"));
+  if (before != after) {
+    return Refusal(now.out, "training", ConfigDifferences(before, after, "that training"));
+  }
+  if (was.start.empty() || was.start == start) return {};
+  return BadInput(fmt::format(
+      "{} holds a training that started from {} when its weights were {}; now they are {}\nGive "
+      "another out, or those weights.",
+      now.out, was.config.init_from, was.start, start));
 }
 
 Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now) {

@@ -18,6 +18,8 @@ namespace kvla {
 struct KeptTraining {
   TrainConfig config;
   std::string demonstrations;  // DemosText() of both sets; empty in files before this was kept
+  std::string start;           // CheckpointHash() of init_from; empty: none, or as above
+  int steps = 0;               // done
 };
 
 // "240 demonstrations, 0123456789abcdef": equal for equal demonstrations in the same order.
@@ -26,14 +28,20 @@ std::string DemosText(const DemoCorpus& demos);
 // What SaveCheckpoint() is to write beside the weights.
 std::map<std::string, std::string> TrainingNotes(const KeptTraining& training, int steps);
 
+// A training's curve, a line a step, in its folder.
+inline constexpr char kCurveFile[] = "loss.csv";
+// Begins it, or takes off it what was written after the step that a training goes on from.
+Status CutCurve(const std::filesystem::path& file, int steps);
+
 // nullopt: neither weights nor a state. BadInput: weights that no `kvla train` made, or a state
 // without them.
 Result<std::optional<KeptTraining>> ReadKeptTraining(const std::filesystem::path& folder);
 
-// BadInput naming each setting of `now` that changes what is learnt. There may be more steps, and
-// how many threads, how often it is looked at or saved and in what format may differ; so may where
-// the demonstrations lie, once CheckSameDemos() can tell whether they are the same.
-Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now);
+// BadInput naming each setting of `now` that changes what is learnt, or that it starts from other
+// weights (`start`, see KeptTraining). There may be more steps, and how many threads, how often it
+// is looked at or saved and in what format may differ; so may where the weights lie that it starts
+// from, and the demonstrations, once CheckSameDemos() can tell whether they are the same.
+Status CheckSameTraining(const KeptTraining& was, const TrainConfig& now, const std::string& start);
 Status CheckSameDemos(const KeptTraining& was, const KeptTraining& now);
 
 // The same of a gate that would be overwritten: one is trained anew under the same settings alone

@@ -40,13 +40,17 @@ void Set(Hdf5Node& node, const std::string& name, const auto& values, std::vecto
 class DemoReaderTest : public testing::Test {
  protected:
   std::filesystem::path Write(const std::vector<Demo>& demos, const std::string& name = "a.hdf5",
-                              const std::string& env_args = kEnvArgs) {
+                              const std::string& env_args = kEnvArgs,
+                              const std::string& suite = "") {
     const std::filesystem::path path = scratch_ / name;
     Result<Hdf5Node> file = Hdf5Node::CreateFile(path);
     Result<Hdf5Node> data = file->CreateGroup("data");
     EXPECT_TRUE(data->SetInteger("num_demos", static_cast<int64_t>(demos.size())).ok());
     EXPECT_TRUE(data->SetText("env_args", env_args).ok());
     EXPECT_TRUE(data->SetText("settings_hash", "0123").ok());
+    if (!suite.empty()) {
+      EXPECT_TRUE(data->SetText("suite", suite).ok());
+    }
     for (size_t d = 0; d < demos.size(); ++d) {
       Result<Hdf5Node> group = data->CreateGroup("demo_" + std::to_string(d));
       const Demo& demo = demos[d];
@@ -223,6 +227,35 @@ TEST_F(DemoReaderTest, AnEpisodeThatIsThereTwiceIsRefused) {
   EXPECT_TRUE(OpenStatus().ok());
   Write({two}, "b.hdf5");
   ExpectSays(OpenStatus(), {"b.hdf5/data/demo_0", "episode 1 of t short", "a.hdf5/data/demo_1"});
+}
+
+TEST_F(DemoReaderTest, AMixtureOfSuitesIsRefused) {
+  Demo two, three;
+  two.episode = 1;
+  three.episode = 2;
+  Write({Demo()}, "a.hdf5", kEnvArgs, "decoys: true");
+  Write({two}, "b.hdf5", kEnvArgs, "decoys: true\nlayout: seen");
+  EXPECT_TRUE(OpenStatus().ok());
+  Write({three}, "c.hdf5");  // from before there were any
+  ExpectSays(OpenStatus(), {"c.hdf5", "another suite than", "a.hdf5", "decoys is "});
+  Write({three}, "c.hdf5", kEnvArgs, "decoy: true");
+  ExpectSays(OpenStatus(), {"c.hdf5", "unknown key 'decoy'"});
+}
+
+TEST_F(DemoReaderTest, WhenWhatIsRememberedIsAskedForIsReadInControlSteps) {
+  const std::filesystem::path path = Write({Demo()});
+  const auto read = [&] { return (*DemoReader::Open(scratch_.path()))->Read(0)->use_begins; };
+  EXPECT_EQ(read(), -1);
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t space = H5Screate(H5S_SCALAR);
+  const hid_t seconds = H5Acreate_by_name(file, "data/demo_0", "decision_s", H5T_NATIVE_DOUBLE,
+                                          space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const double value = 0.15;
+  ASSERT_GE(H5Awrite(seconds, H5T_NATIVE_DOUBLE, &value), 0);
+  H5Aclose(seconds);
+  H5Sclose(space);
+  H5Fclose(file);
+  EXPECT_EQ(read(), 3);
 }
 
 TEST_F(DemoReaderTest, AStrideThatContradictsTheStepsIsRefused) {

@@ -15,37 +15,12 @@
 #include "harness/demos/demo_recorder.h"
 #include "harness/demos/demo_shard.h"
 #include "harness/episode/policy_io.h"
-#include "tests/harness/test_worker.h"
+#include "tests/harness/demos/demos_fixture.h"
 
 namespace kvla {
 namespace {
 
 namespace fs = std::filesystem;
-
-DemosConfig SmallConfig(int episodes = 2) {
-  DemosConfig config;
-  config.image_size = 32;
-  DemoSet set;
-  set.task = "pick_place";
-  set.delay = "short";
-  set.episodes = episodes;
-  config.sets = {set};
-  return config;
-}
-
-EpisodeKey Key(uint64_t episode, Split split = Split::kTrain) {
-  return {split, 0, "pick_place", "short", episode};
-}
-
-DemoRecording Record(uint64_t episode, const DemosConfig& config) {
-  auto recorder = DemoRecorder::Create("pick_place", KVLA_ASSET_ROOT, config.cameras,
-                                       config.image_size, config.replan_steps);
-  EXPECT_TRUE(recorder.ok()) << recorder.status().message();
-  Result<DemoRecording> recording = (*recorder)->Record(Key(episode), config.noise);
-  EXPECT_TRUE(recording.ok()) << recording.status().message();
-  EXPECT_TRUE(recording->success);
-  return *std::move(recording);
-}
 
 template <class Row>
 std::vector<float> Flat(const std::vector<Row>& rows) {
@@ -53,30 +28,6 @@ std::vector<float> Flat(const std::vector<Row>& rows) {
   for (const Row& row : rows) flat.insert(flat.end(), row.begin(), row.end());
   return flat;
 }
-
-class DemosTest : public testing::Test {
- protected:
-  // A finished shard of `recordings`.
-  fs::path Write(const DemosConfig& config, const std::vector<DemoRecording>& recordings) {
-    const DemoShard shard = PlanShards(config, scratch_.path())[0];
-    fs::create_directories(shard.path.parent_path());
-    Result<ShardWriter> writer = ShardWriter::Create(config, shard, KVLA_ASSET_ROOT);
-    EXPECT_TRUE(writer.ok()) << writer.status().message();
-    for (const DemoRecording& recording : recordings) EXPECT_TRUE(writer->Add(recording).ok());
-    EXPECT_FALSE(fs::exists(shard.path)) << "its name was there before it was complete";
-    EXPECT_TRUE(writer->Finish().ok());
-    return shard.path;
-  }
-  DemosOptions Options(const std::string& mode = "real") {
-    DemosOptions options;
-    options.out = scratch_.path();
-    options.asset_root = KVLA_ASSET_ROOT;
-    options.command = TestWorker(mode);
-    return options;
-  }
-
-  ScratchDir scratch_;
-};
 
 TEST_F(DemosTest, WhatIsReadIsWhatWasRecorded) {
   const DemosConfig config = SmallConfig();

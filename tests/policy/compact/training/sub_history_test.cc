@@ -18,6 +18,7 @@ TEST(SubHistory, TheWayToTheDecisionIsPartOfTheUse) {
   episode.target_class.assign(episode.steps, -1);
   episode.decision.assign(episode.steps, 0);
   episode.cue_blocks = {{1, 2}, {3, 4}};
+  episode.use_begins = 5 * kSteps;
   // Lit, seen or not; the way, from block 6 on; the decision, within block 8.
   for (const int block : {1, 2, 3, 6, 7, 8, 9}) episode.target_class[block * kSteps] = 2;
   episode.decision[8 * kSteps + 2] = 1;
@@ -59,8 +60,13 @@ TEST_P(SubHistoryTest, KeepsTheCueWhereTheDecisionIs) {
   Rng rng(4);
   int decisions = 0, forgotten = 0;
   for (int i = 0; i < 200; ++i) {
-    const SubHistory h =
-        DrawSubHistory(episode, {.max_blocks = 16, .chunk_blocks = 2, .compress = true}, rng);
+    const SubHistory h = DrawSubHistory(episode,
+                                        {.max_blocks = 16,
+                                         .chunk_blocks = 2,
+                                         .history = History::kByCues,
+                                         .show_cues = true,
+                                         .compress = true},
+                                        rng);
     EXPECT_LE(h.blocks.size(), 16U + 2U);
     EXPECT_TRUE(std::is_sorted(h.blocks.begin(), h.blocks.end()));
     if (h.blocks.back() >= 57) {

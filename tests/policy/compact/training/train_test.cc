@@ -40,7 +40,9 @@ TrainConfig Config(const std::string& name) {
   config.sample_blocks = 12;
   config.checkpoint_every = 1;
   config.validate_every = 3;
+  config.history = "by_cues";
   config.compression_share = 0.5;
+  config.unsure_weight = config.order_weight = 0.5;
   config.bf16 = "off";
   config.half_file = false;
   config.threads = 1;
