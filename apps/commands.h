@@ -34,6 +34,7 @@ CLI::App* AddReport(CLI::App& parent, const AppContext& context, int* exit_code)
 CLI::App* AddRuns(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddTrainWriteGate(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddView(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddWorker(CLI::App& parent, const AppContext& context, int* exit_code);
 
@@ -59,6 +60,7 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddDemos(parent, context, exit_code);
   AddTrain(parent, context, exit_code);
   AddTrainGate(parent, context, exit_code);
+  AddTrainWriteGate(parent, context, exit_code);
   AddCertify(parent, context, exit_code);
   AddCard(parent, context, exit_code);
   AddBench(parent, context, exit_code);

@@ -23,6 +23,7 @@
 #include "harness/train/chain_config.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
+#include "policy/compact/gate/write_gate_training.h"
 #include "policy/compact/policy_config.h"
 #include "policy/compact/training/train.h"
 
@@ -50,6 +51,8 @@ std::vector<ConfigKind> Kinds() {
           Kind<ChainConfig>("chain", "training of a policy in stages: kvla train"),
           Kind<PolicyConfig>("policy", "a policy: of kvla train, and config.yaml of a checkpoint"),
           Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate"),
+          Kind<WriteGateTrainConfig>("train-write-gate",
+                                     "training of a write gate: kvla train-write-gate"),
           Kind<PerplexityConfig>("perplexity", "a language model on a text: kvla perplexity"),
           Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle")};
 }
@@ -82,7 +85,7 @@ int RunConfigHelp(const ConfigFlags& flags) {
       Print("{}\n", JsonText(nlohmann::json{{"kinds", names}}, 2));
       return kExitDone;
     }
-    for (const ConfigKind& k : kinds) Print("{:<12} {}\n", k.name, k.help);
+    for (const ConfigKind& k : kinds) Print("{:<16} {}\n", k.name, k.help);
     return kExitDone;
   }
   if (kind == nullptr) {

@@ -30,6 +30,14 @@ struct TrainFlags {
 // nearly doubles a training step.
 void KeepMemory();
 
+// What a gate's config wants of demonstrations: its policy's, of its task alone where it names one.
+template <class Config>
+Result<DemoFilter> FilterForGate(const Config& config) {
+  Result<DemoFilter> filter = FilterFor(std::filesystem::path(config.checkpoint));
+  if (filter.ok() && !config.task.empty()) filter->tasks = {config.task};
+  return filter;
+}
+
 // Declares a trainer's subcommand with the flags of TrainFlags.
 CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,
                      std::function<int(const TrainFlags&)> run);
@@ -72,6 +80,20 @@ int RunTrainer(const AppContext& context, const TrainFlags& flags, const Trainer
   const Status status = trainer.train(config, **demos, **held_out, hooks);
   display.Finish();
   return ReportStatus(status);
+}
+
+// The subcommand of a trainer that writes one file, config.out, for the policy config.checkpoint.
+template <class Config>
+CLI::App* AddGateTrainer(CLI::App& parent, const AppContext& context, const char* name,
+                         const char* help, int* exit_code,
+                         decltype(Trainer<Config>::train) train) {
+  return AddTrainer(parent, name, help, exit_code, [&context, train](const TrainFlags& flags) {
+    Trainer<Config> trainer;
+    trainer.filter = &FilterForGate<Config>;
+    trainer.folder = [](const Config& c) { return AbsolutePath(c.out).parent_path(); };
+    trainer.train = train;
+    return RunTrainer(context, flags, trainer);
+  });
 }
 
 }  // namespace kvla

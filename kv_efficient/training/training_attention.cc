@@ -7,57 +7,23 @@
 #include <cmath>
 #include <limits>
 
-#include "kv_efficient/chunk_summary.h"
 #include "kv_efficient/rotary.h"
+#include "kv_efficient/training/training_regions.h"
 #include "tensors/torch.h"
 
 namespace kvla {
 namespace {
 
 constexpr int64_t kSliceRows = 128;
-// Below any logit, so that its weight is exactly 0, and finite, so that a row that sees nothing of
-// a region has a log-sum-exp to merge with.
-constexpr float kUnseen = -30000.0f;
 
-// The two regions of keys and the query as each meets it; [B, heads or kv_heads, rows, D].
-struct Regions {
-  at::Tensor near_query, near_keys, near_values;
-  at::Tensor far_query, far_keys, far_values;
-};
-
-Regions MakeRegions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                    const TrainingPlan& plan) {
-  Regions r;
-  r.near_query = Rotate(q, plan.cos, plan.sin);
-  r.far_query = plan.far_cos.defined() ? Rotate(q, plan.far_cos, plan.far_sin) : r.near_query;
-  const at::Tensor keys = k.narrow(2, plan.instruction_tokens, plan.tokens);
-  r.near_keys = Rotate(keys, plan.cos, plan.sin);
-  r.near_values = v.narrow(2, plan.instruction_tokens, plan.tokens);
-  const int64_t pooled = int64_t{plan.complete_chunks} * plan.chunk_blocks * plan.tokens_per_block;
-  const auto summaries = [&](const at::Tensor& x) {
-    return SummarizeChunk(x.narrow(2, plan.instruction_tokens, pooled), plan.chunk_blocks,
-                          plan.tokens_per_block);
-  };
-  const auto columns = [&](const std::vector<at::Tensor>& parts) {
-    return torch::cat(parts, 2).index_select(2, plan.far_columns);
-  };
-  r.far_values = columns({v, summaries(v)});
-  if (plan.far_cos.defined()) {
-    r.far_keys = columns({k, summaries(k)});
-  } else {
-    r.far_keys = columns({k.narrow(2, 0, plan.instruction_tokens), r.near_keys,
-                          Rotate(summaries(k), plan.summary_cos, plan.summary_sin)});
-  }
-  return r;
+// One more dimension of each head: what its keys have there is added to the logits of a query that
+// has 1 / scale.
+at::Tensor WithColumn(const at::Tensor& x, const at::Tensor& column) {
+  return torch::cat({x, column.expand({x.size(0), x.size(1), x.size(2), 1})}, -1);
 }
-
-// Keys of the query heads: each KV head serves a group.
-at::Tensor Spread(const at::Tensor& x, int64_t group) {
-  if (group == 1) return x;
-  return x.unsqueeze(2).expand({-1, -1, group, -1, -1}).flatten(1, 2);
+at::Tensor WithColumn(const at::Tensor& x, double value) {
+  return WithColumn(x, torch::full({1}, value, x.options()));
 }
-
-double ScaleOf(const at::Tensor& q) { return 1 / std::sqrt(static_cast<double>(q.size(-1))); }
 
 // Fused attention over both regions, slice by slice. Each slice and region is one call of
 // LibTorch's kernel; the softmax over both is theirs merged by log-sum-exp. The backward kernel,
@@ -68,29 +34,25 @@ class TwoRegionAttention : public torch::autograd::Function<TwoRegionAttention> 
                             const at::Tensor& far_query, const at::Tensor& near_keys,
                             const at::Tensor& far_keys, const at::Tensor& near_values,
                             const at::Tensor& far_values, const at::Tensor& mask,
-                            const std::vector<QuerySlice>& slices) {
+                            const std::vector<QuerySlice>& slices, double scale) {
     const at::Tensor out = torch::empty_like(near_query);
     const at::Tensor lse =
         torch::empty({near_query.size(0), near_query.size(1), near_query.size(2)},
                      near_query.options().dtype(torch::kFloat32));
-    const double scale = ScaleOf(near_query);
     for (const QuerySlice& s : slices) {
       const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               int64_t begin, int64_t count, int64_t column) {
-        return at::_scaled_dot_product_flash_attention_for_cpu(
-            q.narrow(2, s.row, s.rows), k.narrow(2, begin, count), v.narrow(2, begin, count), 0.0,
-            false, mask.narrow(2, s.row, s.rows).narrow(3, column, count), scale);
+        return AttendPart(q.narrow(2, s.row, s.rows), k.narrow(2, begin, count),
+                          v.narrow(2, begin, count),
+                          mask.narrow(2, s.row, s.rows).narrow(3, column, count), scale);
       };
-      auto [o, l] = attend(near_query, near_keys, near_values, s.near, s.near_count, s.near);
+      PartialAttention all =
+          attend(near_query, near_keys, near_values, s.near, s.near_count, s.near);
       if (s.far_count > 0) {
-        auto [far_o, far_l] =
-            attend(far_query, far_keys, far_values, 0, s.far_count, near_keys.size(2));
-        const at::Tensor share = torch::sigmoid(far_l - l).unsqueeze(-1);
-        o = o + (far_o - o) * share;
-        l = torch::logaddexp(l, far_l);
+        Merge(attend(far_query, far_keys, far_values, 0, s.far_count, near_keys.size(2)), &all);
       }
-      out.narrow(2, s.row, s.rows).copy_(o);
-      lse.narrow(2, s.row, s.rows).copy_(l);
+      out.narrow(2, s.row, s.rows).copy_(all.out);
+      lse.narrow(2, s.row, s.rows).copy_(all.lse);
     }
     context->save_for_backward(
         {near_query, far_query, near_keys, far_keys, near_values, far_values, mask, out, lse});
@@ -99,19 +61,20 @@ class TwoRegionAttention : public torch::autograd::Function<TwoRegionAttention> 
       flat.insert(flat.end(), {s.row, s.rows, s.near, s.near_count, s.far_count});
     }
     context->saved_data["slices"] = flat;
+    context->saved_data["scale"] = scale;
     return out;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &near_query = saved[0], &near_keys = saved[2], &mask = saved[6];
+    const at::Tensor &near_keys = saved[2], &mask = saved[6];
     const at::Tensor &out = saved[7], &lse = saved[8];
     const std::vector<int64_t> flat = context->saved_data["slices"].toIntVector();
-    std::vector<at::Tensor> result(8);
+    std::vector<at::Tensor> result(9);
     for (int i = 0; i < 6; ++i) result[i] = torch::zeros_like(saved[i]);
     const at::Tensor grad = grads[0].to(torch::kFloat32).contiguous();
-    const double scale = ScaleOf(near_query);
+    const double scale = context->saved_data["scale"].toDouble();
     for (size_t i = 0; i < flat.size(); i += 5) {
       const int64_t row = flat[i], rows = flat[i + 1];
       // region 0 near, 1 far
@@ -211,11 +174,12 @@ Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const Rot
   const at::Tensor seen = torch::cat({near_all, far_all.index_select(2, index)}, 2);
   const at::Tensor bias =
       torch::cat({torch::zeros({plan.tokens}), first.far_bias.index_select(0, index)});
-  const at::Tensor unseen = torch::full({}, kUnseen);
+  const at::Tensor unseen = torch::full({}, kUnseenLogit);
   plan.mask = torch::where(seen, bias, unseen).unsqueeze(1).to(device);
   plan.far_columns = index.to(device);
   plan.cos = rotary.Cos(positions).to(device);
   plan.sin = rotary.Sin(positions).to(device);
+  plan.positions = positions.to(device);
   if (age_clamp_blocks > 0) {
     const at::Tensor age = torch::full({1}, age_clamp_blocks, torch::kInt64);
     plan.far_cos = rotary.Cos(age).squeeze(0).to(device);
@@ -234,21 +198,32 @@ Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const Rot
 }
 
 at::Tensor TrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             const TrainingPlan& plan) {
-  if (!q.is_cpu()) return PlainTrainingAttention(q, k, v, plan);
-  Regions r = MakeRegions(q, k, v, plan);
+                             const TrainingPlan& plan, const at::Tensor& far_bias) {
+  if (!q.is_cpu()) return PlainTrainingAttention(q, k, v, plan, far_bias);
+  Regions r = MakeRegions(q, k, v, SummariesOf(k, plan), SummariesOf(v, plan), plan);
   const int64_t group = q.size(1) / k.size(1);
+  const double scale = ScaleOf(q);
+  if (far_bias.defined()) {
+    r.near_query = WithColumn(r.near_query, 0);
+    r.near_keys = WithColumn(r.near_keys, 0);
+    r.near_values = WithColumn(r.near_values, 0);
+    r.far_query = WithColumn(r.far_query, 1 / scale);
+    r.far_keys =
+        WithColumn(r.far_keys, far_bias.index_select(2, plan.far_columns).unsqueeze(-1));
+    r.far_values = WithColumn(r.far_values, 0);
+  }
   // f32 under autocast too: the kernel's backward in bf16 takes two to three times as long.
   const auto ready = [](const at::Tensor& x) { return x.to(torch::kFloat32).contiguous(); };
-  return TwoRegionAttention::apply(
+  const at::Tensor out = TwoRegionAttention::apply(
       ready(r.near_query), ready(r.far_query), ready(Spread(r.near_keys, group)),
       ready(Spread(r.far_keys, group)), ready(Spread(r.near_values, group)),
-      ready(Spread(r.far_values, group)), plan.mask, plan.slices);
+      ready(Spread(r.far_values, group)), plan.mask, plan.slices, scale);
+  return far_bias.defined() ? out.narrow(-1, 0, q.size(-1)) : out;
 }
 
 at::Tensor PlainTrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                   const TrainingPlan& plan, const at::Tensor& far_bias) {
-  const Regions r = MakeRegions(q, k, v, plan);
+  const Regions r = MakeRegions(q, k, v, SummariesOf(k, plan), SummariesOf(v, plan), plan);
   const int64_t group = q.size(1) / k.size(1);
   const auto logits = [&](const at::Tensor& query, const at::Tensor& keys) {
     return torch::matmul(query.unflatten(1, {k.size(1), group}),
@@ -257,7 +232,7 @@ at::Tensor PlainTrainingAttention(const at::Tensor& q, const at::Tensor& k, cons
   };
   at::Tensor far = logits(r.far_query, r.far_keys);
   if (far_bias.defined()) {
-    far = far + far_bias.index_select(1, plan.far_columns).unsqueeze(1).unsqueeze(1).unsqueeze(1);
+    far = far + far_bias.index_select(2, plan.far_columns).unsqueeze(2).unsqueeze(2);
   }
   const at::Tensor all =
       torch::cat({logits(r.near_query, r.near_keys), far}, -1) + plan.mask.unsqueeze(1);

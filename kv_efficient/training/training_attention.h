@@ -25,7 +25,8 @@ struct QuerySlice {
 struct TrainingPlan {
   int instruction_tokens = 0, tokens_per_block = 0, chunk_blocks = 0, complete_chunks = 0;
   int64_t tokens = 0;   // N*T
-  at::Tensor cos, sin;  // [B or 1, 1, N*T, D/2] of the true positions
+  at::Tensor positions;  // int64 [B or 1, 1, N*T]: true block indices
+  at::Tensor cos, sin;   // [B or 1, 1, N*T, D/2] of them
   // [D/2] of the age clamp; undefined where far tokens keep their distance.
   at::Tensor far_cos, far_sin;
   at::Tensor summary_cos, summary_sin;  // there: [B or 1, 1, S*T, D/2] of the summaries' positions
@@ -44,14 +45,13 @@ Result<TrainingPlan> PlanTraining(std::span<const Visibility> samples, const Rot
                                   int age_clamp_blocks, at::Device device);
 
 // q [B, heads, N*T, D]; k, v [B, kv_heads, I + N*T, D], instruction first; all un-rotated.
-// Returns [B, heads, N*T, D]. Differentiable; agrees with KvCache::Attend within 1e-5 in f32.
-// f32, under autocast too. Fused on the CPU.
+// `far_bias`: [B or 1, kv_heads, I + N*T + S*T], added to the logits of far columns, or undefined.
+// Returns [B, heads, N*T, D]. Differentiable, in the bias too; agrees with KvCache::Attend within
+// 1e-5 in f32. f32, under autocast too. Fused on the CPU.
 at::Tensor TrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             const TrainingPlan& plan);
+                             const TrainingPlan& plan, const at::Tensor& far_bias = {});
 
-// The same by plain matrix products and softmax: the oracle of the fused path, and differentiable
-// in `far_bias` too, which is added to the logits of far columns: [B or 1, I + N*T + S*T] or
-// undefined.
+// The same by plain matrix products and softmax: the oracle of the fused path.
 at::Tensor PlainTrainingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                   const TrainingPlan& plan, const at::Tensor& far_bias = {});
 

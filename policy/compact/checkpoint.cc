@@ -149,11 +149,10 @@ Status CheckGatePolicy(const fs::path& gate, const fs::path& folder) {
   const std::string& trained_for = loaded->metadata[kGatePolicyKey];
   if (trained_for == *hash) return {};
   return BadInput(fmt::format(
-      "gate '{}' was trained for {}, this is {} (hash {}); kvla train-gate makes one for it",
-      gate.string(),
+      "gate '{}' was trained for {}, this is {} (hash {}); kvla {} makes one for it", gate.string(),
       trained_for.empty() ? "a policy that it does not name"
                           : fmt::format("the policy of hash {}", trained_for),
-      folder.string(), *hash));
+      folder.string(), *hash, loaded->metadata.contains("method") ? "train-write-gate" : "train-gate"));
 }
 
 }  // namespace kvla

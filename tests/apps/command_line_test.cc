@@ -158,7 +158,7 @@ TEST(CommandLineTest, HelpIsTheSameByEveryName) {
 TEST(ConfigCommandTest, PrintsEveryKeyOfEveryKind) {
   const Output kinds = Kvla({"config", "--json"});
   const auto json = nlohmann::json::parse(kinds.out, nullptr, false);
-  ASSERT_EQ(json["kinds"].size(), 9u) << kinds.out;
+  ASSERT_EQ(json["kinds"].size(), 10u) << kinds.out;
   for (const std::string kind : json["kinds"]) {
     const Output text = Kvla({"config", kind});
     const Output rows = Kvla({"config", kind, "--json"});
@@ -207,7 +207,7 @@ std::set<std::string> Completed(const Words& words) {
 
 TEST(CompletionTest, BashCompletesSubcommandsFlagsAndNames) {
   using Set = std::set<std::string>;
-  EXPECT_EQ(Completed({"tr"}), (Set{"train", "train-gate"}));
+  EXPECT_EQ(Completed({"tr"}), (Set{"train", "train-gate", "train-write-gate"}));
   EXPECT_EQ(Completed({"eval", "--wo"}), (Set{"--workers"}));
   EXPECT_EQ(Completed({"--assets", "eval", "report", "--vid"}), (Set{"--videos"}));
   EXPECT_EQ(Completed({"bench", "env", "--si"}), (Set{"--size"}));

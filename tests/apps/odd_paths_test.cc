@@ -85,6 +85,7 @@ TEST_F(OddPathsTest, Configs) {
     ExpectRefused({"demos", path, "--out", At("out"), "--dry-run"});
     ExpectRefused({"train", path, "--dry-run"});
     ExpectRefused({"train-gate", path, "--dry-run"});
+    ExpectRefused({"train-write-gate", path, "--dry-run"});
     ExpectRefused({"analyze", At("a_file"), "--cache", path});
     ExpectRefused({"analyze", path, "--cache", At("cache.yaml")});
 #ifdef KVLA_WITH_VIEWER

@@ -223,35 +223,32 @@ TEST(TrainingAttention, GradientsEqualThoseOfPlainSoftmax) {
   ASSERT_TRUE(plan.ok());
   ASSERT_GT(plan->slices.size(), 1u);
   torch::manual_seed(3);
+  // The last is a bias of each KV head.
   std::vector<at::Tensor> inputs = {torch::randn({2, 4, 186, 16}), torch::randn({2, 2, 188, 16}),
-                                    torch::randn({2, 2, 188, 16})};
+                                    torch::randn({2, 2, 188, 16}),
+                                    torch::randn({2, 2, v->far.size(1)})};
   const at::Tensor weight = torch::randn({2, 4, 186, 16});
-  std::vector<std::vector<at::Tensor>> grads;
-  for (const bool plain : {false, true}) {
-    for (at::Tensor& x : inputs) x = x.detach().requires_grad_(true);
-    const at::Tensor out = plain ? PlainTrainingAttention(inputs[0], inputs[1], inputs[2], *plan)
-                                 : TrainingAttention(inputs[0], inputs[1], inputs[2], *plan);
-    grads.push_back(torch::autograd::grad({(out * weight).sum()}, inputs));
+  for (const bool biased : {false, true}) {
+    std::vector<at::Tensor> outputs;
+    std::vector<std::vector<at::Tensor>> grads;
+    for (const bool plain : {false, true}) {
+      for (at::Tensor& x : inputs) x = x.detach().requires_grad_(true);
+      const at::Tensor bias = biased ? inputs[3] : at::Tensor();
+      outputs.push_back(plain
+                            ? PlainTrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias)
+                            : TrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias));
+      const std::vector<at::Tensor> of(inputs.begin(), inputs.begin() + (biased ? 4 : 3));
+      grads.push_back(torch::autograd::grad({(outputs.back() * weight).sum()}, of));
+    }
+    EXPECT_LT(MaxDifference(outputs[0], outputs[1]), 1e-5) << biased;
+    for (size_t i = 0; i < grads[0].size(); ++i) {
+      EXPECT_GT(grads[1][i].abs().max().item<double>(), 0.1);
+      EXPECT_LT(MaxDifference(grads[0][i], grads[1][i]), 2e-5) << biased << " " << i;
+    }
+    // A KV head's bias is its own: the first chunk was seen far by both.
+    if (!biased) continue;
+    EXPECT_GT(grads[0][3].abs().amax({0, 2}).min().item<double>(), 0.1);
   }
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_GT(grads[1][i].abs().max().item<double>(), 0.1);
-    EXPECT_LT(MaxDifference(grads[0][i], grads[1][i]), 2e-5) << i;
-  }
-}
-
-TEST(TrainingAttention, FarBiasHasAGradient) {
-  const CacheGeometry g = SmallGeometry();
-  std::vector<int> positions(24);
-  for (int i = 0; i < 24; ++i) positions[i] = i;
-  auto v = BuildVisibility(BlockSchedule(6, 4), 2, 3, positions, {}, ChunkAction::kWhole);
-  auto plan = PlanTraining({&*v, 1}, TableFor(g), g.age_clamp_blocks, at::kCPU);
-  torch::manual_seed(4);
-  const at::Tensor bias = torch::zeros({1, v->far.size(1)}).requires_grad_(true);
-  const at::Tensor out =
-      PlainTrainingAttention(torch::randn({2, 4, 72, 16}), torch::randn({2, 2, 74, 16}),
-                             torch::randn({2, 2, 74, 16}), *plan, bias);
-  out.square().sum().backward();
-  EXPECT_GT(bias.grad().narrow(1, 2, 12).abs().min().item<double>(), 0);  // chunk 0 was seen far
 }
 
 }  // namespace

@@ -117,12 +117,18 @@ std::string GateKeepWarning(const CacheConfig& c) {
   if (c.gate.empty()) return {};
   const Result<TensorFile> file = ReadSafetensors(c.gate);
   if (!file.ok()) return {};
-  const auto trained = file->metadata.find("keep");
-  if (trained == file->metadata.end() || trained->second == c.keep) return {};
-  return fmt::format(
-      "gate '{}' was trained for chunks that are kept {}, this arm keeps them {}: what it calls "
-      "useful need not be (set keep: {}, or train it with that)",
-      c.gate, trained->second, c.keep, trained->second);
+  std::string warning;
+  const auto compare = [&](const char* setting, const std::string& now, const char* what) {
+    const auto trained = file->metadata.find(setting);
+    if (!warning.empty() || trained == file->metadata.end() || trained->second == now) return;
+    warning = fmt::format(
+        "gate '{}' was trained for chunks that are {} {}, this arm keeps them {}: what it calls "
+        "useful need not be (set {}: {}, or train it with that)",
+        c.gate, what, trained->second, now, setting, trained->second);
+  };
+  compare("keep", c.keep, "kept");
+  compare("storage", c.storage, "kept in");
+  return warning;
 }
 
 }  // namespace kvla

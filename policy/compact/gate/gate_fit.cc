@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -31,7 +32,8 @@ double TrainEpoch(const GateTrainConfig& config, std::span<const LabelledChunks>
     optimizer.zero_grad();
     // Features were recorded in inference mode; a clone may take part in autograd.
     const torch::Tensor loss = GateLoss(gate->Forward(train[i].features.clone()),
-                                        train[i].useful.clone(), config.positive_weight);
+                                        train[i].useful.clone(), train[i].counts.clone(),
+                                        config.positive_weight);
     loss.backward();
     torch::nn::utils::clip_grad_norm_(gate->parameters(), kGradientNorm);
     optimizer.step();
@@ -44,7 +46,8 @@ double MeanLoss(std::span<const LabelledChunks> episodes, double positive_weight
   const std::vector<torch::Tensor> logits = GateLogits(episodes, gate);
   double total = 0;
   for (size_t i = 0; i < episodes.size(); ++i) {
-    total += GateLoss(logits[i], episodes[i].useful, positive_weight).item<double>();
+    total += GateLoss(logits[i], episodes[i].useful, episodes[i].counts, positive_weight)
+                 .item<double>();
   }
   return total / static_cast<double>(episodes.size());
 }
@@ -64,10 +67,11 @@ void SetWeights(const std::vector<torch::Tensor>& from, ChunkGate& gate) {
 }  // namespace
 
 torch::Tensor GateLoss(const torch::Tensor& logits, const torch::Tensor& useful,
-                       double positive_weight) {
-  return torch::binary_cross_entropy_with_logits(
-      logits, useful, {}, torch::tensor(positive_weight, logits.options().requires_grad(false)),
-      at::Reduction::Mean);
+                       const torch::Tensor& counts, double positive_weight) {
+  const torch::Tensor total = torch::binary_cross_entropy_with_logits(
+      logits, useful, counts, torch::tensor(positive_weight, logits.options().requires_grad(false)),
+      at::Reduction::Sum);
+  return total / counts.sum().clamp_min(1);
 }
 
 Result<int> FitGate(const GateTrainConfig& config, std::span<const LabelledChunks> train,
@@ -109,17 +113,39 @@ double LogitOfRecall(std::vector<double> useful_logits, double recall) {
   return useful_logits[static_cast<size_t>(count - needed)];
 }
 
-double CalibrateGate(std::span<const LabelledChunks> episodes, double recall, ChunkGate& gate) {
+double LogitOfF(std::vector<double> useful_logits, std::vector<double> other_logits, double beta) {
+  std::ranges::sort(useful_logits, std::greater<>());
+  std::ranges::sort(other_logits, std::greater<>());
+  const double useful = static_cast<double>(useful_logits.size()), square = beta * beta;
+  double best = -1, logit = 0;
+  size_t others = 0;  // at or above it
+  for (size_t i = 0; i < useful_logits.size(); ++i) {
+    while (others < other_logits.size() && other_logits[others] >= useful_logits[i]) ++others;
+    // (1 + b^2) hits / ((1 + b^2) hits + b^2 misses + false ones)
+    const double hits = static_cast<double>(i + 1);
+    const double f = (1 + square) * hits / (hits + square * useful + static_cast<double>(others));
+    if (f < best) continue;
+    best = f;
+    logit = useful_logits[i];
+  }
+  return logit;
+}
+
+double CalibrateGate(const GateTrainConfig& config, std::span<const LabelledChunks> episodes,
+                     ChunkGate& gate) {
   const torch::NoGradGuard no_grad;
   const std::vector<torch::Tensor> logits = GateLogits(episodes, gate);
-  std::vector<double> useful;
+  std::vector<double> useful, others;
   for (size_t e = 0; e < episodes.size(); ++e) {
     for (int64_t i = 0; i < logits[e].size(0); ++i) {
-      if (episodes[e].useful[i].item<double>() > 0.5) useful.push_back(logits[e][i].item<double>());
+      if (episodes[e].counts[i].item<double>() < 0.5) continue;
+      const bool wanted = episodes[e].useful[i].item<double>() > 0.5;
+      (wanted ? useful : others).push_back(logits[e][i].item<double>());
     }
   }
   if (useful.empty()) return 0;
-  const double wanted = LogitOfRecall(useful, recall);
+  const double wanted = config.beta > 0 ? LogitOfF(useful, others, config.beta)
+                                        : LogitOfRecall(useful, config.recall);
   // No other useful chunk may come in with it.
   double margin = kRounding;
   for (const double logit : useful) {
@@ -146,10 +172,12 @@ GateCounts CountKept(std::span<const LabelledChunks> episodes,
     for (int64_t i = 0; i < logits[e].size(0); ++i) {
       const bool wanted = episode.useful[i].item<float>() > 0.5F;
       const bool kept = logits[e][i].item<float>() >= 0;
-      ++counts.chunks;
-      counts.kept += kept;
-      useful += wanted;
-      useful_kept += wanted && kept;
+      if (episode.counts[i].item<float>() > 0.5F) {
+        ++counts.chunks;
+        counts.kept += kept;
+        useful += wanted;
+        useful_kept += wanted && kept;
+      }
       if (!episode.saw_cue[static_cast<size_t>(i)]) continue;
       ++counts.cue;
       counts.cue_useful += wanted;

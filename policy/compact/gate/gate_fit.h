@@ -17,9 +17,10 @@
 namespace kvla {
 
 // Mean binary cross-entropy of an episode's logits [chunks] against `useful` [chunks], in which a
-// useful chunk counts `positive_weight` times. A scalar; differentiable in the logits.
+// useful chunk counts `positive_weight` times, over the chunks of which `counts` [chunks] is 1. A
+// scalar; differentiable in the logits.
 torch::Tensor GateLoss(const torch::Tensor& logits, const torch::Tensor& useful,
-                       double positive_weight);
+                       const torch::Tensor& counts, double positive_weight);
 
 struct GateEpoch {
   int number = 0;                              // from 1
@@ -38,14 +39,20 @@ Result<int> FitGate(const GateTrainConfig& config, std::span<const LabelledChunk
 // 0 where there is none.
 double LogitOfRecall(std::vector<double> useful_logits, double recall);
 
-// Moves the gate's logits so that 0 (a utility of 0.5) is the logit of that recall on `episodes`;
-// returns by how much.
-double CalibrateGate(std::span<const LabelledChunks> episodes, double recall, ChunkGate& gate);
+// The useful chunk's logit that is the best threshold by the F-measure in which recall counts
+// `beta` times as much as precision; of equals the lower. 0 where there is none.
+double LogitOfF(std::vector<double> useful_logits, std::vector<double> other_logits, double beta);
+
+// Moves the gate's logits so that 0 (a utility of 0.5) is the logit of config.beta or config.recall
+// on `episodes`; returns by how much.
+double CalibrateGate(const GateTrainConfig& config, std::span<const LabelledChunks> episodes,
+                     ChunkGate& gate);
 
 // Logits of every episode, [chunks] each, without gradients.
 std::vector<torch::Tensor> GateLogits(std::span<const LabelledChunks> episodes, ChunkGate& gate);
 
-// What a gate does with labelled chunks: a logit of 0 or more keeps.
+// What a gate does with labelled chunks: a logit of 0 or more keeps. Chunks that do not count are
+// not counted, but for those that saw a cue.
 struct GateCounts {
   int chunks = 0, useful = 0, kept = 0, useful_kept = 0;
   int cue = 0, cue_useful = 0, cue_kept = 0;  // of the chunks that saw a cue

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -16,21 +14,24 @@
 #include "base/writer_lock.h"
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/learned/chunk_gate.h"
-#include "policy/compact/checkpoint.h"
-#include "policy/compact/checkpoint_hash.h"
 #include "policy/compact/gate/counterfactual.h"
+#include "policy/compact/gate/frozen_policy.h"
 #include "policy/compact/gate/gate_fit.h"
-#include "policy/compact/text/instruction_reader.h"
-#include "policy/compact/training/parallel_torch_jobs.h"
+#include "policy/compact/gate/gate_report.h"
 #include "policy/compact/training/train_resume.h"
-#include "policy/compact/vla.h"
 #include "tensors/torch.h"
 
 namespace kvla {
 namespace {
 
 constexpr int kNoteEvery = 10;  // epochs
-constexpr int kEpisodesAtOnce = 8;
+constexpr double kControlSteps = 20;  // a second, of demonstrations (sim/specs.h)
+
+// Whether a pass's number-th demonstration is one of `some`, spread over all of them.
+bool IsPicked(const FrozenDemo& demo, int some) {
+  const auto before = int64_t{demo.number} * some / demo.of;
+  return some > 0 && int64_t{demo.number + 1} * some / demo.of > before;
+}
 
 class GateTrainer {
  public:
@@ -40,59 +41,35 @@ class GateTrainer {
   Status Run(DemoSource& demos, DemoSource& validation);
 
  private:
-  Status Label(const char* phase, DemoSource& source, int episodes,
+  Status Label(const char* phase, DemoSource& source, int episodes, int with_change,
                std::vector<LabelledChunks>* out);
   Status Fit();
   nlohmann::json Describe();
-  std::string LabelTable();
   bool Stopped() const { return hooks_.stop != nullptr && *hooks_.stop; }
 
   GateTrainConfig config_;
   TrainHooks hooks_;
-  Checkpoint policy_;
-  std::string policy_hash_;
-  std::optional<InstructionReader> reader_;
+  double begun_ = CpuMinutes(), labelled_ = 0;  // CPU minutes
+  std::optional<FrozenPolicy> policy_;
   ChunkGate gate_{nullptr};
   int best_epoch_ = 0;
   std::vector<LabelledChunks> train_, validation_;
   double shift_ = 0;  // taken off the head's bias, so that 0.5 is the calibrated threshold
 };
 
-Status GateTrainer::Label(const char* phase, DemoSource& source, int episodes,
+Status GateTrainer::Label(const char* phase, DemoSource& source, int episodes, int with_change,
                           std::vector<LabelledChunks>* out) {
-  // Spread over the whole set: its order follows task and delay.
-  const int total = std::min(episodes, source.size());
-  for (int first = 0; first < total; first += kEpisodesAtOnce) {
-    if (Stopped()) return {StatusCode::kCancelled, "stopped while labelling"};
-    const auto begin = std::chrono::steady_clock::now();
-    const int end = std::min(total, first + kEpisodesAtOnce);
-    std::vector<DemoEpisode> read;
-    std::vector<torch::Tensor> instructions;
-    for (int i = first; i < end; ++i) {
-      Result<DemoEpisode> episode =
-          source.Read(static_cast<int>(int64_t{i} * source.size() / total));
-      if (!episode.ok()) return episode.status();
-      if (Status s = CheckDemo(*episode, policy_.config); !s.ok()) return s;
-      if (!config_.task.empty() && episode->task != config_.task) continue;
-      const Result<torch::Tensor> instruction = reader_->Read(episode->instruction);
-      if (!instruction.ok()) return instruction.status();
-      read.push_back(*std::move(episode));
-      instructions.push_back(*instruction);
-    }
-    std::vector<std::optional<Result<LabelledChunks>>> labelled(read.size());
-    RunParallelTorchJobs(read.size(), config_.threads, [&](size_t i) {
-      labelled[i] = LabelChunks(policy_.net, instructions[i], read[i], config_);
-    });
-    for (std::optional<Result<LabelledChunks>>& chunks : labelled) {
-      if (!chunks->ok()) return chunks->status();
-      if ((*chunks)->features.defined()) out->push_back(**std::move(chunks));
-    }
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    if (hooks_.on_progress) {
-      hooks_.on_progress({phase, end, total, 0.0, seconds.count() / (end - first), ""});
-    }
-  }
-  return {};
+  const DemoPass pass{phase, config_.task, episodes, config_.threads};
+  const Status status = MapDemos<LabelledChunks>(
+      *policy_, source, pass, hooks_,
+      [&](const FrozenDemo& demo) {
+        return LabelChunks(policy_->checkpoint.net, demo.instruction, demo.episode, config_,
+                           IsPicked(demo, with_change));
+      },
+      out);
+  // Shorter than the window.
+  std::erase_if(*out, [](const LabelledChunks& chunks) { return !chunks.features.defined(); });
+  return status;
 }
 
 Status GateTrainer::Fit() {
@@ -116,10 +93,17 @@ Status GateTrainer::Fit() {
 }
 
 nlohmann::json GateTrainer::Describe() {
-  const GateCounts counts = CountKept(validation_, GateLogits(validation_, gate_));
+  const std::vector<torch::Tensor> logits = GateLogits(validation_, gate_);
+  const GateCounts counts = CountKept(validation_, logits);
+  int scenes = 0;
+  for (const LabelledChunks& episode : validation_) scenes += episode.scenes;
   nlohmann::json out = {
+      {"teacher", config_.teacher},
+      {"keep", config_.keep},
+      {"storage", config_.storage},
       {"validation_episodes", validation_.size()},
       {"training_episodes", train_.size()},
+      {"scenes_per_episode", 1.0 * scenes / static_cast<double>(validation_.size())},
       {"epoch", best_epoch_},
       {"chunks", counts.chunks},
       {"useful", counts.useful},
@@ -128,7 +112,11 @@ nlohmann::json GateTrainer::Describe() {
       {"recall", counts.recall()},
       {"cue_chunks",
        {{"all", counts.cue}, {"useful", counts.cue_useful}, {"kept", counts.cue_kept}}},
-      {"logit_shift", shift_}};
+      {"cues",
+       CueReport(validation_, logits, policy_->checkpoint.config.replan_steps / kControlSteps)},
+      {"agreement", AgreementReport(validation_, logits)},
+      {"logit_shift", shift_},
+      {"cpu_minutes", {{"labels", labelled_ - begun_}, {"all", CpuMinutes() - begun_}}}};
   for (const auto& [target, rate] : counts.by_target) {
     out["kept_rate_by_target"][std::to_string(target)] = {
         {"episodes", rate.episodes}, {"kept", 1.0 * rate.kept / rate.episodes}};
@@ -136,43 +124,19 @@ nlohmann::json GateTrainer::Describe() {
   return out;
 }
 
-// One row a chunk of the validation demonstrations.
-std::string GateTrainer::LabelTable() {
-  const std::vector<torch::Tensor> all_logits = GateLogits(validation_, gate_);
-  std::string table = "episode,target,chunk,saw_cue,loss_drop,useful,logit\n";
-  for (size_t e = 0; e < validation_.size(); ++e) {
-    const LabelledChunks& episode = validation_[e];
-    const torch::Tensor& logits = all_logits[e];
-    for (size_t i = 0; i < episode.drops.size(); ++i) {
-      const auto chunk = static_cast<int64_t>(i);
-      table += fmt::format("{},{},{},{},{:.4f},{},{:.3f}\n", e, episode.target, i,
-                           int{episode.saw_cue[i]}, episode.drops[i],
-                           episode.useful[chunk].item<float>(), logits[chunk].item<float>());
-    }
-  }
-  return table;
-}
-
 Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   torch::manual_seed(config_.seed);
   torch::set_num_threads(config_.threads);
-  Result<Checkpoint> policy = LoadCheckpoint(config_.checkpoint);
+  Result<FrozenPolicy> policy = LoadFrozenPolicy(config_.checkpoint, hooks_.text_encoder);
   if (!policy.ok()) return policy.status();
   policy_ = *std::move(policy);
-  Result<std::string> hash = CheckpointHash(config_.checkpoint);
-  if (!hash.ok()) return hash.status();
-  policy_hash_ = *std::move(hash);
-  policy_.net->eval();
-  Result<InstructionReader> reader = InstructionReader::Create(policy_.config, hooks_.text_encoder);
-  if (!reader.ok()) return reader.status();
-  reader_ = *std::move(reader);
   // Before the long work: what cannot be written should be said now.
   const Result<WriterLock> lock = WriterLock::OfFile(config_.out);
   if (!lock.ok()) return lock.status();
   if (Status s = CheckSameGate(config_.out, PrintConfig(config_)); !s.ok()) return s;
-  if (Status s = Label("label chunks", demos, config_.episodes, &train_); !s.ok()) return s;
-  if (Status s =
-          Label("label validation chunks", validation, config_.validation_episodes, &validation_);
+  if (Status s = Label("label chunks", demos, config_.episodes, 0, &train_); !s.ok()) return s;
+  if (Status s = Label("label validation chunks", validation, config_.validation_episodes,
+                       config_.agreement_episodes, &validation_);
       !s.ok()) {
     return s;
   }
@@ -180,19 +144,22 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
     return BadInput(
         fmt::format("no demonstration of task '{}' is long enough for a gate", config_.task));
   }
-  const PolicyConfig& sizes = policy_.config;
+  labelled_ = CpuMinutes();
+  const PolicyConfig& sizes = policy_->checkpoint.config;
   const CacheGeometry geometry = GeometryOf(sizes, sizes.instruction_capacity(), 1);
   gate_ =
       ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
   if (Status s = Fit(); !s.ok()) return s;
-  shift_ = CalibrateGate(validation_, config_.recall, gate_);
+  shift_ = CalibrateGate(config_, validation_, gate_);
   const std::string report = JsonText(Describe(), 2) + "\n";
   if (Status s = WriteFileAtomic(config_.out + ".json", report); !s.ok()) return s;
-  if (Status s = WriteFileAtomic(config_.out + ".labels.csv", LabelTable()); !s.ok()) return s;
+  const std::string table = LabelTable(validation_, GateLogits(validation_, gate_));
+  if (Status s = WriteFileAtomic(config_.out + ".labels.csv", table); !s.ok()) return s;
   return SaveGate(gate_, config_.out,
                   {{"gate_config", PrintConfig(config_)},
                    {"keep", config_.keep},
-                   {kGatePolicyKey, policy_hash_}});
+                   {"storage", config_.storage},
+                   {kGatePolicyKey, policy_->hash}});
 }
 
 }  // namespace

@@ -96,6 +96,13 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
   return losses.motion + kGripperWeight * losses.gripper;
 }
 
+torch::Tensor ActionDistance(const HeadOutputs& a, const HeadOutputs& b) {
+  const torch::Tensor gripper =
+      (torch::sigmoid(a.gripper.to(torch::kFloat32)) - torch::sigmoid(b.gripper.to(torch::kFloat32)))
+          .abs();
+  return (a.motion - b.motion).abs().mean() + kGripperWeight * gripper.mean();
+}
+
 std::vector<TargetCount> CountTargets(const HeadOutputs& outputs, const Batch& batch,
                                       Counted counted) {
   const torch::Tensor of = counted == Counted::kCue   ? batch.uses_target == 0

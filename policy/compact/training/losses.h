@@ -35,6 +35,9 @@ torch::Tensor Mean(const torch::Tensor& loss, const torch::Tensor& valid);
 // The loss a policy acts by: motion and gripper. [samples, blocks]
 torch::Tensor ActionLoss(const BlockLosses& losses);
 
+// How far apart two policies' actions are, in the units of ActionLoss(): a scalar.
+torch::Tensor ActionDistance(const HeadOutputs& a, const HeadOutputs& b);
+
 // Blocks whose target class is known, and how many of them have it as the most likely one.
 struct TargetCount {
   double known = 0, right = 0;

@@ -65,7 +65,7 @@ torch::Tensor EncodeBatch(VlaNet& net, const Batch& batch, torch::Device device)
 
 }  // namespace
 
-HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
+torch::Tensor TrainingHidden(VlaNet& net, const Batch& batch, const TrainingAttend& attend) {
   const PolicyConfig& config = net->config();
   const torch::Device device = net->parameters().front().device();
   const TrainingPlan plan =
@@ -76,13 +76,22 @@ HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told) {
   const torch::Tensor blocks =
       encoded.view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
   const torch::Tensor hidden = net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
-    return TrainingAttention(qkv.q, WithInstruction(instruction[layer].k, qkv.k),
-                             WithInstruction(instruction[layer].v, qkv.v), plan);
+    const torch::Tensor k = WithInstruction(instruction[layer].k, qkv.k);
+    const torch::Tensor v = WithInstruction(instruction[layer].v, qkv.v);
+    return attend ? attend(layer, qkv.q, k, v, plan) : TrainingAttention(qkv.q, k, v, plan);
   });
+  return hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size});
+}
+
+HeadOutputs HeadsOf(VlaNet& net, const torch::Tensor& hidden, const Batch& batch, Told told) {
   return net->Heads(
-      hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size}),
-      batch.proprio.to(device).view({batch.samples, batch.blocks, kProprioDim}),
-      told == Told::kTarget ? batch.target_class.to(device) : torch::Tensor());
+      hidden, batch.proprio.to(hidden.device()).view({batch.samples, batch.blocks, kProprioDim}),
+      told == Told::kTarget ? batch.target_class.to(hidden.device()) : torch::Tensor());
+}
+
+HeadOutputs TrainingForward(VlaNet& net, const Batch& batch, Told told,
+                            const TrainingAttend& attend) {
+  return HeadsOf(net, TrainingHidden(net, batch, attend), batch, told);
 }
 
 }  // namespace kvla

@@ -120,6 +120,11 @@ TEST(Gate, AnotherKeepThanItWasTrainedForIsSaid) {
       << GateKeepWarning(c);
   c.keep = "compressed";
   EXPECT_EQ(GateKeepWarning(c), "");
+  ASSERT_TRUE(SaveGate(gate, c.gate, {{"keep", "compressed"}, {"storage", "int8"}}).ok());
+  EXPECT_NE(GateKeepWarning(c).find("kept in int8, this arm keeps them f32"), std::string::npos)
+      << GateKeepWarning(c);
+  c.storage = "int8";
+  EXPECT_EQ(GateKeepWarning(c), "");
   EXPECT_EQ(GateKeepWarning(SmallConfig("window")), "");
 }
 
