@@ -20,6 +20,7 @@
 #include "harness/eval/run_config.h"
 #include "harness/language/needle.h"
 #include "harness/language/perplexity.h"
+#include "harness/transplant/transplant_config.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/policy_config.h"
@@ -49,7 +50,8 @@ std::vector<ConfigKind> Kinds() {
           Kind<PolicyConfig>("policy", "a policy: of kvla train, and config.yaml of a checkpoint"),
           Kind<GateTrainConfig>("train-gate", "training of a gate: kvla train-gate"),
           Kind<PerplexityConfig>("perplexity", "a language model on a text: kvla perplexity"),
-          Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle")};
+          Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle"),
+          Kind<TransplantConfig>("transplant", "chunks of another cue: kvla transplant")};
 }
 
 struct ConfigFlags {

@@ -38,6 +38,7 @@ TaskInfo Info() {
         "matching button after the lamp becomes white")});
   info.chance = 1.0 / kNumColors;
   info.needs_memory = true;
+  info.has_twin = true;
   info.num_targets = info.num_choices = kNumColors;
   return info;
 }

@@ -159,6 +159,7 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   Result<Checkpoint> policy = LoadCheckpoint(config_.checkpoint);
   if (!policy.ok()) return policy.status();
   policy_ = *std::move(policy);
+  if (Status s = CheckKeepsCache(policy_.config, config_.checkpoint); !s.ok()) return s;
   Result<std::string> hash = CheckpointHash(config_.checkpoint);
   if (!hash.ok()) return hash.status();
   policy_hash_ = *std::move(hash);
