@@ -35,6 +35,7 @@ CLI::App* AddRuns(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrain(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddTrainWriteGate(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddTransplant(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddView(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddWorker(CLI::App& parent, const AppContext& context, int* exit_code);
 
@@ -48,6 +49,7 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddReport(parent, context, exit_code);
   AddCompare(parent, context, exit_code);
   AddCertifyBudget(parent, context, exit_code);
+  AddTransplant(parent, context, exit_code);
   AddAnalyze(parent, context, exit_code);
   AddPerplexity(parent, context, exit_code);
   AddNeedle(parent, context, exit_code);

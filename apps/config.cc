@@ -21,6 +21,7 @@
 #include "harness/language/needle.h"
 #include "harness/language/perplexity.h"
 #include "harness/train/chain_config.h"
+#include "harness/transplant/transplant_config.h"
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/gate/gate_training.h"
 #include "policy/compact/gate/write_gate_training.h"
@@ -54,7 +55,8 @@ std::vector<ConfigKind> Kinds() {
           Kind<WriteGateTrainConfig>("train-write-gate",
                                      "training of a write gate: kvla train-write-gate"),
           Kind<PerplexityConfig>("perplexity", "a language model on a text: kvla perplexity"),
-          Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle")};
+          Kind<NeedleConfig>("needle", "a fact in a long text: kvla needle"),
+          Kind<TransplantConfig>("transplant", "chunks of another cue: kvla transplant")};
 }
 
 struct ConfigFlags {

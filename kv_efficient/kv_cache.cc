@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "kv_efficient/attention/ragged_attention.h"
@@ -255,6 +257,39 @@ std::vector<ChunkDecision> KvCache::TakeChangedDecisions() {
   std::vector<ChunkDecision> changed;
   for (; taken_ < log_.size(); ++taken_) changed.push_back(log_[taken_].decision);
   return changed;
+}
+
+std::vector<int> KvCache::HeldChunks() const {
+  std::set<int> held;
+  for (int lane = 0; lane < geometry_.lanes(); ++lane) {
+    for (const FarToken& token : FarOf(lane)) {
+      if (token.chunk >= 0) held.insert(token.chunk);
+    }
+  }
+  return {held.begin(), held.end()};
+}
+
+Status KvCache::TakeOver(const KvCache& from, std::span<const int> chunks) {
+  if (in_block_ || from.in_block_) return InternalError("TakeOver came before EndBlock");
+  const Needs needs = policy_->needs();
+  if (config_.policy != from.config_.policy || mass_ || needs.queries || needs.selects ||
+      needs.window_again) {
+    return BadInput(fmt::format(
+        "chunks cannot be taken over from '{}' into '{}': both must be one method, whose choice "
+        "does not go by the attention or the queries that a token has met",
+        from.config_.policy, config_.policy));
+  }
+  if (Status s = store_->TakeOver(*from.store_, chunks); !s.ok()) return s;
+  const auto taken = [&](const DecisionEvent& e) {
+    return std::ranges::count(chunks, e.decision.chunk) > 0;
+  };
+  std::erase_if(log_, taken);
+  std::ranges::copy_if(from.log_, std::back_inserter(log_), taken);
+  std::ranges::stable_sort(log_, {}, &DecisionEvent::block);
+  taken_ = log_.size();
+  for (const int chunk : chunks) chunks_[chunk] = from.chunks_[chunk];
+  UpdateStats();
+  return {};
 }
 
 std::unique_ptr<KvCache> KvCache::Clone() const {

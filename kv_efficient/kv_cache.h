@@ -85,6 +85,13 @@ class KvCache {
   // attention_blocks). The caller feeds the same blocks again, block by block, and then goes on.
   Status ReopenWindow();
 
+  // Old chunks of which a lane still holds something, ascending.
+  std::vector<int> HeldChunks() const;
+  // Old chunks of another episode in the place of one's own (ChunkStore::TakeOver()), with what was
+  // decided of them; TakeChangedDecisions() says nothing of it. Between blocks. BadInput also for a
+  // method whose state belongs to the tokens that it has seen.
+  Status TakeOver(const KvCache& from, std::span<const int> chunks);
+
   // For people who watch: attention also says what each chunk receives, on its own time.
   void ReportAttention(bool on) { report_ = on; }
   // Of the last block, if asked for: [layers, 1 + chunks], the share of all queries' attention that

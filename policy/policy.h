@@ -34,7 +34,8 @@ struct PolicyCamera {
 struct PolicySpec {
   std::vector<PolicyCamera> cameras;  // in the order of FrameInput::images
   int replan_steps = 0;               // control steps an action chunk
-  int tokens_per_block = 0;           // that an inference appends to the cache
+  int tokens_per_block = 0;           // that an inference puts through the decoder
+  bool recurrent = false;             // remembers in a state of its own, not in the cache
   // The cache settings that it was trained with.
   int window_blocks = 0, chunk_blocks = 0;
   // Of the attention that caches; its capacities are left 0. Absent: the policy does not say.
@@ -88,6 +89,15 @@ class Session {
   virtual void SetRetention(double threshold, int budget_chunks) = 0;
   // Inferences say what each chunk receives of the attention, for people who watch.
   virtual void ReportAttention(bool on) = 0;
+
+  // Old chunks of the cache of which something is held, ascending.
+  virtual std::vector<int> HeldChunks() const { return {}; }
+  // Puts what another session of the policy holds of these old chunks in the place of what this one
+  // does; both have had equally many inferences. BadInput where that cannot be: no cache, another
+  // arm, chunks in the window, or a method whose state belongs to the tokens that it has seen.
+  virtual Status TakeOverChunks(const Session& /*from*/, std::span<const int> /*chunks*/) {
+    return BadInput("this policy holds no chunks");
+  }
 };
 
 // A session that is due and what it sees.

@@ -139,6 +139,8 @@ Result<BenchReport> BenchCompact(const CompactBenchOptions& options) {
     const c10::InferenceMode inference;
     const Result<Checkpoint> checkpoint = LoadCheckpoint(options.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();
+    Status keeps = CheckKeepsCache(checkpoint->config, options.checkpoint.string());
+    if (!keeps.ok()) return keeps;
     torch::manual_seed(1);
     const Block block(GeometryOf(checkpoint->config, 0, 1));
     MachineLimits limits;

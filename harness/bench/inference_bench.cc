@@ -150,6 +150,8 @@ Result<std::unique_ptr<Bench>> Bench::Create(const InferenceBenchOptions& option
   std::unique_ptr<Bench> bench(new Bench(options));
   Result<Checkpoint> checkpoint = LoadCheckpoint(options.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
+  Status keeps = CheckKeepsCache(checkpoint->config, options.checkpoint.string());
+  if (!keeps.ok()) return keeps;
   checkpoint->net->eval();
   const PolicyConfig& config = bench->config_ = checkpoint->config;
   const PolicySpec spec = SpecOf(config);

@@ -63,6 +63,7 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
       return BadInput(fmt::format("two arms are called '{}'", arm.name));
     }
     if (Status status = ValidateCacheConfig(arm.cache); !status.ok()) return status.In(where);
+    if (Status status = CheckMemory(plan->policy, arm.cache); !status.ok()) return status.In(where);
     CacheConfig cache = arm.cache;
     if (!cache.gate.empty()) {
       const std::filesystem::path gate = ResolvePath(cache.gate, plan->asset_root);

@@ -103,6 +103,7 @@ struct EpisodeJob {
   double weight = 1;       // its share of the work, 1 on average
   int horizon_steps = 0;   // control steps it takes at most
   int max_inferences = 0;  // 0: all; else a trial that ends there, see EstimateRun()
+  bool twin = false;       // see EpisodeKey
 };
 
 // A config that was checked, and what follows from it.

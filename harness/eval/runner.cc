@@ -34,8 +34,12 @@ EpisodeSettings SettingsOf(const RunPlan& plan, const EpisodeJob& job) {
   }
   // The key points into `job`: it must outlive the settings.
   // PlanRun() checked the split's name.
-  settings.key = {*ParseSplit(plan.config.split), static_cast<uint64_t>(plan.config.seed), job.task,
-                  job.delay, static_cast<uint64_t>(job.seed)};
+  settings.key = {*ParseSplit(plan.config.split),
+                  static_cast<uint64_t>(plan.config.seed),
+                  job.task,
+                  job.delay,
+                  static_cast<uint64_t>(job.seed),
+                  job.twin};
   // PlanRun() and the field list checked these names.
   settings.phrasing = *ParsePhrasing(plan.config.instructions);
   settings.disturbance = *ParseDisturbance(plan.config.disturbance);

@@ -28,8 +28,8 @@ void MergeAttended(const Attended& a, const Attended& b, int kv_head, int group,
 // that of the whole softmax.
 at::Tensor KeyMass(const at::Tensor& query, const LaneView& view, const at::Tensor& lse);
 
-// Attention of the instruction tokens among themselves: all see all, at one position.
-// q [..., heads, n, head_dim], k, v [..., kv_heads, n, head_dim]. Any device; differentiable.
+// Attention of the instruction tokens among themselves, or of any queries that see all keys as they
+// are. q [..., heads, n, head_dim], k, v [..., kv_heads, m, head_dim]. Any device; differentiable.
 at::Tensor InstructionAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 }  // namespace kvla

@@ -93,6 +93,11 @@ class ChunkStore {
   // kInternal and changes nothing.
   Status Apply(const Plan& plan);
 
+  // Puts what another store's lanes hold of these chunks in the place of what is held of them here,
+  // bit for bit. Between blocks. BadInput, and nothing changes, for a store of another shape, at
+  // another block, or a chunk that has not left the window.
+  Status TakeOver(const ChunkStore& from, std::span<const int> chunks);
+
   int blocks() const { return blocks_; }  // complete blocks of the episode
   int near_begin_block() const { return near_begin_block_; }
   bool uniform() const { return far_.size() == 1; }  // all lanes hold the same tokens
@@ -141,6 +146,7 @@ class ChunkStore {
   KvRegion Region(const at::Tensor& bias, int lane, int begin, int end) const;
   KvRegion PackedRegion(std::span<const EncodedPage> pages, int tokens, bool rotated) const;
   Status CheckPlan(const Plan& plan) const;
+  Status CheckTakeOver(const ChunkStore& from, std::span<const int> chunks) const;
   // The far tokens of a lane after the plan, and the moves that get there.
   Status MakeLane(const Plan& plan, int lane, std::vector<FarToken>* tokens,
                   std::vector<Move>* moves) const;

@@ -52,6 +52,14 @@ Status CheckPolicyConfig(const PolicyConfig& c) {
   return {};
 }
 
+Status CheckKeepsCache(const PolicyConfig& config, const std::string& what) {
+  if (!config.recurrent()) return {};
+  return BadInput(
+      fmt::format("{}: a recurrent policy (policy.memory: recurrent) remembers in a state of its "
+                  "own and holds no chunks to keep, compress or drop",
+                  what));
+}
+
 Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::string>* fresh_heads) {
   const fs::path weights_path = folder / kWeightsFile;
   for (const fs::path& path : {folder / kConfigFile, weights_path}) {

@@ -51,6 +51,9 @@ Status CheckGatePolicy(const std::filesystem::path& gate, const std::filesystem:
 // BadInput when sizes contradict each other.
 Status CheckPolicyConfig(const PolicyConfig& config);
 
+// BadInput for a recurrent policy: it keeps no cache, of which `what` would be.
+Status CheckKeepsCache(const PolicyConfig& config, const std::string& what);
+
 }  // namespace kvla
 
 #endif  // KVLA_POLICY_COMPACT_CHECKPOINT_H_

@@ -24,6 +24,9 @@ struct PolicyConfig {
   int window_blocks = 16;
   int chunk_blocks = 4;
   int replan_steps = 4;
+  std::string memory = "cache";
+  int recurrent_size = 512;
+  int recurrent_tokens = 4;
   std::string text = "words";
   int max_instruction_tokens = 32;
   int instruction_tokens = 4;
@@ -38,6 +41,9 @@ struct PolicyConfig {
     for (const int n : camera_tokens) tokens += n;
     return tokens;
   }
+  bool recurrent() const { return memory == "recurrent"; }
+  // Tokens of a block in the decoder: the frame block's, then those that say the state.
+  int decoder_tokens() const { return tokens_per_block() + (recurrent() ? recurrent_tokens : 0); }
   bool reads_sentences() const { return text == "minilm"; }
   // Tokens that an instruction takes in the cache, at most.
   int instruction_capacity() const {
@@ -61,6 +67,13 @@ struct PolicyConfig {
     v("window_blocks", window_blocks, Range{1, 4096}, "window the policy was trained with");
     v("chunk_blocks", chunk_blocks, Range{1, 256}, "frame blocks a chunk");
     v("replan_steps", replan_steps, Range{1, 64}, "control steps an action chunk");
+    v("memory", memory, OneOf{"cache", "recurrent"},
+      "what an inference knows of the past: keys and values in the cache, or the state of a GRU; "
+      "it then sees its own frame block, the instruction and the state alone");
+    v("recurrent_size", recurrent_size, Range{16, 4096},
+      "numbers of the state, 4 bytes each, under memory: recurrent");
+    v("recurrent_tokens", recurrent_tokens, Range{1, 16},
+      "tokens that say the state beside a frame block, under memory: recurrent");
     v("text", text, OneOf{"words", "minilm"},
       "how instructions are read: words of the vocabulary, or a pretrained sentence encoder");
     v("max_instruction_tokens", max_instruction_tokens, Range{1, 256},

@@ -15,6 +15,7 @@
 #include "policy/compact/net/device_net.h"
 #include "policy/compact/net/net_flops.h"
 #include "policy/compact/net/recomputed_window.h"
+#include "policy/compact/net/recurrent_feed.h"
 #include "policy/compact/text/instruction_reader.h"
 #include "tensors/torch.h"
 
@@ -34,13 +35,29 @@ Result<torch::Device> DeviceOf(const std::string& name) {
 
 }  // namespace
 
+Status CheckMemory(const PolicySpec& policy, const CacheConfig& cache) {
+  if (!policy.recurrent) return {};
+  if (cache.policy != "full") {
+    return BadInput(fmt::format(
+        "cache.policy {}: this policy remembers in a state of its own (policy.memory: recurrent) "
+        "and holds nothing that a cache method could keep or drop; leave cache.policy at full",
+        cache.policy));
+  }
+  if (cache.storage == "f32") return {};
+  return BadInput(fmt::format(
+      "cache.storage {}: this policy remembers in a state of its own (policy.memory: recurrent), "
+      "which is f32; leave cache.storage at f32",
+      cache.storage));
+}
+
 PolicySpec SpecOf(const PolicyConfig& config) {
   PolicySpec spec;
   for (const std::string& camera : config.cameras) {
     spec.cameras.push_back({camera, config.image_size, config.image_size});
   }
   spec.replan_steps = config.replan_steps;
-  spec.tokens_per_block = config.tokens_per_block();
+  spec.tokens_per_block = config.decoder_tokens();
+  spec.recurrent = config.recurrent();
   spec.window_blocks = config.window_blocks;
   spec.chunk_blocks = config.chunk_blocks;
   spec.attention = GeometryOf(config, 0, 0);
@@ -62,6 +79,7 @@ struct Vla::Episode : Session {
   Model* model = nullptr;
   std::unique_ptr<KvCache> cache;
   std::optional<RecomputedWindow> window;  // where the method wants it anew at every inference
+  RecurrentState state;                    // of a recurrent policy; else empty
   int instruction = 0;                     // its tokens
 
   Status BeginEpisode(const EpisodeContext& context) override;
@@ -69,7 +87,13 @@ struct Vla::Episode : Session {
   void SetRetention(double threshold, int budget_chunks) override {
     cache->policy().SetRetention(static_cast<float>(threshold), budget_chunks);
   }
-  void ReportAttention(bool on) override { cache->ReportAttention(on); }
+  // A recurrent policy has no chunks that it could say anything of.
+  void ReportAttention(bool on) override {
+    cache->ReportAttention(on && !model->config.recurrent());
+  }
+
+  std::vector<int> HeldChunks() const override { return cache->HeldChunks(); }
+  Status TakeOverChunks(const Session& from, std::span<const int> chunks) override;
 
   // Adds what the cache knows of this inference to what the pass has measured.
   void Measure(Inference* inference) const;
@@ -87,9 +111,24 @@ Status Vla::Episode::BeginEpisode(const EpisodeContext& context) {
     model->reader->Release();
     instruction = model->config.reads_sentences() ? model->config.instruction_tokens
                                                   : static_cast<int>(read->size(0));
+    if (model->config.recurrent()) state = model->net->BeginState(*read);
     return model->net->ReadInstruction(*read, *cache);
   } catch (const std::exception& e) {
     return InternalError(fmt::format("policy at the instruction: {}", e.what()));
+  }
+}
+
+Status Vla::Episode::TakeOverChunks(const Session& from, std::span<const int> chunks) {
+  if (model->config.recurrent()) return Session::TakeOverChunks(from, chunks);
+  const auto* other = dynamic_cast<const Episode*>(&from);
+  if (other == nullptr || other->model != model) {
+    return BadInput("chunks can be taken over from a session of the same policy alone");
+  }
+  try {
+    const c10::InferenceMode inference_mode;
+    return cache->TakeOver(*other->cache, chunks);
+  } catch (const std::exception& e) {
+    return InternalError(fmt::format("policy at taking over chunks: {}", e.what()));
   }
 }
 
@@ -103,14 +142,14 @@ void Vla::Episode::Measure(Inference* inference) const {
   cost.latency.encode_ms = measured.encode_ms;
   cost.latency.linear_ms = measured.linear_ms;
   cost.latency.act_ms = measured.act_ms;
-  cost.method_bytes = *cost.method_bytes + (window ? window->held_bytes() : 0);
+  cost.method_bytes = *cost.method_bytes + (window ? window->held_bytes() : 0) + state.bytes();
   inference->attention = cache->received();
   const int blocks = before.blocks + 1;
   const double attended = (before.attended_tokens + stats.cost.attended_tokens) / blocks;
   const PolicyConfig& config = model->config;
   FlopParts flops = DecoderFlops(cache->geometry(), {config.hidden_size, config.intermediate_size},
-                                 config.tokens_per_block() * blocks, attended);
-  flops.encode = model->net_flops.encode;
+                                 config.decoder_tokens() * blocks, attended);
+  flops.encode = model->net_flops.encode + model->net_flops.memory;
   flops.heads = model->net_flops.heads;
   flops.gate = stats.gate_flops;
   cost.flops = flops.total();
@@ -187,6 +226,7 @@ class Vla::Pass {
   }
 
   void Decode() {
+    if (model_->config.recurrent()) return DecodeRecurrent();
     // Those whose window is computed anew feed several blocks, each by itself.
     std::vector<Due> together;
     std::vector<KvCache*> caches;
@@ -221,16 +261,34 @@ class Vla::Pass {
     if (!together.empty()) {
       const double begin = model_->clock();
       model_->net->Feed(caches, shared.data());
-      double linear_ms = model_->clock() - begin;
-      for (const KvCache* cache : caches) linear_ms -= cache->stats().cost.latency.attend_ms;
-      for (const Due& due : together) {
-        latency(due).linear_ms = linear_ms / static_cast<double>(together.size());
-      }
+      ShareLinear(model_->clock() - begin, caches, together);
     }
     due_ = std::move(together);
     due_.insert(due_.end(), alone_due.begin(), alone_due.end());
     blocks_ = std::move(shared);
     blocks_.insert(blocks_.end(), alone_blocks.begin(), alone_blocks.end());
+  }
+
+  void DecodeRecurrent() {
+    std::vector<KvCache*> caches;
+    std::vector<RecurrentState*> states;
+    for (const Due& due : due_) {
+      caches.push_back(due.episode->cache.get());
+      states.push_back(&due.episode->state);
+    }
+    const double begin = model_->clock();
+    const Status status =
+        FeedRecurrent(*model_->net, model_->config, caches, states, blocks_.data());
+    ShareLinear(model_->clock() - begin, caches, due_);
+    if (status.ok()) return;
+    for (const Due& due : due_) results_[due.request] = status;
+    due_.clear();
+  }
+
+  // What a pass of the decoder took for these, without the attention of their caches.
+  void ShareLinear(double ms, std::span<KvCache* const> caches, const std::vector<Due>& dues) {
+    for (const KvCache* cache : caches) ms -= cache->stats().cost.latency.attend_ms;
+    for (const Due& due : dues) latency(due).linear_ms = ms / static_cast<double>(dues.size());
   }
 
   void Act() {
@@ -240,7 +298,9 @@ class Vla::Pass {
     Share(&LatencyParts::act_ms, model_->clock() - begin);
     for (size_t i = 0; i < due_.size(); ++i) {
       const Due& due = due_[i];
-      if (Status status = due.episode->cache->EndBlock(); !status.ok()) {
+      // A recurrent policy's block has ended already.
+      Status status = model_->config.recurrent() ? Status() : due.episode->cache->EndBlock();
+      if (!status.ok()) {
         results_[due.request] = std::move(status);
         continue;
       }
@@ -291,8 +351,9 @@ Result<std::unique_ptr<Vla>> Vla::Load(const Options& options) {
 
 Result<std::unique_ptr<Session>> Vla::NewSession(const SessionOptions& options) {
   try {
-    const CacheGeometry geometry =
-        GeometryOf(model_->config, model_->config.instruction_capacity(), options.max_blocks);
+    if (Status fits = CheckMemory(model_->spec, options.cache); !fits.ok()) return fits;
+    const CacheGeometry geometry = GeometryOf(model_->config, model_->config.instruction_capacity(),
+                                              model_->config.recurrent() ? 1 : options.max_blocks);
     Result<std::unique_ptr<CachePolicy>> method = MakeCachePolicy(options.cache, geometry);
     if (!method.ok()) return method.status();
     if (!options.cache.gate.empty()) {

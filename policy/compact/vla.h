@@ -48,6 +48,9 @@ class Vla : public Policy {
 // What others read of a policy with this config.
 PolicySpec SpecOf(const PolicyConfig& config);
 
+// BadInput for a cache setting that a recurrent policy could not follow.
+Status CheckMemory(const PolicySpec& policy, const CacheConfig& cache);
+
 }  // namespace kvla
 
 #endif  // KVLA_POLICY_COMPACT_VLA_H_

@@ -32,6 +32,7 @@ CpuNet::CpuNet(const WeightSource& weights, const PolicyConfig& config)
   } else {
     word_embedding_ = weights("model.embed_tokens.weight");
   }
+  if (config.recurrent()) memory_.emplace(weights, config);
 }
 
 void CpuNet::Encode(std::span<const FrameInput* const> frames, float* blocks) {
@@ -72,11 +73,8 @@ void CpuNet::Encode(std::span<const FrameInput* const> frames, float* blocks) {
   }
 }
 
-// The tokens, a learned position on each, go through the decoder once. In every layer they attend
-// to each other alone, un-rotated, as one near region of ragged attention; their keys and values go
-// into the cache, where every block sees them.
-Status CpuNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache) {
-  const int width = config_.hidden_size, head_dim = config_.head_dim();
+std::vector<float> CpuNet::EmbedInstruction(const at::Tensor& instruction) const {
+  const int width = config_.hidden_size;
   std::vector<float> x;
   if (config_.reads_sentences()) {
     const at::Tensor scaled =
@@ -90,8 +88,17 @@ Status CpuNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache) {
       x.insert(x.end(), row, row + width);
     }
   }
-  const int tokens = static_cast<int>(x.size()) / width;
   for (size_t i = 0; i < x.size(); ++i) x[i] += instruction_position_[i];
+  return x;
+}
+
+// The tokens, a learned position on each, go through the decoder once. In every layer they attend
+// to each other alone, un-rotated, as one near region of ragged attention; their keys and values go
+// into the cache, where every block sees them.
+Status CpuNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache) {
+  const int width = config_.hidden_size, head_dim = config_.head_dim();
+  std::vector<float> x = EmbedInstruction(instruction);
+  const int tokens = static_cast<int>(x.size()) / width;
 
   const int heads = config_.num_heads, kv_heads = config_.num_kv_heads, group = heads / kv_heads;
   const int rows = group * tokens, stride = PaddedRows(rows);
@@ -136,7 +143,7 @@ Status CpuNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache) {
 }
 
 void CpuNet::Feed(std::span<KvCache* const> caches, float* blocks) {
-  const int tokens = config_.tokens_per_block(), head_dim = config_.head_dim();
+  const int tokens = config_.decoder_tokens(), head_dim = config_.head_dim();
   const int64_t attended = int64_t{config_.num_heads} * head_dim;
   decoder_.Run(
       blocks, tokens * static_cast<int>(caches.size()),
@@ -156,6 +163,15 @@ void CpuNet::Act(std::span<const FrameInput* const> frames, const float* hidden,
   std::vector<std::array<float, kProprioDim>> proprio;
   for (const FrameInput* frame : frames) proprio.push_back(frame->proprio);
   heads_.Run(hidden, proprio, targets);
+}
+
+RecurrentState CpuNet::BeginState(const at::Tensor& instruction) {
+  return memory_->Begin(EmbedInstruction(instruction));
+}
+
+void CpuNet::Remember(std::span<RecurrentState* const> states, const float* encoded,
+                      float* blocks) {
+  memory_->Remember(states, encoded, blocks);
 }
 
 }  // namespace kvla

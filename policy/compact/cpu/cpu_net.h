@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "policy/compact/cpu/cpu_decoder.h"
 #include "policy/compact/cpu/cpu_heads.h"
 #include "policy/compact/cpu/cpu_image_encoder.h"
+#include "policy/compact/cpu/cpu_recurrent_memory.h"
 #include "policy/compact/net/block_forward.h"
 
 namespace kvla {
@@ -30,9 +32,14 @@ class CpuNet : public BlockForward {
   void Feed(std::span<KvCache* const> caches, float* blocks) override;
   void Act(std::span<const FrameInput* const> frames, const float* hidden,
            std::span<Targets> targets) override;
+  RecurrentState BeginState(const at::Tensor& instruction) override;
+  void Remember(std::span<RecurrentState* const> states, const float* encoded,
+                float* blocks) override;
 
  private:
   CpuNet(const WeightSource& weights, const PolicyConfig& config);
+  // [n * hidden], see VlaNet::EmbedInstruction().
+  std::vector<float> EmbedInstruction(const at::Tensor& instruction) const;
 
   PolicyConfig config_;
   std::vector<CpuImageEncoder> encoders_;
@@ -42,6 +49,7 @@ class CpuNet : public BlockForward {
   std::vector<float> word_embedding_;  // [vocabulary, hidden], under text: words
   CpuDecoder decoder_;
   CpuHeads heads_;
+  std::optional<CpuRecurrentMemory> memory_;  // under memory: recurrent
   std::vector<float> state_, queries_, attended_, log_sum_exp_, keys_, values_;
 };
 

@@ -18,6 +18,7 @@ Result<FrozenPolicy> LoadFrozenPolicy(const std::filesystem::path& folder,
                                       const std::filesystem::path& text_encoder) {
   Result<Checkpoint> checkpoint = LoadCheckpoint(folder);
   if (!checkpoint.ok()) return checkpoint.status();
+  if (Status s = CheckKeepsCache(checkpoint->config, folder.string()); !s.ok()) return s;
   Result<std::string> hash = CheckpointHash(folder);
   if (!hash.ok()) return hash.status();
   Result<InstructionReader> reader = InstructionReader::Create(checkpoint->config, text_encoder);

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "kv_efficient/kv_cache.h"
+#include "policy/compact/recurrent_state.h"
 #include "policy/dimensions.h"
 #include "policy/policy.h"
 
@@ -27,11 +28,19 @@ class BlockForward {
   virtual void Encode(std::span<const FrameInput* const> frames, float* blocks) = 0;
   // instruction: of InstructionReader. Comes first, once an episode, after cache.Reset().
   virtual Status ReadInstruction(const at::Tensor& instruction, KvCache& cache) = 0;
-  // Feeds each its block, in place: what the heads read. BeginBlock() and EndBlock() are the
-  // caller's. Throws c10::Error on a wrong order of calls.
+  // Feeds each its block [decoder_tokens, hidden], in place: of its first tokens_per_block tokens
+  // what the heads read. BeginBlock() and EndBlock() are the caller's. Throws c10::Error on a wrong
+  // order of calls.
   virtual void Feed(std::span<KvCache* const> caches, float* blocks) = 0;
   virtual void Act(std::span<const FrameInput* const> frames, const float* hidden,
                    std::span<Targets> targets) = 0;
+
+  // The rest is of recurrent policies (policy.memory). What an episode remembers at its beginning.
+  virtual RecurrentState BeginState(const at::Tensor& instruction) = 0;
+  // Takes each block of Encode() into its state, and says it: blocks [states, decoder_tokens,
+  // hidden] for Feed().
+  virtual void Remember(std::span<RecurrentState* const> states, const float* encoded,
+                        float* blocks) = 0;
 };
 
 }  // namespace kvla

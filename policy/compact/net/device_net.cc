@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/compact/net/device_net.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "policy/compact/net/cached_forward.h"
@@ -15,6 +16,11 @@ torch::Tensor ProprioOf(std::span<const FrameInput* const> frames) {
     proprio.insert(proprio.end(), frame->proprio.begin(), frame->proprio.end());
   }
   return torch::tensor(proprio).view({-1, kProprioDim});
+}
+
+std::vector<float> FloatsOf(const torch::Tensor& x) {
+  const torch::Tensor host = x.to(torch::kCPU, torch::kFloat32).contiguous();
+  return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
 }  // namespace
@@ -42,7 +48,7 @@ Status DeviceNet::ReadInstruction(const at::Tensor& instruction, KvCache& cache)
 }
 
 void DeviceNet::Feed(std::span<KvCache* const> caches, float* blocks) {
-  const int64_t tokens = net_->config().tokens_per_block(), width = net_->config().hidden_size;
+  const int64_t tokens = net_->config().decoder_tokens(), width = net_->config().hidden_size;
   for (KvCache* cache : caches) {
     const torch::Tensor block =
         torch::from_blob(blocks, {tokens, width}, torch::kFloat32).to(device_, true, true);
@@ -72,6 +78,29 @@ void DeviceNet::Act(std::span<const FrameInput* const> frames, const float* hidd
       chunk.push_back(
           {m[0] * scale, m[1] * scale, m[2] * scale, m[3], m[4], m[5], *g > 0 ? 1.0F : -1.0F});
     }
+  }
+}
+
+RecurrentState DeviceNet::BeginState(const at::Tensor& instruction) {
+  const torch::Tensor tokens = net_->EmbedInstruction(instruction.to(device_));
+  return {std::vector<float>(static_cast<size_t>(net_->config().recurrent_size)),
+          FloatsOf(tokens.mean(-2))};
+}
+
+void DeviceNet::Remember(std::span<RecurrentState* const> states, const float* encoded,
+                         float* blocks) {
+  const int64_t tokens = net_->config().tokens_per_block(), width = net_->config().hidden_size;
+  for (RecurrentState* state : states) {
+    const torch::Tensor block =
+        torch::from_blob(const_cast<float*>(encoded), {1, 1, tokens, width}, torch::kFloat32)
+            .to(device_);
+    const torch::Tensor hidden =
+        net_->memory()->States(block, torch::tensor(state->instruction).unsqueeze(0).to(device_),
+                               torch::tensor(state->hidden).unsqueeze(0).to(device_));
+    state->hidden = FloatsOf(hidden);
+    const torch::Tensor said = net_->memory()->Tokens(hidden);
+    blocks = std::ranges::copy(FloatsOf(torch::cat({block, said}, 2)), blocks).out;
+    encoded += tokens * width;
   }
 }
 

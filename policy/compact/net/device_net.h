@@ -22,6 +22,9 @@ class DeviceNet : public BlockForward {
   void Feed(std::span<KvCache* const> caches, float* blocks) override;
   void Act(std::span<const FrameInput* const> frames, const float* hidden,
            std::span<Targets> targets) override;
+  RecurrentState BeginState(const at::Tensor& instruction) override;
+  void Remember(std::span<RecurrentState* const> states, const float* encoded,
+                float* blocks) override;
 
  private:
   VlaNet net_;

@@ -26,6 +26,8 @@ NetFlops NetFlopsOf(const VlaNet& net) {
                         static_cast<double>(item.value().numel());
     if (name.starts_with("image_encoders.") || name.starts_with("state_encoder.")) {
       flops.encode += work;
+    } else if (name.starts_with("memory.")) {
+      flops.memory += work;
     } else if (name.find("_head.") != std::string::npos) {
       flops.heads += work;
     }

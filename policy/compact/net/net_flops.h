@@ -11,6 +11,7 @@ namespace kvla {
 struct NetFlops {
   double encode = 0;  // images and robot state
   double heads = 0;
+  double memory = 0;  // of a recurrent policy: state and tokens
 };
 
 NetFlops NetFlopsOf(const VlaNet& net);

@@ -26,6 +26,9 @@ inline const double kTextScale = std::sqrt(static_cast<double>(kTextEmbeddingSiz
 inline constexpr float kProprioCentre[kProprioDim] = {0.5F, 0.0F, 0.2F, 0, 0, 0, 0.04F};
 inline constexpr float kProprioSpread[kProprioDim] = {0.12F, 0.15F, 0.12F, 0.2F, 0.2F, 0.2F, 0.03F};
 
+// A recurrent policy: what its GRU reads of a block and the instruction.
+inline constexpr int kMemoryWidth = 256;
+
 // The heads.
 inline constexpr double kPositionScale = 0.05;  // metres a unit of the action head
 inline constexpr double kWaypointScale = 0.25;  // metres a unit of the waypoint head

@@ -47,7 +47,7 @@ CacheGeometry GeometryOf(const PolicyConfig& config, int instruction_tokens, int
   geometry.heads = config.num_heads;
   geometry.kv_heads = config.num_kv_heads;
   geometry.head_dim = config.head_dim();
-  geometry.tokens_per_block = config.tokens_per_block();
+  geometry.tokens_per_block = config.decoder_tokens();
   geometry.max_blocks = max_blocks;
   geometry.instruction_tokens = instruction_tokens;
   geometry.rope_theta = config.rope_theta;
@@ -92,6 +92,7 @@ VlaNetImpl::VlaNetImpl(const PolicyConfig& config) : config_(config) {
   waypoint_head_ = register_module("waypoint_head", two_layers(block_width, kPlaceDim + 1));
   action_head_ = register_module(
       "action_head", two_layers(block_width + kAimDim, config.replan_steps * kActionOutputs));
+  if (config.recurrent()) memory_ = register_module("memory", RecurrentMemory(config));
 }
 
 torch::Tensor VlaNetImpl::EncodeBlocks(const std::vector<torch::Tensor>& images,

@@ -8,6 +8,7 @@
 #include "kv_efficient/methods/cache_config.h"
 #include "policy/compact/net/decoder.h"
 #include "policy/compact/net/image_encoder.h"
+#include "policy/compact/net/recurrent_memory.h"
 #include "policy/compact/policy_config.h"
 #include "tensors/torch.h"
 
@@ -51,6 +52,7 @@ class VlaNetImpl : public torch::nn::Module {
   std::vector<Qkv> InstructionKeys(const torch::Tensor& instruction);
 
   Decoder& decoder() { return decoder_; }
+  RecurrentMemory& memory() { return memory_; }  // REQUIRES: config().recurrent()
   const PolicyConfig& config() const { return config_; }
 
  private:
@@ -63,6 +65,7 @@ class VlaNetImpl : public torch::nn::Module {
   torch::nn::Linear text_map_{nullptr};  // under text: minilm
   torch::Tensor slot_embedding_, instruction_position_;
   Decoder decoder_{nullptr};
+  RecurrentMemory memory_{nullptr};  // under memory: recurrent
   torch::nn::Linear target_head_{nullptr}, order_head_{nullptr}, places_head_{nullptr};
   torch::nn::Sequential waypoint_head_{nullptr}, action_head_{nullptr};
 };

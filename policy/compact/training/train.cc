@@ -202,6 +202,9 @@ Status Trainer::Prepare() {
       }
     }
   }
+  if (config_.compression_share > 0) {
+    if (Status s = CheckKeepsCache(config_.policy, "compression_share"); !s.ok()) return s;
+  }
   if (Status status = CheckTargets(); !status.ok()) return status;
   if (Status status = ReadInstructions(); !status.ok()) return status;
   // Only embeddings of one length can stand side by side in a step.

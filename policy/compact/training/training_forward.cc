@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "kv_efficient/attention/fused_attention.h"
 #include "kv_efficient/training/training_attention.h"
 #include "kv_efficient/training/visibility.h"
 
@@ -63,24 +64,64 @@ torch::Tensor EncodeBatch(VlaNet& net, const Batch& batch, torch::Device device)
       .index_copy(0, rows.to(device), blocks);
 }
 
+// What the decoder makes of the blocks [samples, blocks, tokens_per_block, hidden] of a policy that
+// caches; of the same shape.
+torch::Tensor CachedDecoder(VlaNet& net, const Batch& batch, const std::vector<Qkv>& instruction,
+                            const torch::Tensor& blocks, const TrainingAttend& attend) {
+  const TrainingPlan plan =
+      PlanBatch(batch, net->config(), net->InstructionTokens(batch.instruction), blocks.device());
+  return net->decoder()
+      ->forward(blocks.flatten(1, 2),  // [samples, blocks * tokens, hidden]
+                [&](int layer, const Qkv& qkv) {
+                  const torch::Tensor k = WithInstruction(instruction[layer].k, qkv.k);
+                  const torch::Tensor v = WithInstruction(instruction[layer].v, qkv.v);
+                  return attend ? attend(layer, qkv.q, k, v, plan)
+                                : TrainingAttention(qkv.q, k, v, plan);
+                })
+      .view_as(blocks);
+}
+
+// The same of a recurrent policy: each block is seen beside the state after it, and the instruction
+// at the distance that far tokens have.
+torch::Tensor RecurrentDecoder(VlaNet& net, const Batch& batch, const std::vector<Qkv>& instruction,
+                               const torch::Tensor& blocks) {
+  const PolicyConfig& config = net->config();
+  const torch::Tensor told = net->EmbedInstruction(batch.instruction.to(blocks.device()))
+                                 .mean(-2)
+                                 .view({-1, config.hidden_size});
+  const torch::Tensor states = net->memory()->States(
+      blocks, told, torch::zeros({batch.samples, config.recurrent_size}, blocks.options()));
+  const RotaryTable rotary(config.head_dim(), config.rope_theta, config.age_clamp_blocks + 1);
+  const torch::Tensor age = torch::full({1}, config.age_clamp_blocks, torch::kInt64);
+  // [kv_heads, n, d] for all samples or one each, in front of each block's own
+  // [samples, blocks, kv_heads, m, d].
+  const auto with = [](const torch::Tensor& far, const torch::Tensor& near) {
+    const torch::Tensor of_samples = far.dim() == 4 ? far.unsqueeze(1) : far;
+    return torch::cat(
+        {of_samples.to(near.dtype()).expand({near.size(0), near.size(1), -1, -1, -1}), near}, 3);
+  };
+  return net->decoder()
+      ->forward(torch::cat({blocks, net->memory()->Tokens(states)}, 2),
+                [&](int layer, const Qkv& qkv) {
+                  const torch::Tensor keys = RotateBack(instruction[layer].k, rotary, age);
+                  return InstructionAttention(qkv.q, with(keys, qkv.k),
+                                              with(instruction[layer].v, qkv.v));
+                })
+      .narrow(2, 0, config.tokens_per_block());
+}
+
 }  // namespace
 
 torch::Tensor TrainingHidden(VlaNet& net, const Batch& batch, const TrainingAttend& attend) {
   const PolicyConfig& config = net->config();
   const torch::Device device = net->parameters().front().device();
-  const TrainingPlan plan =
-      PlanBatch(batch, config, net->InstructionTokens(batch.instruction), device);
   const std::vector<Qkv> instruction = net->InstructionKeys(batch.instruction.to(device));
   torch::Tensor encoded = batch.encoded;
   if (!encoded.defined()) encoded = EncodeBatch(net, batch, device);
   const torch::Tensor blocks =
-      encoded.view({batch.samples, -1, config.hidden_size});  // [samples, blocks * tokens, hidden]
-  const torch::Tensor hidden = net->decoder()->forward(blocks, [&](int layer, const Qkv& qkv) {
-    const torch::Tensor k = WithInstruction(instruction[layer].k, qkv.k);
-    const torch::Tensor v = WithInstruction(instruction[layer].v, qkv.v);
-    return attend ? attend(layer, qkv.q, k, v, plan) : TrainingAttention(qkv.q, k, v, plan);
-  });
-  return hidden.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size});
+      encoded.view({batch.samples, batch.blocks, config.tokens_per_block(), config.hidden_size});
+  return config.recurrent() ? RecurrentDecoder(net, batch, instruction, blocks)
+                            : CachedDecoder(net, batch, instruction, blocks, attend);
 }
 
 HeadOutputs HeadsOf(VlaNet& net, const torch::Tensor& hidden, const Batch& batch, Told told) {
