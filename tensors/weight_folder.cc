@@ -27,8 +27,7 @@ Result<std::map<std::string, std::string>> ParseWeightIndex(const std::string& t
     if (!file.is_string()) return BadInput(fmt::format("tensor '{}' is in no file", name));
     const auto& path = file.get_ref<const std::string&>();
     if (path.empty() || path.find('/') != std::string::npos || path.starts_with('.')) {
-      return BadInput(
-          fmt::format("tensor '{}': '{}' is no file beside the index", name, path));
+      return BadInput(fmt::format("tensor '{}': '{}' is no file beside the index", name, path));
     }
     files[name] = path;
   }

@@ -5,14 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace kvla {
+#include "kv_efficient/attended_rows.h"
 
-// What queries attended to, and the log of each one's normaliser: two of them over different keys
-// make one over both.
-struct AttendedRows {
-  at::Tensor out;          // [heads, n, head_dim]
-  at::Tensor log_sum_exp;  // [heads, n]
-};
+namespace kvla {
 
 // q [heads, n, head_dim], k and v [kv_heads, m, head_dim], as they are (rotated), all f32; scores
 // are divided by sqrt(head_dim). The query heads of a KV head are the rows of one call.

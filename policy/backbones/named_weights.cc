@@ -56,11 +56,9 @@ void NamedWeights::Leave(const std::string& name, const std::vector<int64_t>& sh
 
 Status NamedWeights::Finish() const {
   if (!status_.ok() || tensors_.empty()) return status_;
-  return BadInput(fmt::format("tensor '{}' has no place in a model of these sizes{}",
-                              tensors_.begin()->first,
-                              tensors_.size() == 1
-                                  ? ""
-                                  : fmt::format(", nor have {} others", tensors_.size() - 1)));
+  return BadInput(fmt::format(
+      "tensor '{}' has no place in a model of these sizes{}", tensors_.begin()->first,
+      tensors_.size() == 1 ? "" : fmt::format(", nor have {} others", tensors_.size() - 1)));
 }
 
 }  // namespace kvla

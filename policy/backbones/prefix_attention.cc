@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/backbones/prefix_attention.h"
 
+#include "policy/backbones/attention.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -23,6 +24,11 @@ at::Tensor PlainPrefix::Append(int layer, const Qkv& rows, std::span<const int> 
 AttendedRows PlainPrefix::Query(int layer, const at::Tensor& q) {
   const KvRows& rows = layers_.at(layer);
   return AttendAll(q, rows.keys, rows.values);
+}
+
+at::Tensor CachedPrefix::Append(int layer, const Qkv& rows, std::span<const int> segments) {
+  layers_.at(layer) = {rows.k, rows.v};
+  return cache_->Attend(layer, rows.q, rows.k, rows.v, segments);
 }
 
 }  // namespace kvla

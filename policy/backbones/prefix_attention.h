@@ -8,7 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "policy/backbones/attention.h"
+#include "kv_efficient/attended_rows.h"
+#include "kv_efficient/kv_cache.h"
 #include "policy/compact/net/decoder.h"
 
 namespace kvla {
@@ -42,6 +43,21 @@ class PlainPrefix : public PrefixAttention {
   KvRows Rows(int layer) override { return layers_.at(layer); }
 
  private:
+  std::vector<KvRows> layers_;
+};
+
+// A cache's current block, of exactly the prefix's tokens: the caller begins and ends it. The cache
+// must not turn what is rotated already (geometry.rope_theta 0).
+class CachedPrefix : public PrefixAttention {
+ public:
+  explicit CachedPrefix(KvCache* cache) : cache_(cache), layers_(cache->geometry().layers) {}
+  at::Tensor Append(int layer, const Qkv& rows, std::span<const int> segments) override;
+  AttendedRows Query(int layer, const at::Tensor& q) override { return cache_->Query(layer, q); }
+  // As they came, whatever type the cache holds.
+  KvRows Rows(int layer) override { return layers_.at(layer); }
+
+ private:
+  KvCache* cache_;
   std::vector<KvRows> layers_;
 };
 

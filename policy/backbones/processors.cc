@@ -56,13 +56,14 @@ Status ReadNormalizer(const Json& step, NormalizerStep* out) {
   for (const auto& [name, feature] : config.Object("features").items()) {
     if (!feature.is_object()) return BadInput(fmt::format("feature '{}' is no object", name));
     const Json type = feature.value("type", Json()), shape = feature.value("shape", Json());
-    const Json mode = type.is_string() ? modes.value(type.get<std::string>(), Json("IDENTITY"))
-                                       : Json();
+    const Json mode =
+        type.is_string() ? modes.value(type.get<std::string>(), Json("IDENTITY")) : Json();
     const Mode* known = ModeNamed(mode);
     if (known == nullptr) {
-      return BadInput(fmt::format("feature '{}' has no type, or one whose normalisation {} is not "
-                                  "known",
-                                  name, mode.dump()));
+      return BadInput(
+          fmt::format("feature '{}' has no type, or one whose normalisation {} is not "
+                      "known",
+                      name, mode.dump()));
     }
     out->modes[name] = known->mode;
     if (shape.is_array() && shape.size() == 1 && shape[0].is_number_integer() && shape[0] >= 1 &&
@@ -141,12 +142,12 @@ Result<Normalizer> Normalizer::Create(NormMode mode, int size, double epsilon,
   made.mode_ = mode;
   made.epsilon_ = epsilon;
   if (mode == NormMode::kIdentity) return made;
-  for (const auto& [name, to] : {std::pair{ModeOf(mode).low, &made.low_},
-                                 std::pair{ModeOf(mode).high, &made.high_}}) {
+  for (const auto& [name, to] :
+       {std::pair{ModeOf(mode).low, &made.low_}, std::pair{ModeOf(mode).high, &made.high_}}) {
     const auto found = statistics.find(name);
     if (found == statistics.end() || found->second.dim() != 1 || found->second.size(0) != size) {
-      return BadInput(fmt::format("{} needs statistics '{}' of {} numbers", ModeOf(mode).name, name,
-                                  size));
+      return BadInput(
+          fmt::format("{} needs statistics '{}' of {} numbers", ModeOf(mode).name, name, size));
     }
     *to = found->second.to(at::kFloat);
   }

@@ -15,7 +15,8 @@ at::Tensor PixelsOf(const at::Tensor& image, int size) {
   at::Tensor x = image.permute({2, 0, 1}).to(at::kFloat).div(255).unsqueeze(0);
   const int64_t height = x.size(2), width = x.size(3);
   if (height != size || width != size) {
-    const double ratio = std::max(static_cast<double>(width) / size, static_cast<double>(height) / size);
+    const double ratio =
+        std::max(static_cast<double>(width) / size, static_cast<double>(height) / size);
     const auto scaled = [&](int64_t n) {
       return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(n) / ratio));
     };
@@ -45,8 +46,8 @@ VisionTower::VisionTower(NamedWeights* weights, const std::string& prefix, const
   const std::string patch = prefix + "embeddings.patch_embedding";
   patch_weight_ = weights->Take(patch + ".weight", {hidden, 3, sizes.patch, sizes.patch});
   patch_bias_ = weights->Take(patch + ".bias", {hidden});
-  positions_ = weights->Take(prefix + "embeddings.position_embedding.weight",
-                             {sizes.patches(), hidden});
+  positions_ =
+      weights->Take(prefix + "embeddings.position_embedding.weight", {sizes.patches(), hidden});
   for (int i = 0; i < sizes.layers; ++i) {
     const std::string at = prefix + "encoder.layers." + std::to_string(i) + ".";
     layers_.push_back({.norm1 = norm(at + "layer_norm1"),

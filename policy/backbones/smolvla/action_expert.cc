@@ -80,8 +80,7 @@ at::Tensor ActionExpert::Velocity(const at::Tensor& x, float time, int prefix_to
     hidden = part.Output(hidden, attended);
     Tell(stage, name + "layer." + std::to_string(own), hidden);
   }
-  const at::Tensor velocity =
-      action_out_(RmsNormed(hidden, norm_, config_.expert.epsilon));
+  const at::Tensor velocity = action_out_(RmsNormed(hidden, norm_, config_.expert.epsilon));
   Tell(stage, name + "velocity", velocity);
   return velocity;
 }

@@ -81,6 +81,19 @@ Result<std::unique_ptr<SmolVla>> SmolVla::Load(const std::filesystem::path& fold
   }
 }
 
+CacheGeometry SmolVla::Geometry(int images, int prompt) const {
+  const LlamaSizes& text = config_.vlm.text;
+  CacheGeometry geometry;
+  geometry.layers = text.layers;
+  geometry.heads = text.heads;
+  geometry.kv_heads = text.kv_heads;
+  geometry.head_dim = text.head_dim;
+  geometry.tokens_per_block = config_.prefix_tokens(images, prompt);
+  geometry.max_blocks = 1;
+  geometry.rope_theta = 0;  // rows come rotated
+  return geometry;
+}
+
 std::vector<int64_t> SmolVla::PromptIds(const BytePair& tokenizer,
                                         std::string_view instruction) const {
   std::string text(instruction);
@@ -92,8 +105,8 @@ std::vector<int64_t> SmolVla::PromptIds(const BytePair& tokenizer,
 
 Status SmolVla::CheckInput(const SmolVlaInput& input) const {
   if (input.images.size() != config_.cameras.size()) {
-    return BadInput(fmt::format("{} images for {} cameras", input.images.size(),
-                                config_.cameras.size()));
+    return BadInput(
+        fmt::format("{} images for {} cameras", input.images.size(), config_.cameras.size()));
   }
   int there = 0;
   for (size_t i = 0; i < input.images.size(); ++i) {
@@ -102,8 +115,8 @@ Status SmolVla::CheckInput(const SmolVlaInput& input) const {
     ++there;
     if (image.dim() != 3 || image.size(2) != 3 || image.numel() == 0 ||
         image.scalar_type() != at::kByte) {
-      return BadInput(fmt::format("the image of '{}' is no u8 [height, width, 3]",
-                                  config_.cameras[i].name));
+      return BadInput(
+          fmt::format("the image of '{}' is no u8 [height, width, 3]", config_.cameras[i].name));
     }
   }
   if (there == 0) return BadInput("there is no image: one camera at least is wanted");
@@ -114,8 +127,7 @@ Status SmolVla::CheckInput(const SmolVlaInput& input) const {
     return BadInput(fmt::format("the state is no f32 [{}]", config_.state));
   }
   if (!is(input.noise, {config_.chunk, config_.max_action})) {
-    return BadInput(
-        fmt::format("the noise is no f32 [{}, {}]", config_.chunk, config_.max_action));
+    return BadInput(fmt::format("the noise is no f32 [{}, {}]", config_.chunk, config_.max_action));
   }
   if (input.prompt.size() > static_cast<size_t>(config_.max_prompt)) {
     return BadInput(fmt::format("a prompt of {} tokens: {} is the most", input.prompt.size(),

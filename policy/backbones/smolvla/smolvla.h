@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kv_efficient/cache_geometry.h"
 #include "policy/backbones/prefix_attention.h"
 #include "policy/backbones/processors.h"
 #include "policy/backbones/smolvla/action_expert.h"
@@ -43,6 +44,9 @@ class SmolVla {
   const SmolVlaConfig& config() const { return config_; }
   const Processors& processors() const { return processors_; }
   int64_t parameters() const { return parameters_; }
+
+  // Of a cache that takes one prefix of so many images and prompt tokens (CachedPrefix).
+  CacheGeometry Geometry(int images, int prompt) const;
 
   // Ids of an instruction as the pre-processor makes them: a newline behind it, cut to the longest
   // that it takes.

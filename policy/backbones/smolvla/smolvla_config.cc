@@ -29,15 +29,17 @@ const PublishedVlm kPublished[] = {
     {"HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
      {.vision = {.image = 512, .patch = 16, .hidden = 768, .layers = 12, .heads = 12, .mlp = 3072},
       .pixel_shuffle = 4,
-      .text = {.hidden = 960, .layers = 32, .heads = 15, .kv_heads = 5, .head_dim = 64, .mlp = 2560},
+      .text =
+          {.hidden = 960, .layers = 32, .heads = 15, .kv_heads = 5, .head_dim = 64, .mlp = 2560},
       .vocabulary = 49280}},
 };
 
 Status CheckHeads(const LlamaSizes& s) {
   if (s.heads % s.kv_heads == 0 && s.head_dim % 2 == 0) return {};
-  return BadInput(fmt::format("{} heads of {} over {} KV heads: heads are shared evenly, and have an "
-                              "even width",
-                              s.heads, s.head_dim, s.kv_heads));
+  return BadInput(
+      fmt::format("{} heads of {} over {} KV heads: heads are shared evenly, and have an "
+                  "even width",
+                  s.heads, s.head_dim, s.kv_heads));
 }
 
 Result<LlamaSizes> ReadText(const Json& json, int* vocabulary) {
@@ -86,8 +88,8 @@ Status PlaceExpert(int count, const std::string& mode, int every, SmolVlaConfig*
   const int layers = config->vlm.text.layers;
   config->expert.layers = count > 0 ? count : layers;
   if (layers % config->expert.layers != 0) {
-    return BadInput(fmt::format("num_expert_layers: {} do not divide the {} of the VLM", count,
-                                layers));
+    return BadInput(
+        fmt::format("num_expert_layers: {} do not divide the {} of the VLM", count, layers));
   }
   const int step = layers / config->expert.layers;
   const bool crosses = mode.find("cross") != std::string::npos;
@@ -172,8 +174,7 @@ Result<std::string> ParseVlmName(const std::string& text) {
   if (!json.ok()) return json.status();
   JsonFields in(*json);
   if (in.Text("type") != "smolvla") in.Refuse("type", "\"smolvla\" is wanted");
-  std::string name =
-      in.Text("vlm_model_name", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct");
+  std::string name = in.Text("vlm_model_name", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct");
   return in.status().ok() ? Result<std::string>(std::move(name)) : in.status();
 }
 
@@ -232,8 +233,8 @@ Result<SmolVlaConfig> ParseSmolVlaConfig(const std::string& text, const VlmSizes
   config.expert = vlm.text;
   config.expert.hidden = static_cast<int>(vlm.text.hidden * width);
   if (config.expert.hidden < 2 || config.expert.hidden % 2 != 0) {
-    return BadInput(fmt::format("expert_width_multiplier: a width of {} is not even",
-                                config.expert.hidden));
+    return BadInput(
+        fmt::format("expert_width_multiplier: a width of {} is not even", config.expert.hidden));
   }
   const int mlp = 4 * (2 * config.expert.hidden / 3);
   config.expert.mlp = (mlp + kMlpMultiple - 1) / kMlpMultiple * kMlpMultiple;

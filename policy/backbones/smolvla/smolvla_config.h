@@ -18,9 +18,7 @@ struct VlmSizes {
   int pixel_shuffle = 0;  // so many patches a side become one token
   LlamaSizes text;        // all layers; a policy has the first ones
   int vocabulary = 0;
-  int tokens_per_image() const {
-    return vision.patches() / (pixel_shuffle * pixel_shuffle);
-  }
+  int tokens_per_image() const { return vision.patches() / (pixel_shuffle * pixel_shuffle); }
 };
 
 struct CameraFeature {
