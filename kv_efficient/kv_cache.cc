@@ -79,7 +79,8 @@ KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
       policy_(std::move(policy)),
       rotary_(std::make_shared<RotaryTable>(
           geometry.head_dim, geometry.rope_theta,
-          std::max(geometry.max_blocks, geometry.age_clamp_blocks + 1))) {}
+          std::max(geometry.max_blocks, geometry.age_clamp_blocks + 1),
+          geometry.positions_per_block)) {}
 
 KvCache::~KvCache() = default;
 

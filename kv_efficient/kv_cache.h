@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/inference_cost.h"
@@ -83,6 +84,11 @@ class KvCache {
   // tokens_per_block. Several need a cache on the CPU.
   at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     std::span<const int> segments);
+  // Keys and values [kv_heads, tokens, head_dim] of all that a layer holds, for maps that read keys
+  // as the current block's queries meet them: turned to their distance from its position 0. After
+  // the layer's Attend(); f32, CPU, a layer whose lanes hold the same tokens and no summaries, else
+  // it throws c10::Error.
+  std::pair<at::Tensor, at::Tensor> SeenRows(int layer) const;
   // Queries [heads, n, head_dim] of any number at the current block's position, un-rotated, that
   // see all that the layer holds and leave nothing: no keys, no mass, no statistics. Between the
   // layer's Attend() and EndBlock(); CPU. Throws c10::Error on wrong shapes or order of calls.

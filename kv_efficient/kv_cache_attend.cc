@@ -190,6 +190,22 @@ AttendedRows KvCache::Query(int layer, const at::Tensor& q) {
   return {out.transpose(0, 1), log_sum_exp};
 }
 
+std::pair<at::Tensor, at::Tensor> KvCache::SeenRows(int layer) const {
+  c10::InferenceMode inference;
+  TORCH_CHECK(
+      in_block_ && device_.is_cpu() && store_->format() == KvFormat::kF32 && store_->uniform(layer),
+      "rows are seen in a block, in f32 on the CPU, of lanes that hold the same tokens");
+  const LaneView far = store_->FarView(layer), near = store_->NearView(layer);
+  TORCH_CHECK(!far.bias.defined(), "summaries stand for several tokens, rows for one");
+  const auto seen = [&](const at::Tensor& keys, int turned) {
+    return RotateBack(keys[0], *rotary_, torch::full({1}, turned, torch::kInt64));
+  };
+  // Far keys keep their own block's turn, or have none.
+  const int far_turn = geometry_.clamps() ? geometry_.age_clamp_blocks : blocks();
+  return {torch::cat({seen(far.keys, far_turn), seen(near.keys, blocks())}, 1),
+          torch::cat({far.values[0], near.values[0]}, 1)};
+}
+
 at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
                                    const at::Tensor& v) {
   const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);

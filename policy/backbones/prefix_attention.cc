@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/backbones/prefix_attention.h"
 
+#include <utility>
+
 #include "policy/backbones/attention.h"
 #include "tensors/torch.h"
 
@@ -24,6 +26,11 @@ at::Tensor PlainPrefix::Append(int layer, const Qkv& rows, std::span<const int> 
 AttendedRows PlainPrefix::Query(int layer, const at::Tensor& q) {
   const KvRows& rows = layers_.at(layer);
   return AttendAll(q, rows.keys, rows.values);
+}
+
+KvRows HistoryPrefix::Rows(int layer) {
+  auto [keys, values] = cache_->SeenRows(layer);
+  return {std::move(keys), std::move(values)};
 }
 
 at::Tensor CachedPrefix::Append(int layer, const Qkv& rows, std::span<const int> segments) {

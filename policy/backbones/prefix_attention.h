@@ -30,7 +30,7 @@ class PrefixAttention {
   virtual at::Tensor Append(int layer, const Qkv& rows, std::span<const int> segments) = 0;
   // q [heads, m, head_dim]; nothing is appended.
   virtual AttendedRows Query(int layer, const at::Tensor& q) = 0;
-  // What Append() was given.
+  // All that queries of the layer attend to, keys rotated as they meet them.
   virtual KvRows Rows(int layer) = 0;
 };
 
@@ -59,6 +59,23 @@ class CachedPrefix : public PrefixAttention {
  private:
   KvCache* cache_;
   std::vector<KvRows> layers_;
+};
+
+// Blocks of a cache whose earlier ones were earlier prefixes, all of the same length: what is
+// appended sees them too, at their distances, and so do queries. The caller begins and ends each
+// block. f32, methods that keep or drop whole chunks.
+class HistoryPrefix : public PrefixAttention {
+ public:
+  explicit HistoryPrefix(KvCache* cache) : cache_(cache) {}
+  at::Tensor Append(int layer, const Qkv& rows, std::span<const int> segments) override {
+    return cache_->Attend(layer, rows.q, rows.k, rows.v, segments);
+  }
+  AttendedRows Query(int layer, const at::Tensor& q) override { return cache_->Query(layer, q); }
+  // Of the whole history, keys as the current prefix sees them.
+  KvRows Rows(int layer) override;
+
+ private:
+  KvCache* cache_;
 };
 
 }  // namespace kvla

@@ -94,6 +94,16 @@ CacheGeometry SmolVla::Geometry(int images, int prompt) const {
   return geometry;
 }
 
+CacheGeometry SmolVla::HistoryGeometry(int images, int prompt, int inferences,
+                                       int age_clamp) const {
+  CacheGeometry geometry = Geometry(images, prompt);
+  geometry.max_blocks = inferences;
+  geometry.rope_theta = kRopeTheta;
+  geometry.positions_per_block = geometry.tokens_per_block;
+  geometry.age_clamp_blocks = age_clamp;
+  return geometry;
+}
+
 std::vector<int64_t> SmolVla::PromptIds(const BytePair& tokenizer,
                                         std::string_view instruction) const {
   std::string text(instruction);

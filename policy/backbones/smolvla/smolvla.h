@@ -48,11 +48,17 @@ class SmolVla {
   // Of a cache that takes one prefix of so many images and prompt tokens (CachedPrefix).
   CacheGeometry Geometry(int images, int prompt) const;
 
+  // Of a cache that keeps the prefixes of earlier inferences (HistoryPrefix), at most `inferences`
+  // of them: the current one lies at positions 0 .. P-1, as in the published model, an earlier one
+  // P positions before the one that follows it, and one that has left the window at `age_clamp`
+  // prefixes' distance (0: its true one).
+  CacheGeometry HistoryGeometry(int images, int prompt, int inferences, int age_clamp) const;
+
   // Ids of an instruction as the pre-processor makes them: a newline behind it, cut to the longest
   // that it takes.
   std::vector<int64_t> PromptIds(const BytePair& tokenizer, std::string_view instruction) const;
 
-  // -> [chunk, action] in the robot's own units: one prefix into `prefix` (which is new), then the
+  // -> [chunk, action] in the robot's own units: one prefix into `prefix`, then the
   // Euler steps of the expert over it. BadInput: the input does not fit the config.
   Result<at::Tensor> Actions(const SmolVlaInput& input, PrefixAttention* prefix,
                              const StageFn& stage = {}) const;
