@@ -15,6 +15,7 @@ class App;
 namespace kvla {
 
 CLI::App* AddAnalyze(CLI::App& parent, const AppContext& context, int* exit_code);
+CLI::App* AddBackbone(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCard(CLI::App& parent, const AppContext& context, int* exit_code);
 CLI::App* AddCertify(CLI::App& parent, const AppContext& context, int* exit_code);
@@ -53,6 +54,7 @@ inline void AddCommands(CLI::App& parent, const AppContext& context, int* exit_c
   AddAnalyze(parent, context, exit_code);
   AddPerplexity(parent, context, exit_code);
   AddNeedle(parent, context, exit_code);
+  AddBackbone(parent, context, exit_code);
 #ifdef KVLA_WITH_VIEWER
   AddView(parent, context, exit_code);
 #endif

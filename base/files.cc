@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,6 +93,20 @@ Result<std::string> ReadFile(const fs::path& path, size_t max_bytes) {
   }
   bytes.resize(done);
   return bytes;
+}
+
+Result<MappedFile> MapFile(const fs::path& path) {
+  int64_t size = 0;
+  const Result<Fd> fd = OpenToRead(path, &size);
+  if (!fd.ok()) return fd.status();
+  if (size == 0) return MappedFile{};  // nothing can be mapped
+  const auto length = static_cast<size_t>(size);
+  void* data = mmap(nullptr, length, PROT_READ, MAP_PRIVATE, fd->get(), 0);
+  if (data == MAP_FAILED) {
+    return IoError(fmt::format("cannot map {}: {}", path.string(), Reason()));
+  }
+  return MappedFile{{static_cast<const char*>(data), length},
+                    {data, [length](const void* at) { munmap(const_cast<void*>(at), length); }}};
 }
 
 Status WriteFileAtomic(const fs::path& path, std::string_view bytes) {

@@ -5,6 +5,7 @@
 #define KVLA_BASE_FILES_H_
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,17 @@ Status CheckReadable(const std::filesystem::path& path);
 
 // The file's bytes. BadInput as CheckReadable(), or it is longer than `max_bytes`.
 Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 32);
+
+// A file's bytes where the system keeps them: read as they are touched, shared with whoever else
+// maps the file. They may be read by any number of threads as long as `owner` lives; a file that is
+// cut short meanwhile ends the program, as with any mapping.
+struct MappedFile {
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+};
+
+// BadInput as CheckReadable().
+Result<MappedFile> MapFile(const std::filesystem::path& path);
 
 // Writes a TemporaryFile, syncs it, and renames it over `path`: a crash leaves the old file or the
 // new. A link stays one: what it leads to is replaced. BadInput: a folder, pipe or device is there.

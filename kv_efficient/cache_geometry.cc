@@ -23,6 +23,9 @@ Status ValidateCacheGeometry(const CacheGeometry& g) {
         fmt::format("cache geometry: head_dim {} must be even for rotary positions", g.head_dim));
   }
   const bool turns = std::isfinite(g.rope_theta) && g.rope_theta > 1;
+  if (g.positions_per_block < 1) {
+    return BadInput("cache geometry: positions_per_block must be 1 or more");
+  }
   if (g.instruction_tokens < 0 || g.age_clamp_blocks < 0 || (!turns && g.rope_theta != 0)) {
     return BadInput(
         "cache geometry: instruction_tokens and age_clamp_blocks must not be negative, "

@@ -17,6 +17,10 @@ struct CacheGeometry {
   int max_blocks = 0;           // frame blocks of the longest episode
   int instruction_tokens = 0;   // at most so many; always kept
   double rope_theta = 10000.0;  // 0: keys and queries are never turned
+  // Rotary positions from one block to the next. More than 1: tokens of a block lie at positions of
+  // their own, by which their queries and keys come turned already; what is called un-rotated below
+  // is turned by them alone.
+  int positions_per_block = 1;
   // Rotary distance of every far token, in blocks; 0: its true one, as in any decoder.
   int age_clamp_blocks = 0;
 

@@ -51,7 +51,7 @@ Result<std::unique_ptr<KvCache>> KvCache::Create(const CacheGeometry& geometry,
         geometry, config.chunk_blocks, cache->rotary_, device, *KvFormatNamed(config.storage));
     if (!store.ok()) return store.status();
     cache->store_ = std::move(store).value();
-    cache->MakeBuffers();
+    cache->MakeBuffers(geometry.tokens_per_block);
   } catch (const c10::Error& e) {
     return InternalError(
         fmt::format("cannot make the cache on {}: {}", device.str(), e.what_without_backtrace()));
@@ -81,12 +81,14 @@ KvCache::KvCache(const CacheGeometry& geometry, const CacheConfig& config,
       policy_(std::move(policy)),
       rotary_(std::make_shared<RotaryTable>(
           geometry.head_dim, geometry.rope_theta,
-          std::max(geometry.max_blocks, geometry.age_clamp_blocks + 1))) {}
+          std::max(geometry.max_blocks, geometry.age_clamp_blocks + 1),
+          geometry.positions_per_block)) {}
 
 KvCache::~KvCache() = default;
 
-void KvCache::MakeBuffers() {
-  const int rows = PaddedRows(geometry_.group() * geometry_.tokens_per_block);
+void KvCache::MakeBuffers(int tokens) {
+  buffer_tokens_ = tokens;
+  const int rows = PaddedRows(geometry_.group() * tokens);
   const int64_t queries = int64_t{geometry_.head_dim} * rows;
   // Padding stays zero.
   near_queries_.assign(geometry_.kv_heads * queries, 0);
@@ -296,7 +298,7 @@ std::unique_ptr<KvCache> KvCache::Clone() const {
   std::unique_ptr<KvCache> copy(new KvCache(geometry_, config_, policy_->Clone(), device_, clock_));
   copy->rotary_ = rotary_;
   copy->store_ = store_->Clone();
-  copy->MakeBuffers();
+  copy->MakeBuffers(geometry_.tokens_per_block);
   copy->stats_ = stats_;
   copy->chunks_ = chunks_;
   copy->log_ = log_;

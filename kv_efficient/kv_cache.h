@@ -19,11 +19,13 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/inference_cost.h"
 #include "base/status.h"
 #include "base/stopwatch.h"
+#include "kv_efficient/attended_rows.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/head_rows.h"
@@ -77,6 +79,20 @@ class KvCache {
   at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
   // The same on a CPU, without tensors, into out [tokens_per_block, heads, head_dim].
   void Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v, float* out);
+  // The same where a block's tokens do not all see each other: `segments` are how many, one run
+  // after the other, see each other and all earlier runs (causal: runs of one). They add up to
+  // tokens_per_block. Several need a cache on the CPU.
+  at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                    std::span<const int> segments);
+  // Keys and values [kv_heads, tokens, head_dim] of all that a layer holds, for maps that read keys
+  // as the current block's queries meet them: turned to their distance from its position 0. After
+  // the layer's Attend(); f32, CPU, a layer whose lanes hold the same tokens and no summaries, else
+  // it throws c10::Error.
+  std::pair<at::Tensor, at::Tensor> SeenRows(int layer) const;
+  // Queries [heads, n, head_dim] of any number at the current block's position, un-rotated, that
+  // see all that the layer holds and leave nothing: no keys, no mass, no statistics. Between the
+  // layer's Attend() and EndBlock(); CPU. Throws c10::Error on wrong shapes or order of calls.
+  AttendedRows Query(int layer, const at::Tensor& q);
   // The oldest chunk leaves if it is time: the policy plans, the store applies.
   Status EndBlock();
 
@@ -119,8 +135,23 @@ class KvCache {
  private:
   KvCache(const CacheGeometry& geometry, const CacheConfig& config,
           std::unique_ptr<CachePolicy> policy, at::Device device, MsClock clock);
-  void MakeBuffers();
-  void RotateQuery(const HeadRows& q);
+  // For so many query tokens at once.
+  void MakeBuffers(int tokens);
+  void RotateQuery(const HeadRows& q, int tokens);
+  // Some queries of the current block, which see all near tokens but the last `hidden` ones.
+  // `beside`: they belong to no token of the block, and are nowhere counted.
+  struct QuerySpan {
+    HeadRows rows;
+    int tokens = 0, hidden = 0;
+    bool beside = false;
+  };
+  // out [tokens, heads, head_dim]; log_sum_exp [heads, tokens] or null.
+  void AttendSpan(int layer, const QuerySpan& q, float* out, float* log_sum_exp);
+  void AttendSegments(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
+                      std::span<const int> segments, float* out);
+  // Of what a lane's queries met, whose log-sum-exp the last kernel call left.
+  void MeasureMass(int layer, int head, const AttentionJob& job,
+                   const std::vector<int64_t>& places);
   void TellQueries(int layer, const HeadRows& q);
   at::Tensor AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v);
@@ -128,6 +159,8 @@ class KvCache {
   std::vector<int64_t> SelectFar(int lane, const FarQueries& q);
   // The same for the queries [rows, head_dim] of one KV head; `far` becomes the view of just these.
   std::vector<int64_t> SelectOnDevice(int lane, const at::Tensor& query, LaneView* far);
+  // A near region without its last tokens, which are of the current block.
+  KvRegion Shortened(const KvRegion& near, int hidden);
   // The region of just these tokens; keys and values are copied, pages are not.
   KvRegion Narrowed(const KvRegion& far, std::span<const int64_t> places);
   bool wants_mass() const { return mass_.has_value() || report_; }
@@ -155,6 +188,8 @@ class KvCache {
   std::unique_ptr<ChunkStore> store_;
   // CPU: what ragged attention reads and writes. Queries [kv_heads, head_dim, padded rows].
   std::vector<float> near_queries_, far_queries_, attended_, log_sum_exp_, key_mass_;
+  int buffer_tokens_ = 0;                     // query tokens that they are laid out for
+  std::vector<EncodedPage> shortened_pages_;  // of the near region that a segment sees
   // What a policy that selects has selected last, [tokens, head_dim] or pages.
   std::vector<float> selected_keys_, selected_values_, selected_bias_;
   std::vector<EncodedPage> selected_pages_;

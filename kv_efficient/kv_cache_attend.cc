@@ -16,6 +16,14 @@ HeadRows RowsOf(const at::Tensor& x) {
   return {x.const_data_ptr<float>(), x.stride(0), x.stride(1)};
 }
 
+at::Tensor Dense(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
+void CheckRows(const at::Tensor& x, const char* what, int heads, int tokens, int width) {
+  TORCH_CHECK(x.dim() == 3 && x.size(0) == heads && x.size(1) == tokens && x.size(2) == width &&
+                  x.scalar_type() == at::kFloat,
+              what, " must be f32 [", heads, ", ", tokens, ", ", width, "]");
+}
+
 // Of all tokens what some of them received; what was not read received nothing.
 std::vector<float> AtPlaces(std::span<const int64_t> places, const float* mass, size_t tokens) {
   std::vector<float> all(tokens, 0.0F);
@@ -26,8 +34,8 @@ std::vector<float> AtPlaces(std::span<const int64_t> places, const float* mass, 
 }  // namespace
 
 // Transposed as ragged attention reads them, and scaled.
-void KvCache::RotateQuery(const HeadRows& q) {
-  const int width = geometry_.head_dim, half = width / 2, tokens = geometry_.tokens_per_block;
+void KvCache::RotateQuery(const HeadRows& q, int tokens) {
+  const int width = geometry_.head_dim, half = width / 2;
   const int stride = PaddedRows(geometry_.group() * tokens);
   const float scale = 1 / std::sqrt(static_cast<float>(width));
   const auto rotate = [&](int position, std::vector<float>* queries) {
@@ -56,20 +64,36 @@ void KvCache::RotateQuery(const HeadRows& q) {
 
 void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
                      float* out) {
+  AttendSegments(layer, q, k, v, {&geometry_.tokens_per_block, 1}, out);
+}
+
+void KvCache::AttendSegments(int layer, const HeadRows& q, const HeadRows& k, const HeadRows& v,
+                             std::span<const int> segments, float* out) {
   const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
   TORCH_CHECK(in_block_ && device_.is_cpu(),
               "Attend needs BeginBlock, and rows a cache on the CPU");
   store_->AppendBlock(layer, k, v);
   if (policy_->needs().queries) TellQueries(layer, q);
-  RotateQuery(q);
-  const int width = geometry_.head_dim, tokens = geometry_.tokens_per_block;
+  int first = 0;
+  for (const int tokens : segments) {
+    const HeadRows rows{q.row(0, first), q.head_stride, q.token_stride};
+    const int hidden = geometry_.tokens_per_block - first - tokens;
+    AttendSpan(layer, {.rows = rows, .tokens = tokens, .hidden = hidden},
+               out + int64_t{first} * geometry_.heads * geometry_.head_dim, nullptr);
+    first += tokens;
+  }
+}
+
+void KvCache::AttendSpan(int layer, const QuerySpan& q, float* out, float* log_sum_exp) {
+  if (q.tokens != buffer_tokens_) MakeBuffers(q.tokens);
+  RotateQuery(q.rows, q.tokens);
+  const int width = geometry_.head_dim, tokens = q.tokens;
   const int rows = geometry_.group() * tokens, stride = PaddedRows(rows);
-  const AttentionKernels& kernels = CpuAttention();
   const bool selects = policy_->needs().selects;
   for (int head = 0; head < geometry_.kv_heads; ++head) {
     AttentionJob job;
     job.far = store_->FarRegion(layer, head);
-    job.near = store_->NearRegion(layer, head);
+    job.near = Shortened(store_->NearRegion(layer, head), q.hidden);
     job.far.queries = far_queries_.data() + int64_t{head} * width * stride;
     job.near.queries = near_queries_.data() + int64_t{head} * width * stride;
     std::vector<int64_t> places;
@@ -78,58 +102,108 @@ void KvCache::Attend(int layer, const HeadRows& q, const HeadRows& k, const Head
       places = SelectFar(lane, {job.far.queries, rows, stride});
       job.far = Narrowed(job.far, places);
     }
-    read_tokens_ += job.far.tokens + job.near.tokens;
+    // A segment's keys count by its share of the block's queries.
+    const int64_t met = job.far.tokens + job.near.tokens;
+    if (!q.beside) read_tokens_ += met * tokens / geometry_.tokens_per_block;
     job.head_dim = width;
     job.rows = rows;
     job.out = attended_.data();
     job.log_sum_exp = log_sum_exp_.data();
-    kernels.attend(job);
+    CpuAttention().attend(job);
     for (int g = 0; g < geometry_.group(); ++g) {
+      const int of = head * geometry_.group() + g;
       for (int t = 0; t < tokens; ++t) {
         const float* from = attended_.data() + g * tokens + t;
-        float* to = out + (int64_t{t} * geometry_.heads + head * geometry_.group() + g) * width;
+        float* to = out + (int64_t{t} * geometry_.heads + of) * width;
         for (int d = 0; d < width; ++d) to[d] = from[d * stride];
       }
-    }
-    if (!wants_mass()) continue;
-    double took_ms = 0;
-    {
-      const Stopwatch report(clock_, &took_ms);
-      for (const bool far : {false, true}) {
-        const KvRegion& region = far ? job.far : job.near;
-        key_mass_.resize(region.tokens);
-        kernels.key_mass(region, width, rows, log_sum_exp_.data(), key_mass_.data());
-        if (far && selects) {
-          key_mass_ = AtPlaces(places, key_mass_.data(), store_->far(layer, head).size());
-        }
-        AddMass(layer, head, far, key_mass_);
+      if (log_sum_exp != nullptr) {
+        std::copy_n(log_sum_exp_.data() + g * tokens, tokens, log_sum_exp + int64_t{of} * tokens);
       }
     }
-    if (!mass_) stats_.report_ms += took_ms;
+    if (!q.beside && wants_mass()) MeasureMass(layer, head, job, places);
   }
+}
+
+void KvCache::MeasureMass(int layer, int head, const AttentionJob& job,
+                          const std::vector<int64_t>& places) {
+  double took_ms = 0;
+  {
+    const Stopwatch report(clock_, &took_ms);
+    for (const bool far : {false, true}) {
+      const KvRegion& region = far ? job.far : job.near;
+      key_mass_.resize(region.tokens);
+      CpuAttention().key_mass(region, job.head_dim, job.rows, log_sum_exp_.data(),
+                              key_mass_.data());
+      if (far && policy_->needs().selects) {
+        key_mass_ = AtPlaces(places, key_mass_.data(), store_->far(layer, head).size());
+      }
+      AddMass(layer, head, far, key_mass_);
+    }
+  }
+  if (!mass_) stats_.report_ms += took_ms;
 }
 
 at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k,
                            const at::Tensor& v) {
+  return Attend(layer, q, k, v, {&geometry_.tokens_per_block, 1});
+}
+
+at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           std::span<const int> segments) {
   c10::InferenceMode inference;
   TORCH_CHECK(in_block_, "Attend needs BeginBlock");
-  const auto check = [&](const at::Tensor& x, const char* what, int heads) {
-    TORCH_CHECK(x.dim() == 3 && x.size(0) == heads && x.size(1) == geometry_.tokens_per_block &&
-                    x.size(2) == geometry_.head_dim && x.scalar_type() == at::kFloat,
-                what, " must be f32 [", heads, ", ", geometry_.tokens_per_block, ", ",
-                geometry_.head_dim, "]");
-  };
-  check(q, "queries", geometry_.heads);
-  check(k, "keys", geometry_.kv_heads);
-  check(v, "values", geometry_.kv_heads);
-  if (!device_.is_cpu()) return AttendOnDevice(layer, q, k, v);
-  const auto dense = [](const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); };
-  const at::Tensor dense_q = dense(q), dense_k = dense(k), dense_v = dense(v);
+  const int tokens = geometry_.tokens_per_block;
+  CheckRows(q, "queries", geometry_.heads, tokens, geometry_.head_dim);
+  CheckRows(k, "keys", geometry_.kv_heads, tokens, geometry_.head_dim);
+  CheckRows(v, "values", geometry_.kv_heads, tokens, geometry_.head_dim);
+  int sum = 0;
+  for (const int n : segments) {
+    TORCH_CHECK(n > 0 && n <= tokens - sum, "segments of a block add up to ", tokens);
+    sum += n;
+  }
+  TORCH_CHECK(sum == tokens, "segments of a block add up to ", tokens);
+  if (!device_.is_cpu()) {
+    TORCH_CHECK(segments.size() == 1, "several segments need a cache on the CPU");
+    return AttendOnDevice(layer, q, k, v);
+  }
+  const at::Tensor dense_q = Dense(q), dense_k = Dense(k), dense_v = Dense(v);
   // Laid out [tokens, heads, head_dim], as the output projection reads it.
-  at::Tensor out =
-      torch::empty({geometry_.tokens_per_block, geometry_.heads, geometry_.head_dim}, q.options());
-  Attend(layer, RowsOf(dense_q), RowsOf(dense_k), RowsOf(dense_v), out.data_ptr<float>());
+  at::Tensor out = torch::empty({tokens, geometry_.heads, geometry_.head_dim}, q.options());
+  AttendSegments(layer, RowsOf(dense_q), RowsOf(dense_k), RowsOf(dense_v), segments,
+                 out.data_ptr<float>());
   return out.transpose(0, 1);
+}
+
+AttendedRows KvCache::Query(int layer, const at::Tensor& q) {
+  c10::InferenceMode inference;
+  TORCH_CHECK(in_block_ && device_.is_cpu(), "Query needs BeginBlock, and a cache on the CPU");
+  TORCH_CHECK(q.dim() == 3 && q.size(1) > 0, "queries must be [heads, n, head_dim]");
+  const int tokens = static_cast<int>(q.size(1));
+  CheckRows(q, "queries", geometry_.heads, tokens, geometry_.head_dim);
+  const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
+  const at::Tensor dense = Dense(q);
+  at::Tensor out = torch::empty({tokens, geometry_.heads, geometry_.head_dim}, q.options());
+  at::Tensor log_sum_exp = torch::empty({geometry_.heads, tokens}, q.options());
+  AttendSpan(layer, {.rows = RowsOf(dense), .tokens = tokens, .beside = true},
+             out.data_ptr<float>(), log_sum_exp.data_ptr<float>());
+  return {out.transpose(0, 1), log_sum_exp};
+}
+
+std::pair<at::Tensor, at::Tensor> KvCache::SeenRows(int layer) const {
+  c10::InferenceMode inference;
+  TORCH_CHECK(
+      in_block_ && device_.is_cpu() && store_->format() == KvFormat::kF32 && store_->uniform(layer),
+      "rows are seen in a block, in f32 on the CPU, of lanes that hold the same tokens");
+  const LaneView far = store_->FarView(layer), near = store_->NearView(layer);
+  TORCH_CHECK(!far.bias.defined(), "summaries stand for several tokens, rows for one");
+  const auto seen = [&](const at::Tensor& keys, int turned) {
+    return RotateBack(keys[0], *rotary_, torch::full({1}, turned, torch::kInt64));
+  };
+  // Far keys keep their own block's turn, or have none.
+  const int far_turn = geometry_.clamps() ? geometry_.age_clamp_blocks : blocks();
+  return {torch::cat({seen(far.keys, far_turn), seen(near.keys, blocks())}, 1),
+          torch::cat({far.values[0], near.values[0]}, 1)};
 }
 
 at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Tensor& k,
@@ -221,6 +295,17 @@ std::vector<int64_t> KvCache::SelectOnDevice(int lane, const at::Tensor& query, 
   if (far->bias.defined()) far->bias = far->bias.index_select(3, index);
   far->tokens = static_cast<int>(places.size());
   return places;
+}
+
+KvRegion KvCache::Shortened(const KvRegion& near, int hidden) {
+  KvRegion region = near;
+  if (hidden == 0) return region;
+  region.tokens -= hidden;
+  if (near.page_count == 0) return region;
+  shortened_pages_.assign(near.pages, near.pages + near.page_count);
+  shortened_pages_.back().tokens -= hidden;  // the current block is a page of its own
+  region.pages = shortened_pages_.data();
+  return region;
 }
 
 KvRegion KvCache::Narrowed(const KvRegion& far, std::span<const int64_t> places) {

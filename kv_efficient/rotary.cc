@@ -20,12 +20,13 @@ at::Tensor Rows(const std::vector<float>& table, int rows, const at::Tensor& pos
 
 }  // namespace
 
-RotaryTable::RotaryTable(int head_dim, double theta, int positions)
+RotaryTable::RotaryTable(int head_dim, double theta, int positions, int step)
     : head_dim_(head_dim), positions_(positions) {
   const int half = head_dim / 2;
   cos_.reserve(static_cast<size_t>(positions) * half);
   sin_.reserve(cos_.capacity());
-  for (int p = 0; p < positions; ++p) {
+  for (int at = 0; at < positions; ++at) {
+    const double p = static_cast<double>(at) * step;
     for (int i = 0; i < half; ++i) {
       const double angle = theta == 0 ? 0 : p * std::pow(theta, -2.0 * i / head_dim);
       cos_.push_back(static_cast<float>(std::cos(angle)));

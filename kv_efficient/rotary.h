@@ -10,12 +10,12 @@
 
 namespace kvla {
 
-// cos and sin of position * theta^(-2i / head_dim), computed in double and rounded once.
+// cos and sin of step * position * theta^(-2i / head_dim), computed in double and rounded once.
 // Immutable, so any number of threads may read it.
 class RotaryTable {
  public:
   // Positions 0 .. positions - 1; theta 0: nothing is turned. REQUIRES: head_dim even.
-  RotaryTable(int head_dim, double theta, int positions);
+  RotaryTable(int head_dim, double theta, int positions, int step = 1);
 
   int head_dim() const { return head_dim_; }
   int positions() const { return positions_; }

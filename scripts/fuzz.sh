@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 seconds="${1:-60}"
 (($#)) && shift
 names=("$@")
-((${#names[@]})) || names=(yaml run_store demos safetensors gguf byte_pair kv_cache analyze)
+((${#names[@]})) || names=(yaml run_store demos safetensors gguf backbone byte_pair kv_cache analyze)
 cmake --preset fuzz >/dev/null || exit 1
 targets=()
 for name in "${names[@]}"; do targets+=("kvla_${name}_fuzz"); done

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <vector>
 
 #include "base/files.h"
@@ -82,7 +85,19 @@ Status ReadEntry(const std::string& name, const Json& node, Entry* entry) {
   return {};
 }
 
-Status Parse(const std::string& bytes, TensorFile* file) {
+// Values at `from`: read there as long as `owner` lives, or copied without one.
+at::Tensor TensorAt(const Entry& e, const char* from, const std::shared_ptr<const void>& owner) {
+  if (owner != nullptr && e.end > e.begin &&
+      reinterpret_cast<uintptr_t>(from) % c10::elementSize(e.type) == 0) {
+    return torch::from_blob(
+        const_cast<char*>(from), e.shape, [owner](void*) {}, at::TensorOptions(e.type));
+  }
+  at::Tensor tensor = torch::empty(e.shape, e.type);
+  if (e.end > e.begin) std::memcpy(tensor.data_ptr(), from, e.end - e.begin);
+  return tensor;
+}
+
+Status Parse(std::string_view bytes, const std::shared_ptr<const void>& owner, TensorFile* file) {
   if (bytes.size() < 8) {
     return BadInput(
         fmt::format("truncated: {} bytes, not even the 8 of the header's length", bytes.size()));
@@ -134,26 +149,31 @@ Status Parse(const std::string& bytes, TensorFile* file) {
   if (at != data_size) {
     return BadInput(fmt::format("{} bytes of data belong to no tensor", data_size - at));
   }
-  for (const Entry& e : entries) {
-    at::Tensor tensor = torch::empty(e.shape, e.type);
-    if (e.end > e.begin) std::memcpy(tensor.data_ptr(), data + e.begin, e.end - e.begin);
-    file->tensors[e.name] = tensor;
-  }
+  for (const Entry& e : entries) file->tensors[e.name] = TensorAt(e, data + e.begin, owner);
   return {};
+}
+
+Result<TensorFile> Parsed(const std::filesystem::path& path, std::string_view bytes,
+                          const std::shared_ptr<const void>& owner) {
+  TensorFile file;
+  try {
+    if (Status s = Parse(bytes, owner, &file); !s.ok()) return s.In(path.string());
+  } catch (const c10::Error& e) {
+    return BadInput(fmt::format("{}: {}", path.string(), e.what_without_backtrace()));
+  }
+  return file;
 }
 
 }  // namespace
 
 Result<TensorFile> ReadSafetensors(const std::filesystem::path& path) {
-  Result<std::string> bytes = ReadFile(path);
-  if (!bytes.ok()) return bytes.status();
-  TensorFile file;
-  try {
-    if (Status s = Parse(*bytes, &file); !s.ok()) return s.In(path.string());
-  } catch (const c10::Error& e) {
-    return BadInput(fmt::format("{}: {}", path.string(), e.what_without_backtrace()));
-  }
-  return file;
+  const Result<std::string> bytes = ReadFile(path);
+  return bytes.ok() ? Parsed(path, *bytes, nullptr) : bytes.status();
+}
+
+Result<TensorFile> MapSafetensors(const std::filesystem::path& path) {
+  const Result<MappedFile> mapped = MapFile(path);
+  return mapped.ok() ? Parsed(path, mapped->bytes, mapped->owner) : mapped.status();
 }
 
 Status CheckWeights(const std::string& name, const at::Tensor& tensor) {

@@ -22,6 +22,10 @@ struct TensorFile {
 // kBadInput with what is wrong; nothing is read beyond the file's own sizes.
 Result<TensorFile> ReadSafetensors(const std::filesystem::path& path);
 
+// The same where the file is mapped: tensors read it in place and must not be written to. (One that
+// does not lie at a multiple of its values' size is copied.)
+Result<TensorFile> MapSafetensors(const std::filesystem::path& path);
+
 // Whether a tensor can be weights: F16, BF16, F32 or F64, and every value finite as F32. BadInput
 // names it and what was found.
 Status CheckWeights(const std::string& name, const at::Tensor& tensor);

@@ -26,7 +26,7 @@ class Quest : public CachePolicy {
         read_(config.read_chunks),
         chunk_tokens_(config.chunk_blocks * geometry.tokens_per_block),
         rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
-                                              geometry.max_blocks)) {}
+                                              geometry.max_blocks, geometry.positions_per_block)) {}
 
   Needs needs() const override { return {.keys_values = true, .selects = true}; }
   void Reset(const EpisodeFacts&) override { bounds_.clear(); }

@@ -22,7 +22,7 @@ class WriteGated : public TokenRetention {
       : TokenRetention(config, geometry, static_cast<float>(config.threshold)),
         gate_(std::move(gate)),
         rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
-                                              geometry.max_blocks)) {}
+                                              geometry.max_blocks, geometry.positions_per_block)) {}
 
   Needs needs() const override { return {.far_keys_values = true}; }
   std::unique_ptr<CachePolicy> Clone() const override {

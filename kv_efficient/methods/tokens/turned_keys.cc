@@ -12,7 +12,8 @@ TurnedKeys::TurnedKeys(const CacheConfig& config, const CacheGeometry& geometry)
     : clamp_(geometry.age_clamp_blocks),
       schedule_(config.schedule()),
       rotary_(std::make_shared<RotaryTable>(geometry.head_dim, geometry.rope_theta,
-                                            1 + (clamp_ > 0 ? clamp_ : geometry.max_blocks))) {}
+                                            1 + (clamp_ > 0 ? clamp_ : geometry.max_blocks),
+                                            geometry.positions_per_block)) {}
 
 at::Tensor TurnedKeys::Of(const at::Tensor& keys, const ChunkView& chunk,
                           std::span<const FarToken> competing) const {

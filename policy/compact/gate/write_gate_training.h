@@ -72,8 +72,8 @@ struct WriteGateTrainConfig {
 // Writes config.out, and beside it <out>.csv (loss curve) and <out>.json (what is kept and what it
 // costs at a threshold of 0.5, beside a window alone; steps, CPU minutes). The file names the
 // policy, which is the only one that it is for. Starts anew after a stop. BadInput as TrainGate().
-Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos,
-                      DemoSource& validation, const TrainHooks& hooks);
+Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos, DemoSource& validation,
+                      const TrainHooks& hooks);
 
 }  // namespace kvla
 
