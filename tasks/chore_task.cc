@@ -84,14 +84,18 @@ std::vector<CueInterval> ChoreTask::Undisturbed(const Scenario& scenario) const 
   return options_.decoys ? std::vector<CueInterval>() : scenario.cues;
 }
 
-int ChoreTask::GoStep(const Scenario& scenario) const {
+double ChoreTask::ForDelay(const std::array<double, 4>& numbers, const Scenario& scenario) {
   constexpr std::array<std::string_view, 4> kDelays = {"short", "medium", "long", "longer"};
   const auto which = std::find(kDelays.begin(), kDelays.end(), scenario.delay) - kDelays.begin();
-  return StepOf(layout_.go_seconds.at(static_cast<size_t>(which)));
+  return numbers.at(static_cast<size_t>(which));
 }
 
-int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps) const {
-  const int first = StepOf(kEarliestCue);
+int ChoreTask::GoStep(const Scenario& scenario) const {
+  return StepOf(ForDelay(layout_.go_seconds, scenario));
+}
+
+int ChoreTask::DrawOnset(Rng& rng, int go, int cue_steps, int earliest) const {
+  const int first = std::max(StepOf(kEarliestCue), earliest);
   const int last = go - StepOf(kShortestWait) - cue_steps;
   return first + rng.UniformInt(std::max(1, last - first + 1));
 }

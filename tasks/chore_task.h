@@ -84,9 +84,10 @@ class ChoreTask : public Task {
   // the step of go. The episode ends `seconds` after it.
   void SetGo(Rng& rng, int go, double seconds, Scenario* scenario) const;
   // Where cues are anywhere: the control step of go, and a first cue's, drawn uniformly from 4 s to
-  // 5 s before go for cues that take `cue_steps` from the first one's begin to the last one's end.
+  // 5 s before go for cues that take `cue_steps` from the first one's begin to the last one's end;
+  // not before the control step `earliest`.
   int GoStep(const Scenario& scenario) const;
-  int DrawOnset(Rng& rng, int go, int cue_steps) const;
+  int DrawOnset(Rng& rng, int go, int cue_steps, int earliest = 0) const;
   // When the cue of a task with a single one begins, which takes `cue_steps`: a DrawOnset(), or 4
   // to 8 s into the episode where cues are early.
   int DrawCue(Rng& rng, const Scenario& scenario, int cue_steps) const;
@@ -98,6 +99,8 @@ class ChoreTask : public Task {
   // gaps: there is room for the longest ones.
   std::vector<int> DrawSeries(Rng& rng, const Scenario& scenario, int lights,
                               std::pair<double, double> gap) const;
+  // One of the numbers for the delays short, medium, long and longer.
+  static double ForDelay(const std::array<double, 4>& numbers, const Scenario& scenario);
   // A class of `count`; the twin's is the next one.
   static int DrawClass(Rng& rng, int count, const Scenario& scenario);
   // Draws decoys of `classes` that last `steps`, one in about 8 s from 2 s to the control step

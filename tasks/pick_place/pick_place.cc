@@ -75,7 +75,7 @@ Result<Scenario> PickPlace::Place(World& world, const EpisodeKey& key) const {
   if (Status s = world.Reset(); !s.ok()) return s;
   if (Status s = CheckScene(world, {}, kMemorySize); !s.ok()) return s;
   Rng rng(key, "placement");
-  const double x = rng.Uniform(0.37, 0.54);
+  const double x = options_.HeldOut() ? rng.Uniform(0.56, 0.61) : rng.Uniform(0.37, 0.54);
   const double y = rng.Uniform(-0.02, 0.20);
   PlaceBlock(world, x, y, rng.Uniform(-0.2, 0.2));
   world.Forward();

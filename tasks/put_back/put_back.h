@@ -50,6 +50,7 @@ class PutBack : public ChoreTask {
 
  private:
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
+  void ShowDecoy(World& world, const Scenario& scenario) const;
   void Play(World& world, const Scenario& scenario, bool go) const override;
   Verdict Judge(const World& world, const Scenario& scenario) const override;
   void PlaceWork(World& world, Rng& rng, const Scenario& scenario) const override;

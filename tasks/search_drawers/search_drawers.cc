@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
+#include <vector>
 
 #include "tasks/search_drawers/search_drawers_expert.h"
 
@@ -22,11 +25,30 @@ constexpr Gaps kShort = {{{11, 13}, {12, 14}, {11, 13}}};
 constexpr Gaps kMedium = {{{12, 15}, {19, 22}, {16, 19}}};
 constexpr Gaps kLong = {{{13, 16}, {37, 39}, {29, 31}}};
 
+// Where cues are anywhere: between the named rounds at least, and from the search's first round to
+// its second.
+constexpr double kNamedApart = 11;
+constexpr std::array<double, 4> kSearchGap = {12, 17, 30, 30};
+// Of the ball; the other one is held out.
+constexpr std::array<std::array<float, 3>, 2> kBallRgb = {
+    {{0.95f, 0.08f, 0.08f}, {0.10f, 0.30f, 0.95f}}};
+
+constexpr const char* kDecoyClauses[] = {
+    "; a drawer's lamp that is lit without the white light means nothing",
+    "; ignore the lamps of the drawers unless the big lamp is white",
+    "; lamps on drawers do not count while the big one is dark",
+    "; only where the white light is on does a drawer's lamp mark it",
+    "; leave the drawers alone when one of their lamps goes on by itself",
+    "; take no account of a lit drawer while there is no white light",
+    "; without the white signal a lamp on a drawer is only there to mislead",
+    "; disregard a drawer's lamp whenever the big one is off"};
+
 // "Go" is where the search begins.
 constexpr ChoreLayout kLayout = {.go = SearchDrawers::kRound + SearchDrawers::kNamed,
                                  .chores = SearchDrawers::kChores,
                                  .first_place = SearchDrawers::kFirstPlace,
                                  .flashes = SearchDrawers::kFlashes,
+                                 .go_seconds = {36, 48, 70, 120},
                                  .transfers_at_go = SearchDrawers::kTransfersAtSearch,
                                  .memory = SearchDrawers::kMemorySize};
 
@@ -70,6 +92,7 @@ TaskInfo Info() {
         "pointed out or the leftmost one still unopened, but no drawer a second time")});
   info.chance = 5.0 / 16;
   info.needs_memory = true;
+  info.bits.assign(3, std::log2(6));  // which two of four were opened
   info.num_targets = info.num_choices = SearchDrawers::kDrawers;
   return info;
 }
@@ -86,7 +109,7 @@ DrawerIds::DrawerIds(NameLookup& names)
 }
 
 SearchDrawers::SearchDrawers(const std::filesystem::path& asset_root, const TaskOptions& options)
-    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<DrawerIds>}) {}
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<DrawerIds>}, kDecoyClauses) {}
 
 int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   const mjtNum* memory = world.data()->userdata;
@@ -95,15 +118,30 @@ int SearchDrawers::OpenRound(const World& world, const Scenario& scenario) {
   return world.control_steps() >= IntAt(scenario, kRound, round) ? round : -1;
 }
 
+void SearchDrawers::DrawRounds(Rng& rng, Scenario* scenario) const {
+  double* round = &scenario->params[kRound];
+  if (options().CuesAnywhere()) {
+    // A look takes as long as its cue: the first is uniform up to where the other still fits, the
+    // other from there on.
+    const int go = GoStep(*scenario), look = StepOf(kSecondsToLook), apart = StepOf(kNamedApart);
+    const int first = DrawOnset(rng, go, apart + look);
+    round[0] = first;
+    round[1] = DrawOnset(rng, go, look, first + apart);
+    round[2] = go;
+    round[3] = go + StepOf(ForDelay(kSearchGap, *scenario));
+    return;
+  }
+  const std::string& delay = scenario->delay;
+  const Gaps& gaps = delay == "short" ? kShort : delay == "medium" ? kMedium : kLong;
+  round[0] = StepOf(rng.Uniform(4.0, 6.0));
+  for (size_t i = 1; i < kRounds; ++i) {
+    round[i] = round[i - 1] + StepOf(rng.Uniform(gaps[i - 1][0], gaps[i - 1][1]));
+  }
+}
+
 void SearchDrawers::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const Gaps& gaps = s.delay == "short" ? kShort : s.delay == "medium" ? kMedium : kLong;
-  int round = StepOf(rng.Uniform(4.0, 6.0));
-  s.params[kRound] = round;
-  for (size_t i = 1; i < kRounds; ++i) {
-    round += StepOf(rng.Uniform(gaps[i - 1][0], gaps[i - 1][1]));
-    s.params[kRound + i] = round;
-  }
+  DrawRounds(rng, scenario);
   std::array<int, kDrawers> drawers = {0, 1, 2, 3};
   rng.Shuffle(drawers);
   for (size_t i = 0; i < kNamed; ++i) {
@@ -118,10 +156,13 @@ void SearchDrawers::DrawEpisode(Rng& rng, Scenario* scenario) const {
   if (s.target != drawers[kNamed]) s.cues.push_back({search_s, search_s + kSecondsToLook});
   SetGo(rng, static_cast<int>(s.params[kRound + kNamed]), 0, scenario);
   s.params[kChores] = ChoresOwed(search_s - kNamed * kSecondsToLook);
-  s.horizon_steps = round + StepOf(kSecondsToLook);
+  s.horizon_steps = IntAt(s, kRound, kRounds - 1) + StepOf(kSecondsToLook);
   for (int i = 0; i < kDrawers; ++i) {
     s.target_places.push_back({kHandleX, SlotY(i), kGripHeight});
   }
+  std::vector<CueInterval> looks(s.cues.begin(), s.cues.begin() + kNamed);
+  for (CueInterval& look : looks) look.end_s = look.begin_s + kSecondsToLook;
+  DrawDecoys(rng, StepOf(kNamedSeconds), kDrawers, looks, scenario);
 }
 
 std::vector<CueInterval> SearchDrawers::Undisturbed(const Scenario&) const { return {}; }
@@ -151,11 +192,14 @@ void SearchDrawers::Play(World& world, const Scenario& scenario, bool) const {
   }
 
   const int round = OpenRound(world, scenario);
+  const int lit = round < 0        ? DecoyShown(scenario, world.control_steps())
+                  : round < kNamed ? IntAt(scenario, kNames, round)
+                                   : -1;
   for (int i = 0; i < kDrawers; ++i) {
-    const bool named = round >= 0 && round < kNamed && i == IntAt(scenario, kNames, round);
-    SetColor(world, ids.lamps[static_cast<size_t>(i)], named ? Lamp::kWhite : Lamp::kOff);
-    const int hidden = ids.hidden[static_cast<size_t>(i)];
-    world.model()->geom_rgba[4 * hidden + 3] = i == IntAt(scenario, kBall, 0) ? 1 : 0;
+    SetColor(world, ids.lamps[static_cast<size_t>(i)], i == lit ? Lamp::kWhite : Lamp::kOff);
+    float* hidden = world.model()->geom_rgba + size_t{4} * ids.hidden[static_cast<size_t>(i)];
+    std::ranges::copy(kBallRgb[options().HeldOut() ? 1 : 0], hidden);
+    hidden[3] = i == IntAt(scenario, kBall, 0) ? 1 : 0;
   }
   SetCueLamp(world, round >= 0 ? Lamp::kWhite : Lamp::kOff);
 }

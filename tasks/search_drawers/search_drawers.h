@@ -57,6 +57,7 @@ class SearchDrawers : public ChoreTask {
   static int OpenRound(const World& world, const Scenario& scenario);
 
  private:
+  void DrawRounds(Rng& rng, Scenario* scenario) const;
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
   std::vector<CueInterval> Undisturbed(const Scenario& scenario) const override;
   void Play(World& world, const Scenario& scenario, bool go) const override;

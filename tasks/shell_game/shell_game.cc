@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "tasks/shell_game/shell_game_expert.h"
 
@@ -57,13 +59,25 @@ bool Revealing(const Scenario& s, int step, int after) {
   return step >= s.params[ShellGame::kReveal] && step < s.params[ShellGame::kRevealEnd] + after;
 }
 
+// The script lifts the cup as a decoy, or did so less than `after` steps ago.
+bool RisesEmpty(const Scenario& s, int cup, int step, int after) {
+  return std::ranges::any_of(s.decoys, [=](const Decoy& decoy) {
+    return decoy.what == cup && step >= decoy.begin && step < decoy.end + after;
+  });
+}
+
+bool RaisedByScript(const Scenario& s, int cup, int step, int after) {
+  const bool hides = cup == static_cast<int>(s.params[ShellGame::kBall]);
+  return (hides && Revealing(s, step, after)) || RisesEmpty(s, cup, step, after);
+}
+
 // A joint and the servo that drives it.
 struct Slide {
   int position;  // in mjData.qpos
   int servo;
 };
 struct SlideIds {
-  explicit SlideIds(NameLookup& names) {
+  explicit SlideIds(NameLookup& names) : ball_geom(names.Id(mjOBJ_GEOM, "ball")) {
     const auto find = [&names](const std::string& name) {
       return Slide{names.Position(name), names.Id(mjOBJ_ACTUATOR, name)};
     };
@@ -75,6 +89,7 @@ struct SlideIds {
       }
     }
   }
+  int ball_geom;
   std::array<Slide, 2> ball;                                // x, y
   std::array<std::array<Slide, 3>, ShellGame::kCups> cups;  // x, y, z
 };
@@ -83,9 +98,24 @@ void Drive(World& world, const Slide& slide, double value) {
   world.data()->ctrl[slide.servo] = value;
 }
 
+// Of the ways in which two cups swap (which pair, who passes in front) this one is held out.
+constexpr int kSwapKinds = 4, kHeldOutSwap = 3;
+
+// A decoy says nothing of where the ball is, since the cup that hides it may rise "empty" too.
+constexpr const char* kDecoyClauses[] = {
+    "; cups that rise empty mean nothing",
+    "; a cup that comes up and shows no ball tells nothing, the ball may stick inside it",
+    "; ignore every cup that rises without a ball under it",
+    "; only the cup that shows the ball counts, not the ones that rise empty",
+    "; it means nothing when a cup lifts itself and no ball is to be seen",
+    "; take no account of cups that rise without a ball",
+    "; a cup that lifts itself and looks empty is only there to mislead",
+    "; disregard whatever cup comes up with no ball to be seen"};
+
 // Chance: the slot in which the ball starts is uniform over three and independent of the swaps,
 // and a sequence of swaps is a permutation, so that the slot in which it ends is uniform too,
-// whatever the swaps; the cups are alike and one lift decides: 1/3.
+// whatever the swaps; the cups are alike and one lift decides: 1/3. Cups that rise as decoys are
+// drawn without regard to the ball, and it is not seen under them.
 TaskInfo Info() {
   TaskInfo info = ChoreTaskInfo(
       "shell_game", "permanence",
@@ -109,7 +139,8 @@ TaskInfo Info() {
        ("work with the block until white light appears, "
         "then reveal the hidden ball by raising its cup")});
   info.chance = 1.0 / ShellGame::kCups;
-  info.needs_memory = true;
+  info.needs_memory = info.has_twin = true;
+  info.bits.assign(3, std::log2(ShellGame::kCups));
   info.num_targets = info.num_choices = ShellGame::kCups;
   return info;
 }
@@ -119,7 +150,8 @@ TaskInfo Info() {
 CupIds::CupIds(NameLookup& names) : cups(names.Numbered(mjOBJ_BODY, "cup", ShellGame::kCups)) {}
 
 ShellGame::ShellGame(const std::filesystem::path& asset_root, const TaskOptions& options)
-    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SlideIds>, BindIds<CupIds>}) {}
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SlideIds>, BindIds<CupIds>},
+                kDecoyClauses) {}
 
 int ShellGame::SlotAt(const Scenario& scenario, int cup, int step) {
   int slot = cup;
@@ -137,35 +169,59 @@ int ShellGame::CupAt(const Scenario& scenario, int slot, int step) {
   return -1;
 }
 
+void ShellGame::DrawSwap(Rng& rng, int number, double* swap) const {
+  if (!options().CuesAnywhere() && !options().HeldOut()) {
+    swap[1] = rng.UniformInt(kCups - 1);
+    swap[2] = rng.UniformInt(2) == 0 ? -1 : 1;
+    return;
+  }
+  const int drawn = rng.UniformInt(options().HeldOut() ? kSwapKinds : kHeldOutSwap);
+  const int kind = options().HeldOut() && number == 0 ? kHeldOutSwap : drawn;
+  swap[1] = kind / 2;
+  swap[2] = kind % 2 == 0 ? -1 : 1;
+}
+
 void ShellGame::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
-  const int reveal = StepOf(rng.Uniform(4.0, 8.0));
+  const bool anywhere = options().CuesAnywhere();
+  // Anywhere: times count from the reveal until its onset is drawn.
+  const int reveal = anywhere ? 0 : StepOf(rng.Uniform(4.0, 8.0));
   int last = reveal + StepOf(kRevealSeconds);
-  s.params[kReveal] = reveal;
-  s.params[kRevealEnd] = last;
-  s.params[kBall] = rng.UniformInt(kCups);
+  std::vector<std::array<int, 2>> cues = {{reveal, last}};
+  s.params[kBall] = DrawClass(rng, kCups, s);
   const int swaps = s.delay == "short" ? 1 : s.delay == "medium" ? 2 : kMaxSwaps;
   s.params[kNumSwaps] = swaps;
-  s.cues = {{reveal * kControlPeriod, last * kControlPeriod}};
   for (int i = 0; i < swaps; ++i) {
     const int begin = last + StepOf(rng.Uniform(1.5, 4.0));
     last = begin + kSwapSteps;
-    double* swap = &s.params[kSwaps + 3 * static_cast<size_t>(i)];
-    swap[0] = begin;
-    swap[1] = rng.UniformInt(kCups - 1);
-    swap[2] = rng.UniformInt(2) == 0 ? -1 : 1;
-    s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
+    cues.push_back({begin, last});
+    DrawSwap(rng, i, &s.params[kSwaps + 3 * static_cast<size_t>(i)]);
   }
-  const double delay = DrawSeconds(rng, s.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0});
-  const int go = last + StepOf(delay);
+  int go = 0, onset = 0;
+  if (anywhere) {
+    go = GoStep(s);
+    onset = DrawOnset(rng, go, last);
+  } else {
+    go = last + StepOf(DrawSeconds(rng, s.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0}));
+  }
+  for (size_t i = 0; i < cues.size(); ++i) {
+    const int begin = cues[i][0] + onset, end = cues[i][1] + onset;
+    s.cues.push_back({begin * kControlPeriod, end * kControlPeriod});
+    if (i > 0) s.params[kSwaps + 3 * (i - 1)] = begin;
+  }
+  s.params[kReveal] = cues[0][0] + onset;
+  s.params[kRevealEnd] = cues[0][1] + onset;
   SetGo(rng, go, kSecondsToLift, scenario);
   s.target = SlotAt(s, static_cast<int>(s.params[kBall]), go);
   for (int slot = 0; slot < kCups; ++slot) {
     s.target_places.push_back({kSlotX, SlotY(slot), kGripHeight});
   }
+  DrawDecoys(rng, StepOf(kRevealSeconds), kCups, {{s.cues.front().begin_s, s.cues.back().end_s}},
+             scenario);
 }
 
 std::vector<CueInterval> ShellGame::Undisturbed(const Scenario& scenario) const {
+  if (options().decoys) return {};
   return {scenario.cues.front()};
 }
 
@@ -179,7 +235,7 @@ void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
   const int ball = static_cast<int>(scenario.params[kBall]);
   const SlideIds& ids = world.Ids<SlideIds>();
   for (int cup = 0; cup < kCups; ++cup) {
-    if (cup == ball && Revealing(scenario, step, kFallSteps)) continue;
+    if (RaisedByScript(scenario, cup, step, kFallSteps)) continue;
     const Slide& height = ids.cups[static_cast<size_t>(cup)][2];
     if (world.data()->qpos[height.position] > kLiftHeight) KeepChoice(world, cup, kLifted);
   }
@@ -189,13 +245,14 @@ void ShellGame::Play(World& world, const Scenario& scenario, bool) const {
     const auto& slides = ids.cups[static_cast<size_t>(cup)];
     Drive(world, slides[0], place[0] - kSlotX);
     Drive(world, slides[1], place[1] - SlotY(cup));
-    const bool up = cup == ball && Revealing(scenario, step, 0);
-    Drive(world, slides[2], up ? kRevealHeight : 0);
+    Drive(world, slides[2], RaisedByScript(scenario, cup, step, 0) ? kRevealHeight : 0);
     if (cup == ball) {
       Drive(world, ids.ball[0], place[0] - kSlotX);
       Drive(world, ids.ball[1], place[1] - SlotY(1));
     }
   }
+  const bool hidden = RisesEmpty(scenario, ball, step, kFallSteps) && !Revealing(scenario, step, 0);
+  world.model()->geom_rgba[4 * ids.ball_geom + 3] = hidden ? 0 : 1;
 }
 
 ChoreTask::Verdict ShellGame::Judge(const World& world, const Scenario& scenario) const {

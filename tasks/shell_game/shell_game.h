@@ -59,10 +59,13 @@ class ShellGame : public ChoreTask {
                                           .chores = kChores,
                                           .first_place = kFirstPlace,
                                           .flashes = kFlashes,
+                                          .go_seconds = {22, 34, 60, 120},
                                           .transfers_at_go = kTransfersAtGo,
                                           .memory = kMemorySize};
 
  private:
+  // Draws which cups the swap with that number swaps and how, into swap[1] and swap[2].
+  void DrawSwap(Rng& rng, int number, double* swap) const;
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
   std::vector<CueInterval> Undisturbed(const Scenario& scenario) const override;
   void PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const override;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "tasks/sort_by_cue/sort_by_cue_expert.h"
 
@@ -47,10 +48,24 @@ int RestsIn(const World& world, int color) {
   return -1;
 }
 
+// A block of color c that waits at place (c + kHeldOutTurn) % kBins is held out; a held-out episode
+// has this many of them or more.
+constexpr int kHeldOutTurn = 2, kHeldOutBlocks = 2;
+
+constexpr const char* kDecoyClauses[] = {
+    "; a bin that flashes beside a cyan bar means nothing",
+    "; heed only bins that flash with the magenta bar",
+    "; ignore every bin that the cyan sign goes with",
+    "; bins do not count while the bar is cyan",
+    "; only the bins that light up beside the magenta sign matter",
+    "; take no account of bins that a cyan sign accompanies",
+    "; what counts is only what bins show while the sign is magenta",
+    "; disregard whatever bin lights up with the cyan bar"};
+
 // Chance: the bins of the blocks are different ones of five, drawn uniformly. Without memory the
 // first block asked for goes into its bin with 1/5. That one's bin is then known to be another
 // block's, so that the second goes right with 1/4 (the episode ends at the first mistake). Both:
-// 1/20, however many blocks there are to remember.
+// 1/20, however many blocks there are to remember. A decoy shows any block in play, in any bin.
 TaskInfo Info() {
   TaskInfo info = ChoreTaskInfo("sort_by_cue", "capacity", "");
   info.success_rule =
@@ -79,6 +94,7 @@ TaskInfo Info() {
         "block to the bin you saw in this color")});
   info.chance = 1.0 / (SortByCue::kBins * (SortByCue::kBins - 1));
   info.needs_memory = true;
+  info.bits = {std::log2(5 * 4 * 3), std::log2(5 * 4 * 3 * 2), std::log2(5 * 4 * 3 * 2)};
   info.num_targets = 2 * SortByCue::kBins;
   info.num_choices = SortByCue::kBins;
   return info;
@@ -95,34 +111,62 @@ SortIds::SortIds(NameLookup& names)
 }
 
 SortByCue::SortByCue(const std::filesystem::path& asset_root, const TaskOptions& options)
-    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SortIds>}) {}
+    : ChoreTask(asset_root, options, Info(), kLayout, {BindIds<SortIds>}, kDecoyClauses) {}
 
 const BlockIds& SortByCue::BlockOf(const World& world, int color) {
   return world.Ids<SortIds>().blocks[static_cast<size_t>(color)];
 }
 
+std::array<int, SortByCue::kBins> SortByCue::DrawPlaces(Rng& rng,
+                                                        std::span<const int> colors) const {
+  std::array<int, kBins> places = {0, 1, 2, 3, 4};
+  const auto fits = [&] {
+    int held_out = 0;
+    for (size_t i = 0; i < colors.size(); ++i) {
+      held_out += places[i] == (colors[i] + kHeldOutTurn) % kBins;
+    }
+    if (options().HeldOut()) return held_out >= kHeldOutBlocks;
+    return held_out == 0 || !options().CuesAnywhere();
+  };
+  do {
+    rng.Shuffle(places);
+  } while (!fits());
+  return places;
+}
+
 void SortByCue::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
+  const bool anywhere = options().CuesAnywhere();
   const int items = s.delay == "short" ? 3 : s.delay == "medium" ? 4 : kBins;
-  const double delay = DrawSeconds(rng, s.delay, {5.0, 8.0}, {10.0, 14.0}, {22.0, 26.0});
+  int wait = 0;
+  if (!anywhere) {
+    wait = StepOf(DrawSeconds(rng, s.delay, {5.0, 8.0}, {10.0, 14.0}, {22.0, 26.0}));
+  }
   std::array<int, kBins> colors = {0, 1, 2, 3, 4};  // the first `items` are in play
-  std::array<int, kBins> bins = colors, places = colors;
+  std::array<int, kBins> bins = colors;
   rng.Shuffle(colors);
   rng.Shuffle(bins);
-  rng.Shuffle(places);
+  const auto played = static_cast<size_t>(items);
+  const std::array<int, kBins> places = DrawPlaces(rng, std::span(colors).first(played));
   s.params.assign(kFlashes, -1);
   s.params[kNumItems] = items;
-  int last = StepOf(rng.Uniform(4.0, 6.5));
-  for (size_t i = 0; i < static_cast<size_t>(items); ++i) {
-    const int begin = i == 0 ? last : last + StepOf(rng.Uniform(1.5, 4.0));
-    last = begin + kCueSteps;
+  // Anywhere: times count from the first cue until its onset is drawn.
+  int last = anywhere ? 0 : StepOf(rng.Uniform(4.0, 6.5));
+  std::array<int, kBins> begins{};
+  for (size_t i = 0; i < played; ++i) {
+    begins[i] = i == 0 ? last : last + StepOf(rng.Uniform(1.5, 4.0));
+    last = begins[i] + kCueSteps;
+  }
+  const int go = anywhere ? GoStep(s) : last + wait;
+  const int onset = anywhere ? DrawOnset(rng, go, last) : 0;
+  for (size_t i = 0; i < played; ++i) {
+    const int begin = begins[i] + onset;
     s.params[kCueBegin + i] = begin;
     s.params[kCueColor + i] = colors[i];
     s.params[kBinOf + static_cast<size_t>(colors[i])] = bins[i];
     s.params[kWaitsAt + static_cast<size_t>(colors[i])] = places[i];
-    s.cues.push_back({begin * kControlPeriod, last * kControlPeriod});
+    s.cues.push_back({begin * kControlPeriod, (begin + kCueSteps) * kControlPeriod});
   }
-  const int go = last + StepOf(delay);
   SetGo(rng, go, kSecondsToSort, scenario);
   // Any two of the blocks, in any order.
   const int first = rng.UniformInt(items);
@@ -136,6 +180,7 @@ void SortByCue::DrawEpisode(Rng& rng, Scenario* scenario) const {
     s.target_places.push_back(
         slot < 0 ? kNoPlace : CarrySkill::Approach({kWaitingX, SlotY(slot), kBlockHalf}));
   }
+  DrawDecoys(rng, kCueSteps, items * kBins, s.cues, scenario);
 }
 
 void SortByCue::PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const {
@@ -173,12 +218,17 @@ void SortByCue::Play(World& world, const Scenario& scenario, bool go) const {
       lit[static_cast<size_t>(IntAt(scenario, kBinOf, color))] = color;
     }
   }
+  ShowSign(world, scenario, CueShown(scenario, step));
+  if (const int decoy = DecoyShown(scenario, step); decoy >= 0) {
+    lit[static_cast<size_t>(decoy % kBins)] = IntAt(scenario, kCueColor, decoy / kBins);
+  }
   const SortIds& ids = world.Ids<SortIds>();
   for (int bin = 0; bin < kBins; ++bin) {
     const auto b = static_cast<size_t>(bin);
     Light(world, ids.bins[b], lit[b]);
     // A block that is not in play does not show.
-    world.model()->geom_rgba[4 * ids.items[b] + 3] = IntAt(scenario, kBinOf, bin) < 0 ? 0 : 1;
+    Light(world, ids.items[b], bin);
+    if (IntAt(scenario, kBinOf, bin) < 0) world.model()->geom_rgba[4 * ids.items[b] + 3] = 0;
   }
   const int put = static_cast<int>(memory[kPut]);
   Light(world, world.Ids<TabletopIds>().cue_lamp,

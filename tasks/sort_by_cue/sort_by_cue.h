@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "tasks/chore_task.h"
@@ -61,10 +62,13 @@ class SortByCue : public ChoreTask {
                                           .chores = kChores,
                                           .first_place = kFirstPlace,
                                           .flashes = kFlashes,
+                                          .go_seconds = {26, 38, 60, 120},
                                           .transfers_at_go = kTransfersAtGo,
                                           .memory = kMemorySize};
 
  private:
+  // Where the blocks wait, by the order in which their bins are shown; `colors`: those in play.
+  std::array<int, kBins> DrawPlaces(Rng& rng, std::span<const int> colors) const;
   void DrawEpisode(Rng& rng, Scenario* scenario) const override;
   void PlaceObjects(World& world, Rng& rng, const Scenario& scenario) const override;
   void Play(World& world, const Scenario& scenario, bool go) const override;
