@@ -7,12 +7,13 @@
 #include <array>
 #include <set>
 
+#include "tests/tasks/editions.h"
 #include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {
 
-int At(const Scenario& s, size_t first, int i) {
+int At(const Scenario& s, size_t first, int i = 0) {
   return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
 }
 
@@ -179,6 +180,61 @@ TEST(SearchDrawers, LabelsFollowTheRounds) {
   EXPECT_EQ(told[1], At(s, SearchDrawers::kNames, 1));
   EXPECT_EQ(told[2], s.target);
   EXPECT_EQ(told[3], At(s, SearchDrawers::kBall, 0));
+}
+
+// A drawer's lamp is lit as in a round, but the big lamp is dark.
+TEST(SearchDrawersDecoys, ADrawersLampLightsWithoutTheWhiteLight) {
+  Play play("search_drawers", kDecoys);
+  const Decoy decoy = FindDecoy(
+      &play, [&](const Decoy& d) { return d.end < At(play.scenario, SearchDrawers::kRound); });
+  const auto white = [&](int geom) { return ColorOf(*play.world, geom)[0] > 0.9; };
+  const auto lamps = play.world->Ids<DrawerIds>().lamps;
+  const int big = play.world->Ids<TabletopIds>().cue_lamp;
+  play.Idle(decoy.begin + 5);
+  for (int i = 0; i < SearchDrawers::kDrawers; ++i) {
+    EXPECT_EQ(white(lamps[static_cast<size_t>(i)]), i == decoy.what);
+  }
+  EXPECT_FALSE(white(big));
+  EXPECT_EQ(SearchDrawers::OpenRound(*play.world, play.scenario), -1);
+  play.Idle(decoy.end);
+  EXPECT_FALSE(white(lamps[static_cast<size_t>(decoy.what)]));
+  play.Idle(At(play.scenario, SearchDrawers::kRound));
+  EXPECT_TRUE(white(big));
+  EXPECT_TRUE(white(lamps[static_cast<size_t>(At(play.scenario, SearchDrawers::kNames))]));
+  // A round that waits for a slow arm: no decoy names another drawer.
+  const Decoy late = FindDecoy(
+      &play, [&](const Decoy& d) { return d.begin > At(play.scenario, SearchDrawers::kRound); });
+  play.Idle(late.begin + 5);
+  for (int i = 0; i < SearchDrawers::kDrawers; ++i) {
+    EXPECT_EQ(white(lamps[static_cast<size_t>(i)]), i == At(play.scenario, SearchDrawers::kNames));
+  }
+}
+
+// Opening a drawer because of a decoy is out of turn.
+TEST(SearchDrawersDecoys, WhoFollowsADecoyFails) {
+  Play play("search_drawers", kDecoys);
+  const Decoy decoy = FindDecoy(
+      &play, [&](const Decoy& d) { return d.end < At(play.scenario, SearchDrawers::kRound); });
+  play.Idle(decoy.begin + 5);
+  play.Joint("drawer" + std::to_string(decoy.what)) = 0.07;
+  play.task->Update(*play.world, play.scenario);
+  EXPECT_EQ(play.Memory(SearchDrawers::kFault), 1 + SearchDrawers::kOutOfTurn);
+}
+
+TEST(SearchDrawersLayout, TheBallHasAnotherColor) {
+  const auto pixels = [](const TaskOptions& options, const auto& is) {
+    Play play("search_drawers", options);
+    play.Place("short", 0);
+    play.Joint("drawer" + std::to_string(At(play.scenario, SearchDrawers::kBall))) = 0.08;
+    play.world->Forward();
+    return CountPixels(play.Look(256), is);
+  };
+  const auto red = [](int r, int g, int b) { return r > 170 && g < 80 && b < 80; };
+  const auto blue = [](int r, int, int b) { return r < 90 && b > 170; };
+  EXPECT_GE(pixels(kAnywhere, red), 40);
+  EXPECT_EQ(pixels(kAnywhere, blue), 0);
+  EXPECT_EQ(pixels(kHeldOut, red), 0);
+  EXPECT_GE(pixels(kHeldOut, blue), 40);
 }
 
 }  // namespace

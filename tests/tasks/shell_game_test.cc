@@ -6,12 +6,17 @@
 #include <array>
 #include <cmath>
 
+#include "tests/tasks/editions.h"
 #include "tests/tasks/play.h"
 
 namespace kvla {
 namespace {
 
 constexpr double kStep = kControlPeriod + 1e-9;
+
+int At(const Scenario& s, size_t first, int i = 0) {
+  return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
+}
 
 bool Red(int r, int g, int b) { return r > 200 && g < 90 && b < 90; }
 
@@ -154,6 +159,67 @@ TEST(ShellGame, LabelsFollowTheBall) {
     }
   });
   EXPECT_EQ(told, 2);
+}
+
+// A cup rises as high as at the reveal, and no ball is under it, be it the one that hides the ball.
+TEST(ShellGameDecoys, ACupRisesEmpty) {
+  Play play("shell_game", kDecoys);
+  for (const bool hides : {true, false}) {
+    const Decoy decoy = FindDecoy(&play, [&](const Decoy& d) {
+      return (d.what == At(play.scenario, ShellGame::kBall)) == hides;
+    });
+    double& height = play.Joint("cup" + std::to_string(decoy.what) + "_z");
+    play.Idle(decoy.begin - 1);
+    EXPECT_LT(height, 0.002);
+    play.Idle(decoy.end - 1);
+    EXPECT_GT(height, 0.09);
+    EXPECT_EQ(CountPixels(play.Look(), Red), 0);
+    const int reveal = At(play.scenario, ShellGame::kReveal);
+    const int down = decoy.end + (decoy.end < reveal ? 19 : 25);  // before the reveal may begin
+    while (play.world->control_steps() < down) {
+      play.Idle(play.world->control_steps() + 1);
+      EXPECT_EQ(CountPixels(play.Look(), Red), 0);
+    }
+    EXPECT_LT(height, 0.002);
+    if (decoy.end < reveal) {
+      play.Idle(reveal + 20);
+      EXPECT_GE(CountPixels(play.Look(), Red), 6);
+    }
+    EXPECT_EQ(play.Memory(ShellGame::kLifted), 0);
+  }
+}
+
+// Lifted by the arm while another cup is up as a decoy: that counts.
+TEST(ShellGameDecoys, TheArmsOwnLiftStillCounts) {
+  Play play("shell_game", kDecoys);
+  const Decoy decoy = FindDecoy(&play, [](const Decoy&) { return true; });
+  play.Idle(decoy.begin + 5);
+  const int other = (decoy.what + 1) % ShellGame::kCups;
+  play.Joint("cup" + std::to_string(other) + "_z") = 0.08;
+  play.task->Update(*play.world, play.scenario);
+  EXPECT_EQ(play.Memory(ShellGame::kLifted), 1 + other);
+}
+
+TEST(ShellGameLayout, OneWayToSwapIsHeldOut) {
+  const auto seen = MakeForTest("shell_game", kAnywhere);
+  const auto held_out = MakeForTest("shell_game", kHeldOut);
+  const auto kind = [](const Scenario& s, int swap) {
+    return std::pair(At(s, ShellGame::kSwaps, 3 * swap + 1),
+                     At(s, ShellGame::kSwaps, 3 * swap + 2));
+  };
+  std::set<std::pair<int, int>> kinds, first;
+  std::map<int, int> targets;
+  for (uint64_t e = 0; e < 300; ++e) {
+    const Scenario s = *seen->Draw(TestKey(*seen, "long", e));
+    for (int swap = 0; swap < At(s, ShellGame::kNumSwaps); ++swap) kinds.insert(kind(s, swap));
+    const Scenario h = *held_out->Draw(TestKey(*held_out, "long", e));
+    first.insert(kind(h, 0));
+    ++targets[h.target];
+  }
+  EXPECT_EQ(kinds.size(), 3u);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_FALSE(kinds.contains(*first.begin()));
+  for (const auto& [target, n] : targets) EXPECT_NEAR(n, 100, 35) << target;
 }
 
 }  // namespace

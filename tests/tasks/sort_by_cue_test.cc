@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "tests/tasks/editions.h"
 #include "tests/tasks/play.h"
 
 namespace kvla {
@@ -14,7 +15,7 @@ namespace {
 
 constexpr double kStep = kControlPeriod + 1e-9;
 
-int At(const Scenario& s, size_t first, int i) {
+int At(const Scenario& s, size_t first, int i = 0) {
   return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
 }
 
@@ -180,6 +181,61 @@ TEST(SortByCue, LabelsFollowTheBinsAndTheBlocksToFetch) {
   }
   EXPECT_GT(fetching, 10);
   EXPECT_GT(putting, 10);
+}
+
+// A bin lights up as in a cue; only the sign tells them apart.
+TEST(SortByCueDecoys, ABinFlashesBesideACyanBar) {
+  Play play("sort_by_cue", kDecoys);
+  const auto cyan = [](int r, int g, int b) { return r < 110 && g > 190 && b > 190; };
+  const auto magenta = [](int r, int g, int b) { return r > 200 && g < 110 && b > 190; };
+  const Decoy decoy = FindDecoy(&play, [](const Decoy&) { return true; });
+  const Scenario& s = play.scenario;
+  const auto bins = play.world->Ids<SortIds>().bins;
+  const auto items = play.world->Ids<SortIds>().items;
+  const auto lit = [&](int bin, int color) {
+    return std::equal(ColorOf(*play.world, items[static_cast<size_t>(color)]),
+                      ColorOf(*play.world, items[static_cast<size_t>(color)]) + 4,
+                      ColorOf(*play.world, bins[static_cast<size_t>(bin)]));
+  };
+  const int bin = decoy.what % SortByCue::kBins;
+  const int color = At(s, SortByCue::kCueColor, decoy.what / SortByCue::kBins);
+  play.Idle(decoy.begin);
+  EXPECT_TRUE(lit(bin, color));
+  EXPECT_GE(CountPixels(play.Look(), cyan), 20);
+  play.Idle(decoy.end);
+  EXPECT_FALSE(lit(bin, color));
+  EXPECT_EQ(CountPixels(play.Look(), cyan), 0);
+  play.Idle(At(s, SortByCue::kCueBegin));
+  const int cued = At(s, SortByCue::kCueColor);
+  EXPECT_TRUE(lit(At(s, SortByCue::kBinOf, cued), cued));
+  EXPECT_GE(CountPixels(play.Look(), magenta), 20);
+}
+
+TEST(SortByCueLayout, TwoBlocksWaitWhereNoDemonstrationHasThem) {
+  const auto seen = MakeForTest("sort_by_cue", kAnywhere);
+  const auto held_out = MakeForTest("sort_by_cue", kHeldOut);
+  for (const std::string& delay : seen->info().delays) {
+    std::set<std::pair<int, int>> places;  // a block's color and where it waits
+    const auto each = [](const Scenario& s, const auto& use) {
+      for (int color = 0; color < SortByCue::kBins; ++color) {
+        const int slot = At(s, SortByCue::kWaitsAt, color);
+        if (slot >= 0) use(std::pair(color, slot));
+      }
+    };
+    for (uint64_t e = 0; e < 400; ++e) {
+      each(*seen->Draw(TestKey(*seen, delay, e)), [&](const auto& at) { places.insert(at); });
+    }
+    EXPECT_EQ(places.size(), 20u);
+    std::array<int, SortByCue::kBins> bins{};
+    for (uint64_t e = 0; e < 200; ++e) {
+      const Scenario s = *held_out->Draw(TestKey(*held_out, delay, e));
+      int unseen = 0;
+      each(s, [&](const auto& at) { unseen += !places.contains(at); });
+      EXPECT_GE(unseen, 2);
+      ++bins[static_cast<size_t>(s.target)];
+    }
+    for (const int n : bins) EXPECT_NEAR(n, 40, 24);  // the answer is as free as ever
+  }
 }
 
 }  // namespace
