@@ -177,7 +177,7 @@ void ShellGame::DrawSwap(Rng& rng, int number, double* swap) const {
   }
   const int drawn = rng.UniformInt(options().HeldOut() ? kSwapKinds : kHeldOutSwap);
   const int kind = options().HeldOut() && number == 0 ? kHeldOutSwap : drawn;
-  swap[1] = kind / 2;
+  swap[1] = kind < 2 ? 0 : 1;
   swap[2] = kind % 2 == 0 ? -1 : 1;
 }
 
