@@ -33,7 +33,7 @@ constexpr ChoreLayout kLayout = {.go = PutBack::kGo,
                                  .chores = PutBack::kPresses,
                                  .first_place = PutBack::kFirstLit,
                                  .flashes = PutBack::kFlashes,
-                                 .go_seconds = {24, 36, 60, 120},
+                                 .go_seconds = {24, 36, 60, 186},
                                  .chore = PutBack::kLit,
                                  .transfers_at_go = PutBack::kPressedAtGo,
                                  .memory = PutBack::kMemorySize};

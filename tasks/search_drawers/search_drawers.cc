@@ -48,7 +48,7 @@ constexpr ChoreLayout kLayout = {.go = SearchDrawers::kRound + SearchDrawers::kN
                                  .chores = SearchDrawers::kChores,
                                  .first_place = SearchDrawers::kFirstPlace,
                                  .flashes = SearchDrawers::kFlashes,
-                                 .go_seconds = {36, 48, 70, 120},
+                                 .go_seconds = {36, 48, 70, 160},
                                  .transfers_at_go = SearchDrawers::kTransfersAtSearch,
                                  .memory = SearchDrawers::kMemorySize};
 

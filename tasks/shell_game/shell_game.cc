@@ -18,8 +18,9 @@ constexpr double kRevealSeconds = 1.6;
 constexpr double kRevealHeight = 0.11;
 constexpr int kFallSteps = 30;  // after it is let go, a cup that was shown counts as down
 constexpr double kLiftHeight = 0.045;
-constexpr double kPassing = 0.062;    // sideways, of two cups that swap
-constexpr double kSecondsToLift = 9;  // after go
+constexpr double kLeastGap = 1.5, kMostGap = 4;  // seconds before a swap
+constexpr double kPassing = 0.062;               // sideways, of two cups that swap
+constexpr double kSecondsToLift = 9;             // after go
 
 struct Swap {
   int begin, left, side;
@@ -184,7 +185,7 @@ void ShellGame::DrawSwap(Rng& rng, int number, double* swap) const {
 void ShellGame::DrawEpisode(Rng& rng, Scenario* scenario) const {
   Scenario& s = *scenario;
   const bool anywhere = options().CuesAnywhere();
-  // Anywhere: times count from the reveal until its onset is drawn.
+  // Anywhere: times count from the reveal until its onset is drawn, with room for the longest gaps.
   const int reveal = anywhere ? 0 : StepOf(rng.Uniform(4.0, 8.0));
   int last = reveal + StepOf(kRevealSeconds);
   std::vector<std::array<int, 2>> cues = {{reveal, last}};
@@ -192,7 +193,7 @@ void ShellGame::DrawEpisode(Rng& rng, Scenario* scenario) const {
   const int swaps = s.delay == "short" ? 1 : s.delay == "medium" ? 2 : kMaxSwaps;
   s.params[kNumSwaps] = swaps;
   for (int i = 0; i < swaps; ++i) {
-    const int begin = last + StepOf(rng.Uniform(1.5, 4.0));
+    const int begin = last + StepOf(rng.Uniform(kLeastGap, kMostGap));
     last = begin + kSwapSteps;
     cues.push_back({begin, last});
     DrawSwap(rng, i, &s.params[kSwaps + 3 * static_cast<size_t>(i)]);
@@ -200,7 +201,7 @@ void ShellGame::DrawEpisode(Rng& rng, Scenario* scenario) const {
   int go = 0, onset = 0;
   if (anywhere) {
     go = GoStep(s);
-    onset = DrawOnset(rng, go, last);
+    onset = DrawOnset(rng, go, StepOf(kRevealSeconds) + swaps * (StepOf(kMostGap) + kSwapSteps));
   } else {
     go = last + StepOf(DrawSeconds(rng, s.delay, {5.0, 8.0}, {12.0, 16.0}, {30.0, 34.0}));
   }

@@ -59,7 +59,7 @@ class ShellGame : public ChoreTask {
                                           .chores = kChores,
                                           .first_place = kFirstPlace,
                                           .flashes = kFlashes,
-                                          .go_seconds = {22, 34, 60, 120},
+                                          .go_seconds = {22, 34, 60, 190},
                                           .transfers_at_go = kTransfersAtGo,
                                           .memory = kMemorySize};
 

@@ -13,7 +13,8 @@ namespace kvla {
 namespace {
 
 constexpr int kCueSteps = 12;
-constexpr double kSecondsToSort = 20;  // after the first block was asked for
+constexpr double kLeastGap = 1.5, kMostGap = 4;  // seconds between two cues
+constexpr double kSecondsToSort = 20;            // after the first block was asked for
 constexpr double kBinRadius = 0.05;
 constexpr double kRaisedHeight = kBlockHalf + 0.03;
 constexpr double kParkY = 0.47;  // of blocks that are not in play: out of the cameras' sight
@@ -150,15 +151,17 @@ void SortByCue::DrawEpisode(Rng& rng, Scenario* scenario) const {
   const std::array<int, kBins> places = DrawPlaces(rng, std::span(colors).first(played));
   s.params.assign(kFlashes, -1);
   s.params[kNumItems] = items;
-  // Anywhere: times count from the first cue until its onset is drawn.
+  // Anywhere: times count from the first cue until its onset is drawn, with room for the longest
+  // gaps.
   int last = anywhere ? 0 : StepOf(rng.Uniform(4.0, 6.5));
   std::array<int, kBins> begins{};
   for (size_t i = 0; i < played; ++i) {
-    begins[i] = i == 0 ? last : last + StepOf(rng.Uniform(1.5, 4.0));
+    begins[i] = i == 0 ? last : last + StepOf(rng.Uniform(kLeastGap, kMostGap));
     last = begins[i] + kCueSteps;
   }
   const int go = anywhere ? GoStep(s) : last + wait;
-  const int onset = anywhere ? DrawOnset(rng, go, last) : 0;
+  const int longest = items * kCueSteps + (items - 1) * StepOf(kMostGap);
+  const int onset = anywhere ? DrawOnset(rng, go, longest) : 0;
   for (size_t i = 0; i < played; ++i) {
     const int begin = begins[i] + onset;
     s.params[kCueBegin + i] = begin;

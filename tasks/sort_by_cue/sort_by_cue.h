@@ -62,7 +62,7 @@ class SortByCue : public ChoreTask {
                                           .chores = kChores,
                                           .first_place = kFirstPlace,
                                           .flashes = kFlashes,
-                                          .go_seconds = {26, 38, 60, 120},
+                                          .go_seconds = {26, 38, 60, 178},
                                           .transfers_at_go = kTransfersAtGo,
                                           .memory = kMemorySize};
 

@@ -22,12 +22,14 @@ int At(const Scenario& s, size_t first, int i = 0) {
   return static_cast<int>(s.params[first + static_cast<size_t>(i)]);
 }
 
-// What the cues and what belongs to them take, from the first cue's begin on, and what must follow
-// until go; seconds.
+// What the cues and what belongs to them take at their longest, from the first one's begin on,
+// seconds.
 double SecondsOfCues(const Scenario& s) {
-  if (s.task == "put_back") return 6;           // until the hand has the block
-  if (s.task == "search_drawers") return 19;    // one look's begin 11 s after the other's, and a look
-  return (s.cues.back().end_s - s.cues[0].begin_s);
+  if (s.task == "put_back") return 6;         // until the hand has the block
+  if (s.task == "search_drawers") return 19;  // one look's begin 11 s after the other's, and a look
+  const double gaps = static_cast<double>(s.cues.size() - 1) * 4;
+  if (s.task == "sort_by_cue") return 0.6 * static_cast<double>(s.cues.size()) + gaps;
+  return 1.6 * static_cast<double>(s.cues.size()) + gaps;  // reveal and swaps
 }
 
 class Edition : public testing::TestWithParam<std::string> {
