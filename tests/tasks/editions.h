@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "tests/tasks/play.h"
 
@@ -19,8 +20,9 @@ template <class Is>
 Decoy FindDecoy(Play* play, Is is) {
   for (uint64_t e = 0; e < 50; ++e) {
     play->Place("medium", e);
-    const auto found = std::ranges::find_if(play->scenario.decoys, is);
-    if (found != play->scenario.decoys.end()) return *found;
+    const std::vector<Decoy>& decoys = play->scenario.decoys;
+    const auto found = std::find_if(decoys.begin(), decoys.end(), is);
+    if (found != decoys.end()) return *found;
   }
   ADD_FAILURE() << "no such decoy in 50 episodes";
   return {};

@@ -203,7 +203,8 @@ TEST_P(SecondGolden, IsWhatItWas) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, SecondGolden,
-                         testing::Values("recall_color", "match_sample", "odd_one_out",
+                         testing::Values("shell_game", "put_back", "sort_by_cue", "search_drawers",
+                                         "recall_color", "match_sample", "odd_one_out",
                                          "repeat_sequence", "count_presses", "press_named"),
                          [](const auto& info) { return info.param; });
 

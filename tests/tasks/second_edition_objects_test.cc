@@ -67,7 +67,7 @@ TEST_P(Edition, TheDelayFixesTheLengthAndTheFirstCueIsAnywhere) {
       by_target[s.target].second += 1;
     }
     // Four standard deviations.
-    for (const int n : quarters) EXPECT_NEAR(n, kDraws / 4, 4 * std::sqrt(kDraws * 3 / 16.0));
+    for (const int n : quarters) EXPECT_NEAR(n, kDraws / 4.0, 4 * std::sqrt(kDraws * 3 / 16.0));
     for (const auto& [target, sum] : by_target) {
       EXPECT_NEAR(sum.first / sum.second, 0.5, 4 * std::sqrt(1 / 12.0 / sum.second)) << target;
     }
