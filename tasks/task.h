@@ -71,7 +71,6 @@ struct TaskInfo {
   std::vector<std::string> target_names;
   double chance = 0;  // of the decisive stage without memory; 0 for a control task
   bool needs_memory = false;
-  bool has_twin = false;  // EpisodeKey::twin is another episode
   int num_targets = 0;  // classes of ExpertLabel::target, at most kMaxTargets; 0 if there are none
   // The first of them: what a decision is between. The others are what is seen or used on the way.
   int num_choices = 0;

@@ -41,7 +41,6 @@ TaskInfo Info() {
         "matching button after the lamp becomes white")});
   info.chance = 1.0 / kNumColors;
   info.needs_memory = true;
-  info.has_twin = true;
   info.num_targets = info.num_choices = kNumColors;
   info.bits.assign(info.delays.size(), std::log2(kNumColors));
   info.has_twin = true;
