@@ -131,5 +131,22 @@ TEST(Transplant, RatesAreOfEpisodesThatGotChunks) {
   EXPECT_NE(text.find("1 left out: a cue was in the window"), std::string::npos) << text;
 }
 
+// The shipped policy presses the button of the twin's color once it holds the twin's chunks, and
+// that of its own color without, or with other chunks of the twin's.
+TEST(Transplant, TheTwinsColorIsPressed) {
+  const Result<TransplantPlan> plan = PlanTransplant(RecallColor(), KVLA_ASSET_ROOT);
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  Result<TransplantLog> log = TransplantLog::Open("", plan->config, "");
+  ASSERT_TRUE(log.ok()) << log.status().message();
+  const Status status = RunTransplant(
+      *plan, MissingJobs(*plan, *log), 1, [](int, int) { return true; }, &*log);
+  ASSERT_TRUE(status.ok()) << status.message();
+  TransplantRow row = TransplantRows(*plan, log->trials()).front();
+  ASSERT_EQ(row.trials, 3) << FormatTransplant({row});
+  EXPECT_GE(row.alone[TransplantAnswer::kOwn], 2) << FormatTransplant({row});
+  EXPECT_GE(row.transplanted[TransplantAnswer::kTwins], 2) << FormatTransplant({row});
+  EXPECT_GE(row.control[TransplantAnswer::kOwn], 2) << FormatTransplant({row});
+}
+
 }  // namespace
 }  // namespace kvla

@@ -3,6 +3,7 @@
 // sees, and a bit that left the window is remembered.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -95,11 +96,19 @@ TEST(RecurrentTraining, SeesWhatInferenceSees) {
   }
 }
 
-// Episodes whose first block shows a bit that the last blocks need.
+// Pairs of episodes that differ in their first block alone: it shows a bit that the last ones need.
 TinySource Bits(const std::vector<int>& lengths) {
   std::vector<DemoEpisode> list;
   for (const int blocks : lengths) {
-    for (const int bit : {0, 1}) list.push_back(TinyEpisode(TinyConfig(), blocks, 0, 2 * bit));
+    for (const int bit : {0, 1}) {
+      list.push_back(TinyEpisode(TinyConfig(), blocks, 0, 2 * bit));
+      if (bit == 0) continue;
+      const std::vector<std::vector<uint8_t>>& twins = list[list.size() - 2].images;
+      for (size_t c = 0; c < twins.size(); ++c) {
+        const auto first = static_cast<std::ptrdiff_t>(twins[c].size() / blocks);
+        std::copy(twins[c].begin() + first, twins[c].end(), list.back().images[c].begin() + first);
+      }
+    }
   }
   return TinySource(std::move(list));
 }
@@ -148,16 +157,17 @@ int RightOf(const std::string& checkpoint, const std::string& method, TinySource
 }
 
 TEST(RecurrentTraining, RemembersABitThatLeftTheWindow) {
-  const std::vector<int> lengths = {12, 13, 14, 16, 17, 21, 22, 23};
-  TinySource demos = Bits(lengths), validation = Bits({15});
+  TinySource demos = Bits({10, 11, 13, 14, 16}), validation = Bits({12});
   const TrainConfig recurrent = ToyConfig(Recurrent(), "recurrent_toy");
   const Status trained = Train(recurrent, demos, validation, {});
   ASSERT_TRUE(trained.ok()) << trained.message();
-  const TrainConfig cached = ToyConfig(TinyConfig(), "cached_toy");
-  ASSERT_TRUE(Train(cached, demos, validation, {}).ok());
-  const TinySource held_out = Bits({15, 18, 19, 20});
+  const TinySource held_out = Bits({12, 15});
   EXPECT_EQ(RightOf(recurrent.out, "full", held_out), held_out.size());
-  EXPECT_LT(RightOf(cached.out, "recompute", held_out), held_out.size());
+  // What a window sees at the end is the same in both of a pair, however it was trained.
+  TrainConfig cached = ToyConfig(TinyConfig(), "cached_toy");
+  cached.steps = 20;
+  ASSERT_TRUE(Train(cached, demos, validation, {}).ok());
+  EXPECT_EQ(RightOf(cached.out, "recompute", held_out), held_out.size() / 2);
 }
 
 class RecurrentVla : public testing::Test {
