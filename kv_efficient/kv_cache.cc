@@ -154,8 +154,8 @@ Status KvCache::EndBlock() {
     store_->EndBlock();
     stats_.cost.kv_attending_bytes = store_->live_bytes();
     stats_.cost.kv_committed_bytes = store_->committed_bytes();
-    stats_.cost.attended_tokens =
-        static_cast<int>((read_tokens_ + geometry_.lanes() - 1) / geometry_.lanes());
+    const int64_t queries = int64_t{geometry_.lanes()} * geometry_.tokens_per_block;
+    stats_.cost.attended_tokens = static_cast<int>((read_tokens_ + queries - 1) / queries);
     stats_.gate_flops += policy_->cost().block_flops;
     if (mass_) {  // q.k once more
       stats_.gate_flops +=

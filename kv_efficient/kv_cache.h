@@ -193,7 +193,7 @@ class KvCache {
   // What a policy that selects has selected last, [tokens, head_dim] or pages.
   std::vector<float> selected_keys_, selected_values_, selected_bias_;
   std::vector<EncodedPage> selected_pages_;
-  int64_t read_tokens_ = 0;  // of this block, over all lanes
+  int64_t read_tokens_ = 0;  // keys met in this block, over lanes and query tokens
   bool in_block_ = false;
   CacheStats stats_;
   std::vector<ChunkRecord> chunks_;

@@ -102,9 +102,8 @@ void KvCache::AttendSpan(int layer, const QuerySpan& q, float* out, float* log_s
       places = SelectFar(lane, {job.far.queries, rows, stride});
       job.far = Narrowed(job.far, places);
     }
-    // A segment's keys count by its share of the block's queries.
     const int64_t met = job.far.tokens + job.near.tokens;
-    if (!q.beside) read_tokens_ += met * tokens / geometry_.tokens_per_block;
+    if (!q.beside) read_tokens_ += met * tokens;
     job.head_dim = width;
     job.rows = rows;
     job.out = attended_.data();
@@ -231,7 +230,7 @@ at::Tensor KvCache::AttendOnDevice(int layer, const at::Tensor& q, const at::Ten
     if (selects) {
       places = SelectOnDevice(layer * geometry_.kv_heads + h, far_query.select(1, h)[0], &far);
     }
-    read_tokens_ += int64_t{step} * (far.tokens + near.tokens);
+    read_tokens_ += int64_t{step} * (far.tokens + near.tokens) * geometry_.tokens_per_block;
     const Attended a = FusedAttention(near_query.narrow(1, h, step), near);
     Attended b;
     if (far.tokens > 0) b = FusedAttention(far_query.narrow(1, h, step), far);

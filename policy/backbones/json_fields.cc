@@ -26,7 +26,8 @@ void JsonFields::Refuse(const char* key, const std::string& why) {
 int JsonFields::Int(const char* key, int least, int most, std::optional<int> otherwise) {
   const Json& value = Any(key);
   if (value.is_null() && otherwise) return *otherwise;
-  if (!value.is_number_integer() || value < int64_t{least} || value > int64_t{most}) {
+  const bool huge = value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX;
+  if (!value.is_number_integer() || huge || value < int64_t{least} || value > int64_t{most}) {
     Refuse(key, fmt::format("a whole number from {} to {} is wanted", least, most));
     return least;
   }

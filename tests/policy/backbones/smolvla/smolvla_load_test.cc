@@ -6,6 +6,7 @@
 #include "base/json_text.h"
 #include "policy/backbones/json_fields.h"
 #include "tests/policy/backbones/smolvla/tiny_smolvla.h"
+#include "tests/policy/language/byte_tokens.h"
 #include "tests/scratch_dir.h"
 
 namespace kvla {
@@ -63,6 +64,22 @@ TEST_F(SmolVlaLoadTest, KnowsItsSizes) {
   EXPECT_EQ((*model)->processors().before.max_prompt, 9);
 }
 
+TEST_F(SmolVlaLoadTest, APromptEndsInANewlineAndIsCut) {
+  const auto model = SmolVla::Load(folder_.path());
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const auto bytes = BytePair::FromGguf({{"tokenizer.ggml.model", "gpt2"},
+                                         {"tokenizer.ggml.pre", "smollm"},
+                                         {"tokenizer.ggml.tokens", ByteTokens()},
+                                         {"tokenizer.ggml.merges", nlohmann::json::array()}});
+  ASSERT_TRUE(bytes.ok()) << bytes.status().message();
+  const auto text = [&](const char* instruction) {
+    return bytes->Decode((*model)->PromptIds(*bytes, instruction));
+  };
+  EXPECT_EQ(text("lift it"), "lift it\n");
+  EXPECT_EQ(text("lift it\n"), "lift it\n");
+  EXPECT_EQ(text("lift the cup"), "lift the ");  // 9 tokens
+}
+
 TEST_F(SmolVlaLoadTest, EachTensorThatIsMissingMisshapenOrOfIntegersIsNamed) {
   for (const auto& [name, tensor] : tensors_) {
     const std::string quoted = "'" + name + "'";
@@ -104,6 +121,7 @@ TEST_F(SmolVlaLoadTest, KeysOfTheConfigAreNamed) {
   expect("/chunk_size", 0, "chunk_size");
   expect("/n_action_steps", 6, "n_action_steps");
   expect("/num_steps", "ten", "num_steps");
+  expect("/num_vlm_layers", 18446744073709551615ULL, "num_vlm_layers");
   expect("/adapt_to_pi_aloha", true, "adapt_to_pi_aloha");
   expect("/add_image_special_tokens", true, "add_image_special_tokens");
   expect("/resize_imgs_with_padding", {64, 32}, "resize_imgs_with_padding");
