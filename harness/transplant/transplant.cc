@@ -21,7 +21,8 @@ using Tasks = std::map<std::string, std::unique_ptr<Task>>;
 Result<Tasks> TasksOf(const TransplantPlan& plan) {
   Tasks tasks;
   for (const RunTask& named : plan.config.tasks) {
-    Result<std::unique_ptr<Task>> task = MakeTask(named.name, plan.run.asset_root);
+    Result<std::unique_ptr<Task>> task =
+        MakeTask(named.name, plan.run.asset_root, plan.config.suite);
     if (!task.ok()) return task.status();
     tasks[named.name] = *std::move(task);
   }

@@ -21,6 +21,7 @@ RunConfig RunOf(const TransplantConfig& config) {
   run.checkpoint = config.checkpoint;
   run.split = config.split;
   run.instructions = config.instructions;
+  run.suite = config.suite;
   run.seed = config.seed;
   run.episodes = config.episodes;
   run.first_episode = config.first_episode;
@@ -34,7 +35,7 @@ RunConfig RunOf(const TransplantConfig& config) {
 Status CheckTwins(const TransplantConfig& config, const std::filesystem::path& asset_root) {
   std::vector<std::string> with_twins;
   for (const std::string& name : TaskNames()) {
-    const Result<std::unique_ptr<Task>> task = MakeTask(name, asset_root);
+    const Result<std::unique_ptr<Task>> task = MakeTask(name, asset_root, config.suite);
     if (!task.ok()) return task.status();
     if ((*task)->info().has_twin) with_twins.push_back(name);
   }

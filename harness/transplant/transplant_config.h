@@ -29,6 +29,7 @@ struct TransplantConfig {
   std::string checkpoint;
   std::string split = "validation";
   std::string instructions = "canonical";
+  TaskOptions suite;
   int seed = 0;
   int episodes = 20;
   int first_episode = 0;
@@ -43,6 +44,7 @@ struct TransplantConfig {
     v("split", split, OneOf{"evaluation", "validation"}, "stream of the episodes");
     v("instructions", instructions, OneOf{"canonical", "seen", "held_out"},
       "wording: the first of a task, any to train on, or any held out");
+    v("suite", suite, "what the tasks are like, beside their delays");
     v("seed", seed, Range{0, 1000000000}, "run seed");
     v("episodes", episodes, Range{1, 100000},
       "episodes of each arm, task and delay, with a twin each");
