@@ -103,8 +103,7 @@ int RunTrainer(const AppContext& context, const TrainFlags& flags, const Trainer
 // The subcommand of a trainer that writes one file, config.out, for the policy config.checkpoint.
 template <class Config>
 CLI::App* AddGateTrainer(CLI::App& parent, const AppContext& context, const char* name,
-                         const char* help, int* exit_code,
-                         decltype(Trainer<Config>::train) train) {
+                         const char* help, int* exit_code, decltype(Trainer<Config>::train) train) {
   return AddTrainer(parent, name, help, exit_code, [&context, train](const TrainFlags& flags) {
     Trainer<Config> trainer;
     trainer.filter = &FilterForGate<Config>;

@@ -6,9 +6,9 @@
 namespace kvla {
 
 CLI::App* AddTrainGate(CLI::App& parent, const AppContext& context, int* exit_code) {
-  return AddGateTrainer<GateTrainConfig>(
-      parent, context, "train-gate", "Train the chunk gate for a frozen policy", exit_code,
-      &TrainGate);
+  return AddGateTrainer<GateTrainConfig>(parent, context, "train-gate",
+                                         "Train the chunk gate for a frozen policy", exit_code,
+                                         &TrainGate);
 }
 
 }  // namespace kvla

@@ -99,8 +99,8 @@ at::Tensor StoredAttention(const at::Tensor& q, const at::Tensor& k, const at::T
           &all);
     if (s.far_count > 0) {
       Merge(AttendPart(rows(far_query), far_k.narrow(2, 0, s.far_count),
-                       far_v.narrow(2, 0, s.far_count),
-                       mask.narrow(3, plan.tokens, s.far_count), scale),
+                       far_v.narrow(2, 0, s.far_count), mask.narrow(3, plan.tokens, s.far_count),
+                       scale),
             &all);
     }
     rows(out).copy_(all.out);

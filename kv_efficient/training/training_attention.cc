@@ -208,8 +208,7 @@ at::Tensor TrainingAttention(const at::Tensor& q, const at::Tensor& k, const at:
     r.near_keys = WithColumn(r.near_keys, 0);
     r.near_values = WithColumn(r.near_values, 0);
     r.far_query = WithColumn(r.far_query, 1 / scale);
-    r.far_keys =
-        WithColumn(r.far_keys, far_bias.index_select(2, plan.far_columns).unsqueeze(-1));
+    r.far_keys = WithColumn(r.far_keys, far_bias.index_select(2, plan.far_columns).unsqueeze(-1));
     r.far_values = WithColumn(r.far_values, 0);
   }
   // f32 under autocast too: the kernel's backward in bf16 takes two to three times as long.

@@ -24,7 +24,7 @@ struct QuerySlice {
 // Made once for a batch and used by every layer.
 struct TrainingPlan {
   int instruction_tokens = 0, tokens_per_block = 0, chunk_blocks = 0, complete_chunks = 0;
-  int64_t tokens = 0;   // N*T
+  int64_t tokens = 0;    // N*T
   at::Tensor positions;  // int64 [B or 1, 1, N*T]: true block indices
   at::Tensor cos, sin;   // [B or 1, 1, N*T, D/2] of them
   // [D/2] of the age clamp; undefined where far tokens keep their distance.

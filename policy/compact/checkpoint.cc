@@ -152,7 +152,8 @@ Status CheckGatePolicy(const fs::path& gate, const fs::path& folder) {
       "gate '{}' was trained for {}, this is {} (hash {}); kvla {} makes one for it", gate.string(),
       trained_for.empty() ? "a policy that it does not name"
                           : fmt::format("the policy of hash {}", trained_for),
-      folder.string(), *hash, loaded->metadata.contains("method") ? "train-write-gate" : "train-gate"));
+      folder.string(), *hash,
+      loaded->metadata.contains("method") ? "train-write-gate" : "train-gate"));
 }
 
 }  // namespace kvla

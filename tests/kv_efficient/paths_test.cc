@@ -234,9 +234,8 @@ TEST(TrainingAttention, GradientsEqualThoseOfPlainSoftmax) {
     for (const bool plain : {false, true}) {
       for (at::Tensor& x : inputs) x = x.detach().requires_grad_(true);
       const at::Tensor bias = biased ? inputs[3] : at::Tensor();
-      outputs.push_back(plain
-                            ? PlainTrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias)
-                            : TrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias));
+      outputs.push_back(plain ? PlainTrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias)
+                              : TrainingAttention(inputs[0], inputs[1], inputs[2], *plan, bias));
       const std::vector<at::Tensor> of(inputs.begin(), inputs.begin() + (biased ? 4 : 3));
       grads.push_back(torch::autograd::grad({(outputs.back() * weight).sum()}, of));
     }

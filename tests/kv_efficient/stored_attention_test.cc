@@ -20,8 +20,8 @@ class Mixed : public CachePolicy {
   float Score(const ChunkView&) override { return 0; }
   Plan PlanLeaving(const ChunkView& chunk, const FarState&) override {
     Plan plan;
-    plan.decisions.push_back({chunk.chunk, static_cast<ChunkAction>(1 + chunk.chunk % 3), 0,
-                              ReasonCode::kWithinBudget});
+    plan.decisions.push_back(
+        {chunk.chunk, static_cast<ChunkAction>(1 + chunk.chunk % 3), 0, ReasonCode::kWithinBudget});
     return plan;
   }
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Mixed>(*this); }
@@ -46,10 +46,9 @@ TEST(StoredAttention, IsWhatACacheOfThatTypeComputes) {
       auto plan = PlanTraining({&*seen, 1}, TableFor(g), g.age_clamp_blocks, at::kCPU);
       ASSERT_TRUE(plan.ok()) << plan.status().message();
       for (int layer = 0; layer < g.layers; ++layer) {
-        const at::Tensor got =
-            StoredAttention(e.q[layer].unsqueeze(0), e.k[layer].unsqueeze(0),
-                            e.v[layer].unsqueeze(0), *plan, format)
-                .squeeze(0);
+        const at::Tensor got = StoredAttention(e.q[layer].unsqueeze(0), e.k[layer].unsqueeze(0),
+                                               e.v[layer].unsqueeze(0), *plan, format)
+                                   .squeeze(0);
         EXPECT_LT(MaxDifference(got, want[layer]), 1e-5) << c.storage << " layer " << layer;
         if (layer == 0) outputs[c.storage] = got;
       }

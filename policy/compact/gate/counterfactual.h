@@ -46,8 +46,8 @@ std::set<int> StandIns(const std::vector<double>& drops, const KeptLosses& losse
                        double tolerance);
 
 struct ChunkWorth {
-  std::vector<double> drops;   // of every complete chunk; empty where no scene needs its history
-  std::set<int> stand_ins;     // under find: pairs
+  std::vector<double> drops;  // of every complete chunk; empty where no scene needs its history
+  std::set<int> stand_ins;    // under find: pairs
   int scenes = 0;
   std::optional<Scene> needy;  // the one of the largest drops
 };

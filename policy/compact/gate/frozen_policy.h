@@ -58,17 +58,17 @@ template <class T>
 Status MapDemos(FrozenPolicy& policy, DemoSource& source, const DemoPass& pass,
                 const TrainHooks& hooks, const std::function<Result<T>(const FrozenDemo&)>& work,
                 std::vector<T>* out) {
-  return ReadDemos(
-      policy, source, pass, hooks, [&](const std::vector<FrozenDemo>& group) -> Status {
-        std::vector<std::optional<Result<T>>> made(group.size());
-        RunParallelTorchJobs(group.size(), pass.threads,
-                             [&](size_t i) { made[i] = work(group[i]); });
-        for (std::optional<Result<T>>& one : made) {
-          if (!one->ok()) return one->status();
-          out->push_back(**std::move(one));
-        }
-        return {};
-      });
+  return ReadDemos(policy, source, pass, hooks,
+                   [&](const std::vector<FrozenDemo>& group) -> Status {
+                     std::vector<std::optional<Result<T>>> made(group.size());
+                     RunParallelTorchJobs(group.size(), pass.threads,
+                                          [&](size_t i) { made[i] = work(group[i]); });
+                     for (std::optional<Result<T>>& one : made) {
+                       if (!one->ok()) return one->status();
+                       out->push_back(**std::move(one));
+                     }
+                     return {};
+                   });
 }
 
 // That this process has used so far, over all threads.

@@ -31,9 +31,9 @@ double TrainEpoch(const GateTrainConfig& config, std::span<const LabelledChunks>
   for (const size_t i : order) {
     optimizer.zero_grad();
     // Features were recorded in inference mode; a clone may take part in autograd.
-    const torch::Tensor loss = GateLoss(gate->Forward(train[i].features.clone()),
-                                        train[i].useful.clone(), train[i].counts.clone(),
-                                        config.positive_weight);
+    const torch::Tensor loss =
+        GateLoss(gate->Forward(train[i].features.clone()), train[i].useful.clone(),
+                 train[i].counts.clone(), config.positive_weight);
     loss.backward();
     torch::nn::utils::clip_grad_norm_(gate->parameters(), kGradientNorm);
     optimizer.step();
@@ -46,8 +46,8 @@ double MeanLoss(std::span<const LabelledChunks> episodes, double positive_weight
   const std::vector<torch::Tensor> logits = GateLogits(episodes, gate);
   double total = 0;
   for (size_t i = 0; i < episodes.size(); ++i) {
-    total += GateLoss(logits[i], episodes[i].useful, episodes[i].counts, positive_weight)
-                 .item<double>();
+    total +=
+        GateLoss(logits[i], episodes[i].useful, episodes[i].counts, positive_weight).item<double>();
   }
   return total / static_cast<double>(episodes.size());
 }

@@ -130,11 +130,11 @@ std::string LabelTable(std::span<const LabelledChunks> episodes,
       const auto chunk = static_cast<int64_t>(i);
       const std::string change =
           i < episode.change.size() ? fmt::format("{:.4f}", episode.change[i]) : "";
-      table += fmt::format("{},{},{},{},{},{},{:.4f},{},{},{},{:.3f}\n", e, episode.task,
-                           episode.target, episode.onset_block, i, int{episode.saw_cue[i]},
-                           episode.drops[i], episode.useful[chunk].item<float>(),
-                           episode.counts[chunk].item<float>(), change,
-                           logits[e][chunk].item<float>());
+      table +=
+          fmt::format("{},{},{},{},{},{},{:.4f},{},{},{},{:.3f}\n", e, episode.task, episode.target,
+                      episode.onset_block, i, int{episode.saw_cue[i]}, episode.drops[i],
+                      episode.useful[chunk].item<float>(), episode.counts[chunk].item<float>(),
+                      change, logits[e][chunk].item<float>());
     }
   }
   return table;

@@ -24,7 +24,7 @@
 namespace kvla {
 namespace {
 
-constexpr int kNoteEvery = 10;  // epochs
+constexpr int kNoteEvery = 10;        // epochs
 constexpr double kControlSteps = 20;  // a second, of demonstrations (sim/specs.h)
 
 // Whether a pass's number-th demonstration is one of `some`, spread over all of them.

@@ -63,9 +63,9 @@ Result<std::unique_ptr<KvCache>> NewCache(VlaNet& net, const torch::Tensor& inst
   cache_config.window_blocks = sizes.window_blocks;
   cache_config.chunk_blocks = sizes.chunk_blocks;
   cache_config.storage = config.storage;
-  Result<std::unique_ptr<KvCache>> cache = KvCache::Create(
-      GeometryOf(sizes, sizes.instruction_capacity(), static_cast<int>(blocks)), cache_config,
-      std::move(policy), torch::kCPU);
+  Result<std::unique_ptr<KvCache>> cache =
+      KvCache::Create(GeometryOf(sizes, sizes.instruction_capacity(), static_cast<int>(blocks)),
+                      cache_config, std::move(policy), torch::kCPU);
   if (!cache.ok()) return cache;
   (*cache)->Reset({});
   if (Status s = FeedInstruction(net, instruction, **cache); !s.ok()) return s;
@@ -92,9 +92,9 @@ Result<std::vector<torch::Tensor>> RecordFeatures(VlaNet& net, const torch::Tens
                                                   const GateTrainConfig& config) {
   const c10::InferenceMode inference_mode;
   std::vector<torch::Tensor> features;
-  Result<std::unique_ptr<KvCache>> cache = NewCache(
-      net, instruction, encoded.size(0),
-      std::make_unique<ToldPolicy>(kept, KeepAction(config.keep), &features), config);
+  Result<std::unique_ptr<KvCache>> cache =
+      NewCache(net, instruction, encoded.size(0),
+               std::make_unique<ToldPolicy>(kept, KeepAction(config.keep), &features), config);
   if (!cache.ok()) return cache.status();
   if (Status s = Feed(net, encoded, 0, encoded.size(0), **cache); !s.ok()) return s;
   return features;

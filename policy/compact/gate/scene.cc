@@ -99,10 +99,8 @@ std::vector<double> SceneLosses::OfEnds(std::vector<SubHistory> histories, int b
     for (const SubHistory& h : some) ends.push_back(std::ssize(h.blocks));
     const torch::Tensor loss = Of(std::move(some), format);
     for (size_t i = 0; i < count; ++i) {
-      means.push_back(loss[static_cast<int64_t>(i)]
-                          .narrow(0, ends[i] - blocks, blocks)
-                          .mean()
-                          .item<double>());
+      means.push_back(
+          loss[static_cast<int64_t>(i)].narrow(0, ends[i] - blocks, blocks).mean().item<double>());
     }
   }
   return means;
@@ -125,9 +123,9 @@ std::vector<Scene> NeedyScenes(const SceneLosses& losses, int blocks, const Poli
       losses.OfEnds(std::move(alone), config.scene_blocks, KvFormat::kF32);
   std::vector<std::pair<double, size_t>> gains;  // what the history buys, tile
   for (size_t i = 0; i < tiles.size(); ++i) {
-    const double with = std::accumulate(whole.begin() + tiles[i].begin,
-                                        whole.begin() + tiles[i].end, 0.0) /
-                        config.scene_blocks;
+    const double with =
+        std::accumulate(whole.begin() + tiles[i].begin, whole.begin() + tiles[i].end, 0.0) /
+        config.scene_blocks;
     if (window[i] - with >= config.history_gain) gains.emplace_back(with - window[i], i);
   }
   std::ranges::sort(gains);

@@ -23,8 +23,8 @@ constexpr double kLeastUniform = 1e-6;
 // Logistic noise, the difference of two Gumbel draws.
 torch::Tensor LogisticNoise(const torch::Tensor& like, uint64_t key) {
   at::Generator generator = at::detail::createCPUGenerator(key);
-  const torch::Tensor u = torch::rand(like.sizes(), generator, torch::kFloat32)
-                              .clamp(kLeastUniform, 1 - kLeastUniform);
+  const torch::Tensor u =
+      torch::rand(like.sizes(), generator, torch::kFloat32).clamp(kLeastUniform, 1 - kLeastUniform);
   return u.log() - (1 - u).log();
 }
 
@@ -59,9 +59,7 @@ torch::Tensor GatedPass::Attend(int layer, const torch::Tensor& q, const torch::
   const auto [bias, weight] = Weights(logits, opening_, layer);
   const int64_t chunk = int64_t{plan.chunk_blocks} * plan.tokens_per_block;
   kept_.push_back(weight.narrow(2, 0, plan.complete_chunks * chunk).mean());
-  const auto whole = [&](int64_t columns) {
-    return torch::zeros({k.size(0), k.size(1), columns});
-  };
+  const auto whole = [&](int64_t columns) { return torch::zeros({k.size(0), k.size(1), columns}); };
   return TrainingAttention(
       q, k, v, plan,
       torch::cat({whole(plan.instruction_tokens), bias,
@@ -78,8 +76,7 @@ Status FitWriteGate(const WriteGateTrainConfig& config, const WriteGateTeacher& 
                     const std::function<double()>& spent, WriteGate& gate,
                     const std::function<bool(const WriteGateStep&)>& on_step) {
   const bool dms = config.method == "dms";
-  torch::optim::Adam optimizer(gate->parameters(),
-                               torch::optim::AdamOptions(config.learning_rate));
+  torch::optim::Adam optimizer(gate->parameters(), torch::optim::AdamOptions(config.learning_rate));
   const auto batch = static_cast<size_t>(config.batch);
   for (int number = 1; number <= config.steps; ++number) {
     const auto begin = std::chrono::steady_clock::now();
@@ -98,8 +95,7 @@ Status FitWriteGate(const WriteGateTrainConfig& config, const WriteGateTeacher& 
       const torch::Tensor held = pass.kept();
       distances[part] = distance.item<double>();
       kept[part] = held.item<double>();
-      const torch::Tensor much =
-          dms ? torch::relu(held - DmsAim(step.share, config.share)) : held;
+      const torch::Tensor much = dms ? torch::relu(held - DmsAim(step.share, config.share)) : held;
       return (distance + config.sparsity * much) / static_cast<double>(batch);
     });
     torch::nn::utils::clip_grad_norm_(gate->parameters(), kGradientNorm);

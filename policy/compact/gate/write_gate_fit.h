@@ -46,10 +46,10 @@ class GatedPass {
 };
 
 struct WriteGateStep {
-  int number = 0;        // from 1
-  double share = 0;      // of the training that is over
-  double loss = 0;       // means over the batch
-  double distance = 0;   // of the student from the teacher
+  int number = 0;       // from 1
+  double share = 0;     // of the training that is over
+  double loss = 0;      // means over the batch
+  double distance = 0;  // of the student from the teacher
   double kept = 0;
   double seconds = 0;
 };

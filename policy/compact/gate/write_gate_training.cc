@@ -56,8 +56,7 @@ class WriteGateTrainer {
     double distance = 0, kept = 0;
   };
 
-  Status Encode(const char* phase, DemoSource& source, int episodes,
-                std::vector<EncodedDemo>* out);
+  Status Encode(const char* phase, DemoSource& source, int episodes, std::vector<EncodedDemo>* out);
   SubHistory DrawHistory(const EncodedDemo& demo, Rng rng) const;
   torch::Tensor Distance(const EncodedDemo& demo, SubHistory history, GatedPass& pass);
   Held Validate(Opening opening);
@@ -98,8 +97,7 @@ SubHistory WriteGateTrainer::DrawHistory(const EncodedDemo& demo, Rng rng) const
 torch::Tensor WriteGateTrainer::Distance(const EncodedDemo& demo, SubHistory history,
                                          GatedPass& pass) {
   VlaNet& net = policy_->checkpoint.net;
-  Batch batch =
-      MakeBatch({&demo.episode}, {std::move(history)}, net->config(), demo.instruction);
+  Batch batch = MakeBatch({&demo.episode}, {std::move(history)}, net->config(), demo.instruction);
   batch.encoded = GatherEncoded(batch, {demo.encoded});
   torch::Tensor full;
   {
@@ -178,8 +176,8 @@ Status WriteGateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   if (Status s = Encode("encode demonstrations", demos, config_.episodes, &train_); !s.ok()) {
     return s;
   }
-  if (Status s = Encode("encode validation demonstrations", validation,
-                        config_.validation_episodes, &validation_);
+  if (Status s = Encode("encode validation demonstrations", validation, config_.validation_episodes,
+                        &validation_);
       !s.ok()) {
     return s;
   }
@@ -201,8 +199,7 @@ Status WriteGateTrainer::Run(DemoSource& demos, DemoSource& validation) {
       {"validation_episodes", validation_.size()},
       {"steps", last_.number},
       {"cpu_minutes", {{"encoding", encoded_ - begun_}, {"all", minutes}}},
-      {"last_step",
-       {{"loss", last_.loss}, {"distance", last_.distance}, {"kept", last_.kept}}},
+      {"last_step", {{"loss", last_.loss}, {"distance", last_.distance}, {"kept", last_.kept}}},
       {"validation",
        {{"kept", held.kept}, {"distance", held.distance}, {"window_distance", shut.distance}}}};
   if (Status s = WriteFileAtomic(config_.out + ".json", JsonText(report, 2) + "\n"); !s.ok()) {
@@ -217,8 +214,8 @@ Status WriteGateTrainer::Run(DemoSource& demos, DemoSource& validation) {
 
 }  // namespace
 
-Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos,
-                      DemoSource& validation, const TrainHooks& hooks) {
+Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos, DemoSource& validation,
+                      const TrainHooks& hooks) {
   try {
     return WriteGateTrainer(config, hooks).Run(demos, validation);
   } catch (const std::exception& e) {

@@ -33,7 +33,7 @@ struct WriteGateTrainConfig {
   double minutes = 0;
   int batch = 4;
   int sample_blocks = 192;
-  double learning_rate = 5e-3;
+  double learning_rate = 2e-2;
   double sparsity = 0.1;
   double share = 0.125;
   double temperature = 0.5;
@@ -72,8 +72,8 @@ struct WriteGateTrainConfig {
 // Writes config.out, and beside it <out>.csv (loss curve) and <out>.json (what is kept and what it
 // costs at a threshold of 0.5, beside a window alone; steps, CPU minutes). The file names the
 // policy, which is the only one that it is for. Starts anew after a stop. BadInput as TrainGate().
-Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos,
-                      DemoSource& validation, const TrainHooks& hooks);
+Status TrainWriteGate(const WriteGateTrainConfig& config, DemoSource& demos, DemoSource& validation,
+                      const TrainHooks& hooks);
 
 }  // namespace kvla
 

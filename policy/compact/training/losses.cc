@@ -97,9 +97,9 @@ torch::Tensor ActionLoss(const BlockLosses& losses) {
 }
 
 torch::Tensor ActionDistance(const HeadOutputs& a, const HeadOutputs& b) {
-  const torch::Tensor gripper =
-      (torch::sigmoid(a.gripper.to(torch::kFloat32)) - torch::sigmoid(b.gripper.to(torch::kFloat32)))
-          .abs();
+  const torch::Tensor gripper = (torch::sigmoid(a.gripper.to(torch::kFloat32)) -
+                                 torch::sigmoid(b.gripper.to(torch::kFloat32)))
+                                    .abs();
   return (a.motion - b.motion).abs().mean() + kGripperWeight * gripper.mean();
 }
 

@@ -15,8 +15,8 @@ namespace kvla {
 // the most likely by the policy's own account (as in inference).
 enum class Told { kTarget, kNothing };
 
-// (layer, q, k, v, plan) -> attended, with the shapes of TrainingAttention(), which is what an empty
-// one stands for.
+// (layer, q, k, v, plan) -> attended, with the shapes of TrainingAttention(), which is what an
+// empty one stands for.
 using TrainingAttend =
     std::function<torch::Tensor(int layer, const torch::Tensor& q, const torch::Tensor& k,
                                 const torch::Tensor& v, const TrainingPlan& plan)>;
