@@ -33,7 +33,7 @@ struct WriteGateTrainConfig {
   double minutes = 0;
   int batch = 4;
   int sample_blocks = 192;
-  double learning_rate = 5e-3;
+  double learning_rate = 2e-2;
   double sparsity = 0.1;
   double share = 0.125;
   double temperature = 0.5;

@@ -5,119 +5,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <memory>
+#include <cmath>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "kv_efficient/kv_cache.h"
-#include "kv_efficient/methods/learned/chunk_gate.h"
-#include "policy/compact/net/cached_forward.h"
-#include "policy/compact/training/encode_episode.h"
-#include "policy/compact/training/losses.h"
-#include "policy/compact/training/minibatch.h"
-#include "tests/policy/tiny_policy.h"
+#include "kv_efficient/training/visibility.h"
+#include "policy/compact/gate/recorded_cache.h"
+#include "tests/policy/compact/gate/scene_fixture.h"
 
 namespace kvla {
 namespace {
 
-constexpr double kTolerance = 1e-5;
-
-// Keeps the chunks of a list and writes down what a gate would read.
-class KeepList : public CachePolicy {
- public:
-  KeepList(std::set<int> kept, ChunkAction keep, std::vector<torch::Tensor>* features = nullptr)
-      : CachePolicy({.keep = keep}), kept_(std::move(kept)), features_(features) {}
-  Needs needs() const override { return {.keys_values = true}; }
-  float Score(const ChunkView& chunk) override {
-    if (features_ != nullptr) {
-      features_->push_back(GateFeatures(chunk.keys, chunk.values).clone());
-    }
-    return kept_.contains(chunk.chunk) ? 1.0F : 0.0F;
-  }
-  std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<KeepList>(*this); }
-  MethodCost cost() const override { return {}; }
-
- protected:
-  bool keeps(float score) const override { return score > 0; }
-
- private:
-  std::set<int> kept_;
-  std::vector<torch::Tensor>* features_;
-};
-
-// 13 blocks, decision at 10: with a window of 4 in chunks of 2 it sees blocks 6 and later, and
-// chunk 3 (blocks 6, 7) leaves before the last of its three blocks.
-class CounterfactualTest : public testing::Test {
- protected:
-  static constexpr int kBlocks = 13, kDecision = 10;
-
-  void SetUp() override {
-    torch::set_num_threads(1);
-    Make(1, 5);
-  }
-
-  void Make(int target, int seed) {
-    torch::manual_seed(seed);
-    net_ = VlaNet(sizes_);
-    net_->eval();
-    episode_ = TinyEpisode(sizes_, kBlocks, 3, target);
-    episode_.target_places.assign(3, {0.5F, 0.2F, 0.1F});
-    episode_.choices = 3;
-    encoded_ = EncodeEpisode(net_, episode_);
-  }
-
-  std::vector<double> Drops() {
-    return CounterfactualDrops(net_, instruction_, encoded_, episode_, config_);
-  }
-
-  // The decoder's output of blocks [first, end) through a cache of its own, in which chunk
-  // numbers count from `first`.
-  torch::Tensor ThroughCache(int first, int end, const std::set<int>& kept, ChunkAction keep,
-                             std::vector<torch::Tensor>* features = nullptr) {
-    CacheConfig config;
-    config.window_blocks = sizes_.window_blocks;
-    config.chunk_blocks = sizes_.chunk_blocks;
-    Result<std::unique_ptr<KvCache>> cache =
-        KvCache::Create(GeometryOf(sizes_, sizes_.instruction_capacity(), kBlocks), config,
-                        std::make_unique<KeepList>(kept, keep, features), torch::kCPU);
-    EXPECT_TRUE(cache.ok()) << cache.status().message();
-    EXPECT_TRUE(FeedInstruction(net_, instruction_, **cache).ok());
-    std::vector<torch::Tensor> out;
-    for (int b = first; b < end; ++b) {
-      EXPECT_TRUE((*cache)->BeginBlock().ok());
-      const torch::Tensor hidden = FeedBlock(net_, encoded_[b], **cache);
-      out.push_back(hidden.clone());
-      EXPECT_TRUE((*cache)->EndBlock().ok());
-    }
-    return torch::stack(out);
-  }
-
-  // The loss over blocks 10 to 12 of an episode that begins at `first`, written out.
-  double CachedLoss(int first, const std::set<int>& kept, ChunkAction keep) {
-    const c10::InferenceMode inference_mode;
-    SubHistory history;
-    history.holds_cue = true;
-    for (int b = first; b < kBlocks; ++b) history.blocks.push_back(b);
-    const Batch batch = MakeBatch({&episode_}, {history}, sizes_, instruction_);
-    const torch::Tensor hidden = ThroughCache(first, kBlocks, kept, keep).unsqueeze(0);
-    const HeadOutputs outputs =
-        net_->Heads(hidden, batch.proprio.view({1, kBlocks - first, kProprioDim}));
-    const BlockLosses l = ComputeLosses(outputs, batch);
-    EXPECT_GT(l.goal.sum().item<double>(), 0);  // each term counts
-    EXPECT_GT(l.target.sum().item<double>(), 0);
-    EXPECT_GT(l.waypoint.sum().item<double>(), 0);
-    const torch::Tensor block = l.motion + 0.2 * l.gripper + l.waypoint + l.target + l.goal;
-    return block[0].narrow(0, kDecision - first, 3).mean().item<double>();
-  }
-
-  const PolicyConfig sizes_ = TinyConfig();
-  const torch::Tensor instruction_ = torch::tensor({0, 2, 3, 4}, torch::kInt64);
-  GateTrainConfig config_;
-  VlaNet net_{nullptr};
-  DemoEpisode episode_;
-  torch::Tensor encoded_;
-};
+using CounterfactualTest = SceneFixture;
 
 TEST_F(CounterfactualTest, ADropIsWhatACacheThatKeepsTheChunkTakesOffTheLoss) {
   int positive = 0;
@@ -129,7 +31,7 @@ TEST_F(CounterfactualTest, ADropIsWhatACacheThatKeepsTheChunkTakesOffTheLoss) {
       GateTrainConfig config = config_;
       config.keep = keep;
       const std::vector<double> drops =
-          CounterfactualDrops(net_, instruction_, encoded_, episode_, config);
+          CounterfactualDrops(net_, instruction_, encoded_, episode_, config).drops;
       ASSERT_EQ(drops.size(), 6u);
       const double bare = CachedLoss(6, {}, action);
       // Chunk 2 before the window: an episode that begins with it. Chunk 3: the window's first.
@@ -150,49 +52,6 @@ TEST_F(CounterfactualTest, WhatIsKeptCompressedIsWorthSomethingElseThanWhole) {
   const std::vector<double> compressed = Drops();
   config_.keep = "whole";
   EXPECT_NE(compressed, Drops());
-}
-
-TEST_F(CounterfactualTest, OnlyBlocksWhereADecisionOpensOrGoesOnCount) {
-  EXPECT_EQ(DecisionBlocks(episode_, sizes_.replan_steps), (std::vector<int>{kDecision}));
-  const auto steps = static_cast<size_t>(sizes_.replan_steps);
-  // Goes on to another target two blocks later; is shut and opens again with the old one before.
-  std::fill(episode_.decision.begin(), episode_.decision.begin() + 4 * sizes_.replan_steps, 1);
-  std::fill(episode_.target_class.begin(), episode_.target_class.begin() + 3 * sizes_.replan_steps,
-            1);
-  std::fill(episode_.target_class.begin() + static_cast<std::ptrdiff_t>(12 * steps),
-            episode_.target_class.end(), 2);
-  EXPECT_EQ(DecisionBlocks(episode_, sizes_.replan_steps), (std::vector<int>{0, kDecision, 12}));
-}
-
-TEST_F(CounterfactualTest, TheSceneFollowsWindowAndChunk) {
-  for (const auto& [window, chunk] : {std::pair{4, 2}, std::pair{16, 4}, std::pair{7, 3}}) {
-    const BlockSchedule schedule(window, chunk);
-    for (int decision = 0; decision < 60; ++decision) {
-      const DecisionScene scene = SceneAt(decision, 3, schedule);
-      EXPECT_EQ(scene.begin, decision);
-      EXPECT_EQ(scene.end, decision + 3);
-      EXPECT_EQ(scene.first_seen, schedule.NearBegin(decision));
-      EXPECT_LE(scene.begin - scene.first_seen, window + chunk - 1);
-      int left = 0;
-      while (schedule.LeavesAfter(left) < decision + 2) ++left;
-      EXPECT_EQ(scene.left, left);
-    }
-  }
-}
-
-TEST_F(CounterfactualTest, AHistoryHoldsTheKeptChunksAndTheWindow) {
-  const DecisionScene scene = SceneAt(kDecision, 3, BlockSchedule(4, 2));
-  ASSERT_EQ(scene.left, 4);
-  const SubHistory history = HistoryWith({0, 2}, scene, 2, ChunkAction::kCompressed);
-  EXPECT_EQ(history.blocks, (std::vector<int>{0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
-  ASSERT_EQ(history.decisions.size(), 3u);
-  EXPECT_EQ(history.decisions[0].chunk, 0);
-  EXPECT_EQ(history.decisions[0].action, ChunkAction::kCompressed);
-  EXPECT_EQ(history.decisions[1].chunk, 2);
-  EXPECT_EQ(history.decisions[1].action, ChunkAction::kCompressed);
-  EXPECT_EQ(history.decisions[2].chunk, 3);  // leaves within the scene
-  EXPECT_EQ(history.decisions[2].action, ChunkAction::kDropped);
-  EXPECT_TRUE(history.holds_cue);
 }
 
 TEST_F(CounterfactualTest, ChunksThatLeftAreWhatIsAskedAbout) {
@@ -286,13 +145,174 @@ TEST_F(CounterfactualTest, AChunkIsUsefulFromTheNamedDropOn) {
   EXPECT_EQ(none->useful.sum().item<float>(), 0.0F);
   EXPECT_EQ(just->target, 1);
   EXPECT_EQ(just->saw_cue, (std::vector<bool>{false, true, false, false}));  // block 3
+  EXPECT_EQ(just->onset_block, 3);
+}
+
+// Every label of a demonstration moved or taken away: under `teacher: actions` nothing of what the
+// gate learns moves with them.
+TEST_F(CounterfactualTest, NoLabelOfADemonstrationTeachesUnderActions) {
+  config_.history_gain = 0;
+  config_.useful_drop = 1e-4;
+  std::vector<DemoEpisode> others(5, episode_);
+  others[0].cue_blocks = {{7, 9}};
+  std::ranges::fill(others[1].target_class, 2);
+  std::ranges::fill(others[2].decision, uint8_t{0});
+  others[2].decision[4] = 1;
+  for (auto& place : others[3].target_places) place = {0.1F, -0.4F, 0.3F};
+  for (auto& waypoint : others[3].waypoints) waypoint = {0.9F, 0.9F, 0.9F};
+  others[4].cue_blocks.clear();
+  std::ranges::fill(others[4].decision, uint8_t{0});
+  std::ranges::fill(others[4].target_class, -1);
+  others[4].target_places.clear();
+  others[4].choices = 0;
+  for (const char* find : {"each", "few", "pairs"}) {
+    config_.find = find;
+    for (const char* teacher : {"actions", "everything"}) {
+      config_.teacher = teacher;
+      const Result<LabelledChunks> want = LabelChunks(net_, instruction_, episode_, config_);
+      ASSERT_TRUE(want.ok()) << want.status().message();
+      int moved = 0;
+      for (const DemoEpisode& other : others) {
+        const Result<LabelledChunks> got = LabelChunks(net_, instruction_, other, config_);
+        ASSERT_TRUE(got.ok()) << got.status().message();
+        const bool same = got->drops == want->drops && torch::equal(got->useful, want->useful) &&
+                          torch::equal(got->counts, want->counts) &&
+                          torch::equal(got->features, want->features) &&
+                          got->scenes == want->scenes;
+        if (config_.teacher == "actions") {
+          EXPECT_TRUE(same) << find << " " << &other - &others[0];
+        }
+        moved += same ? 0 : 1;
+      }
+      if (config_.teacher == "everything") {
+        EXPECT_GE(moved, 3) << find;
+      } else {
+        EXPECT_GT(want->scenes, 0);
+        EXPECT_GT(*std::ranges::max_element(want->drops), 0) << find;
+      }
+    }
+  }
+}
+
+// The teacher's loss under actions, through a cache, written out.
+TEST_F(CounterfactualTest, UnderActionsADropIsWhatTheActionsGain) {
+  config_.teacher = "actions";
+  const SceneLosses losses(net_, instruction_, encoded_, episode_, config_);
+  const Scene scene = SceneAt(kDecision, 3, BlockSchedule(4, 2));
+  for (const char* storage : {"f32", "bf16"}) {
+    config_.storage = storage;
+    const KvFormat format = *KvFormatNamed(storage);
+    const auto with = [&](const std::set<int>& kept) {
+      return losses.OfEnds({HistoryWith(kept, scene, 2, ChunkAction::kCompressed)}, 3, format)[0];
+    };
+    EXPECT_NEAR(with({}), CachedLoss(6, {}, ChunkAction::kCompressed), kTolerance) << storage;
+    EXPECT_NEAR(with({2}), CachedLoss(4, {0}, ChunkAction::kCompressed), kTolerance) << storage;
+  }
+}
+
+// A chunk is worth what it is as the arm stores it: in int8 nearly as much as in f32, in int4 less
+// nearly so.
+TEST_F(CounterfactualTest, WhatAChunkIsWorthFollowsTheStorageType) {
+  config_.teacher = "actions";
+  config_.keep = "whole";
+  config_.history_gain = 0;
+  config_.scenes = 1000;
+  std::map<std::string, double> off;
+  double worth = 0;
+  for (int seed = 1; seed <= 4; ++seed) {
+    Make(1, seed);
+    Attentive();
+    config_.storage = "f32";
+    const std::vector<double> exact = Drops();
+    for (const double drop : exact) worth += drop;
+    for (const char* storage : {"f32", "bf16", "int8", "int4"}) {
+      config_.storage = storage;
+      const std::vector<double> drops = Drops();
+      ASSERT_EQ(drops.size(), exact.size());
+      for (size_t i = 0; i < drops.size(); ++i) off[storage] += std::abs(drops[i] - exact[i]);
+    }
+  }
+  EXPECT_EQ(off["f32"], 0);
+  EXPECT_GT(off["bf16"], 0);
+  EXPECT_GT(off["int8"], 0);
+  EXPECT_LT(off["bf16"], 0.05 * worth);
+  EXPECT_LT(off["int8"], 0.1 * worth);
+  EXPECT_GT(off["int4"], 2 * off["int8"]);
+}
+
+// Steps whose action hangs on what left the window: the demonstrator goes where the policy goes
+// with its whole history, and elsewhere where it goes without.
+// Of chunks 3 and 4 either will do; 7 is needed, and nothing stands in for it.
+TEST(TakeAway, AChunkThatWouldDoInPlaceOfItsNeighborStandsIn) {
+  const KeptLosses losses = [](const std::vector<std::set<int>>& kept) {
+    std::vector<double> out;
+    for (const std::set<int>& k : kept) {
+      out.push_back((k.contains(3) || k.contains(4) ? 0.0 : 1.0) + (k.contains(7) ? 0.0 : 1.0));
+    }
+    return out;
+  };
+  const std::vector<double> drops = TakeAwayDrops(10, losses, 0.5);
+  EXPECT_GT(drops[7], 0);
+  ASSERT_NE(drops[3] > 0, drops[4] > 0);
+  EXPECT_EQ(StandIns(drops, losses, 0.5), (std::set<int>{drops[3] > 0 ? 4 : 3}));
+  EXPECT_TRUE(StandIns(std::vector<double>(10, 0.0), losses, 0.5).empty());
+}
+
+// Leave one chunk out of a cache that holds all of them, block by block.
+TEST_F(CounterfactualTest, TheChangeOfTheActionIsThatOfACacheWithoutTheChunk) {
+  config_.teacher = "actions";
+  config_.keep = "whole";
+  const Scene scene = SceneAt(kDecision, 3, BlockSchedule(4, 2));
+  const Result<std::vector<double>> changes =
+      ActionChanges(net_, instruction_, encoded_, episode_, scene, config_);
+  ASSERT_TRUE(changes.ok()) << changes.status().message();
+  ASSERT_EQ(changes->size(), 3u);  // chunk 3 leaves within the scene
+  // The visibility of a chunk that is whole until the last one leaves, and then gone.
+  const auto act = [&](int gone) {
+    const torch::NoGradGuard no_grad;
+    const BlockSchedule schedule(4, 2);
+    std::vector<int> positions(kBlocks);
+    for (int b = 0; b < kBlocks; ++b) positions[static_cast<size_t>(b)] = b;
+    std::vector<DecisionEvent> events;
+    if (gone >= 0) events.push_back({schedule.LeavesAfter(2), {gone, ChunkAction::kDropped}});
+    const Result<Visibility> seen = BuildVisibility(schedule, 4, sizes_.tokens_per_block(),
+                                                    positions, events, ChunkAction::kWhole);
+    EXPECT_TRUE(seen.ok());
+    const Result<TrainingPlan> plan =
+        PlanTraining({&*seen, 1}, RotaryTable(sizes_.head_dim(), sizes_.rope_theta, 32),
+                     sizes_.age_clamp_blocks, torch::kCPU);
+    EXPECT_TRUE(plan.ok());
+    const std::vector<Qkv> first = net_->InstructionKeys(instruction_);
+    const torch::Tensor hidden = net_->decoder()->forward(
+        encoded_.view({1, -1, sizes_.hidden_size}), [&](int layer, const Qkv& qkv) {
+          return TrainingAttention(qkv.q, torch::cat({first[layer].k.unsqueeze(0), qkv.k}, 2),
+                                   torch::cat({first[layer].v.unsqueeze(0), qkv.v}, 2), *plan);
+        });
+    SubHistory whole;
+    whole.blocks = positions;
+    const Batch batch = MakeBatch({&episode_}, {whole}, sizes_, instruction_);
+    return net_->Heads(hidden.view({1, kBlocks, sizes_.tokens_per_block(), sizes_.hidden_size})
+                           .narrow(1, scene.begin, 3),
+                       batch.proprio.view({1, kBlocks, kProprioDim}).narrow(1, scene.begin, 3));
+  };
+  const HeadOutputs with = act(-1);
+  for (int chunk = 0; chunk < 3; ++chunk) {
+    const HeadOutputs without = act(chunk);
+    const double want =
+        (with.motion - without.motion).abs().mean().item<double>() +
+        0.2 * (with.gripper.sigmoid() - without.gripper.sigmoid()).abs().mean().item<double>();
+    EXPECT_NEAR((*changes)[static_cast<size_t>(chunk)], want, kTolerance) << chunk;
+    EXPECT_GT(want, 1e-4) << chunk;
+  }
 }
 
 // What the gate learns from is what it will read: a cache that keeps the useful chunks as it will.
 TEST_F(CounterfactualTest, FeaturesComeFromTheDeployedCache) {
   config_.useful_drop = 0;  // all of them are kept
-  for (const char* keep : {"compressed", "whole"}) {
+  for (const auto& [keep, storage] : {std::pair{"compressed", "f32"}, std::pair{"whole", "f32"},
+                                      std::pair{"compressed", "int8"}}) {
     config_.keep = keep;
+    config_.storage = storage;
     const Result<LabelledChunks> labelled = LabelChunks(net_, instruction_, episode_, config_);
     ASSERT_TRUE(labelled.ok()) << labelled.status().message();
     const c10::InferenceMode inference_mode;
@@ -308,6 +328,11 @@ TEST_F(CounterfactualTest, FeaturesComeFromTheDeployedCache) {
     std::vector<torch::Tensor> bare;
     ThroughCache(0, kBlocks, {}, ChunkAction::kWhole, &bare);
     EXPECT_FALSE(torch::equal(torch::stack(bare), labelled->features));
+    // So they would in another type.
+    config_.storage = std::string(storage) == "f32" ? "int8" : "f32";
+    std::vector<torch::Tensor> other;
+    ThroughCache(0, kBlocks, {0, 1, 2, 3, 4, 5}, KeepAction(keep), &other);
+    EXPECT_FALSE(torch::equal(torch::stack(other), labelled->features));
   }
 }
 

@@ -19,15 +19,19 @@ double Softplus(double x) { return std::log1p(std::exp(x)); }
 TEST(GateLossTest, IsTheCrossEntropyWithUsefulChunksWeighted) {
   const torch::Tensor logits = torch::tensor({2.0F, -1.0F, 0.5F});
   const torch::Tensor useful = torch::tensor({1.0F, 0.0F, 0.0F});
-  EXPECT_NEAR(GateLoss(logits, useful, 6.0).item<double>(),
+  const torch::Tensor all = torch::ones({3});
+  EXPECT_NEAR(GateLoss(logits, useful, all, 6.0).item<double>(),
               (6 * Softplus(-2) + Softplus(-1) + Softplus(0.5)) / 3, 1e-6);
-  EXPECT_NEAR(GateLoss(logits, useful, 1.0).item<double>(),
+  EXPECT_NEAR(GateLoss(logits, useful, all, 1.0).item<double>(),
               (Softplus(-2) + Softplus(-1) + Softplus(0.5)) / 3, 1e-6);
+  // One that does not count is not there.
+  EXPECT_NEAR(GateLoss(logits, useful, torch::tensor({1.0F, 0.0F, 1.0F}), 6.0).item<double>(),
+              (6 * Softplus(-2) + Softplus(0.5)) / 2, 1e-6);
 }
 
 TEST(GateLossTest, PushesUsefulChunksUpAndOthersDown) {
   torch::Tensor logits = torch::zeros({4}, torch::requires_grad());
-  GateLoss(logits, torch::tensor({1.0F, 0.0F, 0.0F, 1.0F}), 6.0).backward();
+  GateLoss(logits, torch::tensor({1.0F, 0.0F, 0.0F, 1.0F}), torch::ones({4}), 6.0).backward();
   // (sigmoid(0) - 1) * 6 / 4 and sigmoid(0) / 4
   EXPECT_TRUE(
       torch::allclose(logits.grad(), torch::tensor({-0.75F, 0.125F, 0.125F, -0.75F}), 0, 1e-6))
@@ -39,6 +43,7 @@ LabelledChunks MakeEpisode(const std::vector<int>& useful, double mark = 6.0) {
   LabelledChunks episode;
   const auto n = static_cast<int64_t>(useful.size());
   episode.useful = torch::zeros({n});
+  episode.counts = torch::ones({n});
   episode.features = torch::randn({n, kTokens, kFeatures});
   episode.drops.resize(useful.size());
   episode.saw_cue.resize(useful.size());
@@ -69,7 +74,7 @@ double MeanLoss(const std::vector<LabelledChunks>& episodes, ChunkGate& gate, do
   const torch::NoGradGuard no_grad;
   double total = 0;
   for (const LabelledChunks& e : episodes) {
-    total += GateLoss(gate->Forward(e.features), e.useful, weight).item<double>();
+    total += GateLoss(gate->Forward(e.features), e.useful, e.counts, weight).item<double>();
   }
   return total / static_cast<double>(episodes.size());
 }
@@ -78,7 +83,7 @@ TEST(GateFitTest, ReachesEveryWeightOfTheGate) {
   torch::set_num_threads(1);
   ChunkGate gate = Fresh();
   const LabelledChunks episode = MakeEpisode({0, 1, 0, 1});
-  GateLoss(gate->Forward(episode.features), episode.useful, 6.0).backward();
+  GateLoss(gate->Forward(episode.features), episode.useful, episode.counts, 6.0).backward();
   for (const auto& item : gate->named_parameters()) {
     ASSERT_TRUE(item.value().grad().defined()) << item.key();
     EXPECT_GT(item.value().grad().abs().max().item<double>(), 0) << item.key();
@@ -101,7 +106,8 @@ TEST(GateFitTest, LearnsWhichChunksAreUseful) {
   ASSERT_TRUE(best.ok()) << best.status().message();
   ASSERT_EQ(curve.size(), 30u);
   EXPECT_LT(curve.back().train_loss, 0.2 * curve.front().train_loss);
-  CalibrateGate(validation, 1.0, gate);
+  config.recall = 1.0;
+  CalibrateGate(config, validation, gate);
   const GateCounts counts = CountKept(validation, GateLogits(validation, gate));
   EXPECT_EQ(counts.recall(), 1.0);
   EXPECT_EQ(counts.precision(), 1.0);
@@ -166,13 +172,64 @@ TEST(GateCalibrationTest, HalfIsTheThresholdOfTheWantedRecall) {
     for (int seed = 0; seed < 5; ++seed) {
       ChunkGate gate = Fresh(seed);
       const std::vector<torch::Tensor> before = GateLogits(episodes, gate);
-      const double shift = CalibrateGate(episodes, recall, gate);
+      GateTrainConfig config;
+      config.recall = recall;
+      const double shift = CalibrateGate(config, episodes, gate);
       const std::vector<torch::Tensor> after = GateLogits(episodes, gate);
       EXPECT_TRUE(torch::allclose(before[0] - shift, after[0], 0, 1e-5));
       const GateCounts counts = CountKept(episodes, after);
       EXPECT_EQ(counts.useful_kept, std::lround(recall * counts.useful)) << seed;
     }
   }
+}
+
+// Against every threshold: that of the best F-measure, by its definition.
+TEST(GateCalibrationTest, TheBestThresholdByFWeighsRecall) {
+  // One useful chunk looks like any: to keep it too costs 6 false ones.
+  const std::vector<double> useful = {5, 4, 3, -1}, others = {-0.9, 3.5, -0.5, 0, -0.2, -0.8, -2};
+  for (const double beta : {0.5, 1.0, 2.0, 3.0, 10.0}) {
+    double best = -1, want = 0;
+    for (const double at : useful) {
+      const auto above = [at](double x) { return x >= at; };
+      const auto hits = static_cast<double>(std::ranges::count_if(useful, above));
+      const auto kept = hits + static_cast<double>(std::ranges::count_if(others, above));
+      const double precision = hits / kept, recall = hits / 4;
+      const double f = (1 + beta * beta) * precision * recall / (beta * beta * precision + recall);
+      if (f > best) {
+        best = f;
+        want = at;
+      }
+    }
+    EXPECT_EQ(LogitOfF(useful, others, beta), want) << beta;
+  }
+  EXPECT_EQ(LogitOfF(useful, others, 1), 3);
+  EXPECT_EQ(LogitOfF(useful, others, 10), -1);
+  EXPECT_EQ(LogitOfF({}, others, 1), 0);
+  // The gate's own threshold follows it.
+  torch::set_num_threads(1);
+  torch::manual_seed(3);
+  const std::vector<LabelledChunks> episodes = Episodes(40, 1.0);
+  int kept = 0;
+  for (const double beta : {0.5, 20.0}) {
+    ChunkGate gate = Fresh(1);
+    GateTrainConfig config;
+    config.beta = beta;
+    CalibrateGate(config, episodes, gate);
+    const int now = CountKept(episodes, GateLogits(episodes, gate)).kept;
+    EXPECT_GT(now, kept);
+    kept = now;
+  }
+}
+
+TEST(GateCountsTest, AChunkThatDoesNotCountIsNotCounted) {
+  LabelledChunks episode = MakeEpisode({1, 0, 0});
+  episode.counts[1] = 0;
+  const std::vector<LabelledChunks> episodes = {episode};
+  const std::vector<torch::Tensor> logits = {torch::tensor({1.0F, 1.0F, -1.0F})};
+  const GateCounts counts = CountKept(episodes, logits);
+  EXPECT_EQ(counts.chunks, 2);
+  EXPECT_EQ(counts.kept, 1);
+  EXPECT_EQ(counts.precision(), 1.0);
 }
 
 TEST(GateCountsTest, AreCountedByHand) {

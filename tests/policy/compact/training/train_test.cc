@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/checkpoint.h"
@@ -381,7 +382,7 @@ TEST(Train, DemonstrationsOfOtherSizesAreRefused) {
 }
 
 class GateTraining : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Find, GateTraining, testing::Values("each", "few"),
+INSTANTIATE_TEST_SUITE_P(Find, GateTraining, testing::Values("each", "few", "pairs"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
@@ -397,6 +398,8 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   config.episodes = 4;
   config.validation_episodes = 3;
   config.threads = 1;
+  config.teacher = "everything";
+  config.storage = "int8";
   config.useful_drop = -100.0;  // every old chunk counts: the wiring is under test, not the policy
   const Status status = TrainGate(config, demos, validation, {});
   ASSERT_TRUE(status.ok()) << status.message();
@@ -405,16 +408,25 @@ TEST_P(GateTraining, WritesAGateThatKeepsWhatHelps) {
   const Result<LoadedGate> gate = LoadGate(config.out);
   ASSERT_TRUE(gate.ok()) << gate.status().message();
   EXPECT_EQ(gate->metadata.at("keep"), "compressed");
+  EXPECT_EQ(gate->metadata.at("storage"), "int8");
   EXPECT_TRUE(fs::exists(config.out + ".csv"));
-  EXPECT_TRUE(fs::exists(config.out + ".json"));
+  std::ifstream text(config.out + ".json");
+  const nlohmann::json report = nlohmann::json::parse(text);
+  EXPECT_EQ(report["cues"]["all"]["cue_chunks"], 3);  // one an episode
+  EXPECT_EQ(report["cues"]["by_value"].size(), 3u) << report["cues"];
+  EXPECT_EQ(report["cues"]["by_onset"][0]["from_s"], 3 * 0.2);
+  EXPECT_EQ(report["agreement"]["episodes"], 3);
+  EXPECT_GT(report["cpu_minutes"]["all"], report["cpu_minutes"]["labels"]);
   std::ifstream table(config.out + ".labels.csv");
   std::string line;
   ASSERT_TRUE(std::getline(table, line));
-  EXPECT_EQ(line, "episode,target,chunk,saw_cue,loss_drop,useful,logit");
+  EXPECT_EQ(line,
+            "episode,task,target,onset_block,chunk,saw_cue,loss_drop,useful,counts,action_change,"
+            "logit");
   int rows = 0, cues = 0;
   for (; std::getline(table, line); ++rows) {
-    EXPECT_EQ(std::count(line.begin(), line.end(), ','), 6) << line;
-    cues += line.find(",1,1,") != std::string::npos ? 1 : 0;  // chunk 1 holds block 3, the cue
+    EXPECT_EQ(std::count(line.begin(), line.end(), ','), 10) << line;
+    cues += line.find(",3,1,1,") != std::string::npos ? 1 : 0;  // chunk 1 holds block 3, the cue
   }
   EXPECT_GT(rows, 10);
   EXPECT_EQ(cues, 3);  // one an episode
