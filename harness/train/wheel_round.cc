@@ -32,6 +32,7 @@ struct RoundNote {
 DemosConfig DriverRound::Wanted(const DemosConfig& like) const {
   DemosConfig wanted = like;
   wanted.name = name_;
+  wanted.episodes_per_shard = DemosConfig().episodes_per_shard;
   static_cast<DriverShare&>(wanted.driver) = round_;
   wanted.driver.checkpoint = driver_;
   wanted.sets = round_.sets;

@@ -42,10 +42,10 @@ bool HasUse(const DemoEpisode& episode, int replan_steps, int first_block, int e
 // the policy meets everything from a full cache to a bare window. `spared`: chunks that are dropped
 // all together or not at all.
 std::vector<ChunkDecision> DrawDecisions(const std::set<int>& chunks, const std::set<int>& spared,
-                                         Rng& rng) {
-  const double drop = rng.Uniform();
-  const double pool = rng.Uniform() < kAllCompressedShare ? 1.0 : rng.Uniform();
-  const bool forget = rng.Uniform() < kForgetShare;
+                                         bool compress, Rng& rng) {
+  const double drop = compress ? rng.Uniform() : 0.0;
+  const double pool = !compress ? 0.0 : rng.Uniform() < kAllCompressedShare ? 1.0 : rng.Uniform();
+  const bool forget = compress && rng.Uniform() < kForgetShare;
   std::vector<ChunkDecision> decisions;
   for (const int chunk : chunks) {
     ChunkDecision decision;
@@ -142,12 +142,13 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
     for (int block = c * chunk_blocks; block < end; ++block) sample.blocks.push_back(block);
     if (end == (c + 1) * chunk_blocks) complete.insert(c);
   }
-  if (run_alone || !options.compress) {
+  if (run_alone) {
     sample.decisions =
         DecideAlike(complete, options.history == History::kWindow ? ChunkAction::kDropped
                                                                   : ChunkAction::kWhole);
   } else {
-    sample.decisions = DrawDecisions(complete, by_cues ? cues : std::set<int>(), rng);
+    sample.decisions =
+        DrawDecisions(complete, by_cues ? cues : std::set<int>(), options.compress, rng);
   }
   sample.holds_cue = true;
   if (!by_cues) return sample;

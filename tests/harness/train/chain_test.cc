@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <map>
 
+#include "base/config_io.h"
 #include "base/files.h"
 #include "harness/demos/demo_reader.h"
 #include "harness/demos/demos.h"
@@ -162,7 +164,7 @@ TEST_F(ChainTest, StoppedAnywhereItEndsWithTheSameWeights) {
   ExpectRefused(other, {"stages/see holds another training", "learning_rate is '0.001'", "'0.5'"});
   other = broken;
   other.stages[1].wheel.share = 0.5;
-  ExpectRefused(other, {"stages/wheel holds another round", "driver.share is '1.0'", "'0.5' now"});
+  ExpectRefused(other, {"stages/wheel holds another round", "driver.share is '1' in", "'0.5' now"});
   other = broken;
   other.stages[0].steps = 5;
   ExpectRefused(other, {"stages/wheel is there", "'see' before it is not done"});
@@ -233,6 +235,53 @@ TEST_F(ChainTest, CueLabelsDecideWhatTheFirstStageShowsAndNothingElse) {
   bad = good;
   bad.stages[2].name = "see";
   refused(bad, {"stages.see", "another has this name"});
+}
+
+TEST(SuiteConfigs, AreGoodChains) {
+  const fs::path folder = fs::path(KVLA_ASSET_ROOT) / "configs" / "suite";
+  const auto load = [&](const char* name) {
+    ChainConfig config;
+    const Status loaded = LoadConfigFile(folder / name, {}, &config);
+    EXPECT_TRUE(loaded.ok()) << loaded.message();
+    const Status good = CheckChain(config);
+    EXPECT_TRUE(good.ok()) << name << ": " << good.message();
+    return config;
+  };
+  const ChainConfig robust = load("train.yaml");
+  std::vector<std::string> names;
+  for (const ChainStage& stage : robust.stages) names.push_back(stage.name);
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"see", "wide", "aim", "remember", "wheel", "correct"}));
+  EXPECT_EQ(robust.stages[2].steps, 3600);
+  EXPECT_EQ(robust.stages[2].places_weight, robust.stages[1].places_weight) << "extends wide";
+  // The others begin behind its encoders.
+  for (const auto& [name, history] : {std::pair{"train_plain.yaml", "plain"},
+                                      {"train_window.yaml", "window"},
+                                      {"train_seed.yaml", "robust"}}) {
+    const ChainConfig other = load(name);
+    EXPECT_EQ(other.init_from, StageFolder(robust, 2)) << name;
+    ASSERT_EQ(other.stages.size(), 3U) << name;
+    for (const ChainStage& stage : other.stages) {
+      if (!stage.Trains()) continue;
+      EXPECT_EQ(stage.history, history) << name;
+      EXPECT_EQ(stage.learns, "decoder") << name;
+    }
+    EXPECT_FALSE(other.stages[1].Trains()) << name;
+  }
+  DemosConfig demos;
+  const Status loaded = LoadConfigFile(folder / "demos.yaml", {}, &demos);
+  ASSERT_TRUE(loaded.ok()) << loaded.message();
+  EXPECT_TRUE(demos.suite.CuesAnywhere() && demos.suite.decoys && !demos.suite.HeldOut());
+  std::map<std::string, int> episodes;
+  for (const DemoSet& set : demos.sets) {
+    EXPECT_NE(set.delay, "longer");
+    episodes[set.split] += set.episodes;
+    if (set.split == "train") episodes[set.disturbance] += set.episodes;
+  }
+  EXPECT_NEAR(episodes["train"], 4500, 50);
+  EXPECT_NEAR(episodes["validation"], 300, 5);
+  EXPECT_EQ(episodes["mild"], episodes["train"] / 2);
+  EXPECT_NEAR(episodes["strong"], episodes["train"] / 10.0, 1);
 }
 
 }  // namespace
