@@ -189,7 +189,7 @@ TEST_F(PolicyBenchTest, AChunkThatLeavesIsDoneWithAsTheRowSays) {
 }
 
 TEST_F(PolicyBenchTest, EpisodesArePartedIntoTheirShares) {
-  EpisodeBenchOptions options{KVLA_ASSET_ROOT, Checkpoint(), "window", "pick_place", "", 2,
+  EpisodeBenchOptions options{KVLA_ASSET_ROOT, Checkpoint(), "window", "pick_place", "", {}, 2,
                               kSeconds};
   const Result<BenchReport> report = BenchEpisodes(options);
   ASSERT_TRUE(report.ok()) << report.status().message();
