@@ -158,7 +158,7 @@ TEST(CommandLineTest, HelpIsTheSameByEveryName) {
 TEST(ConfigCommandTest, PrintsEveryKeyOfEveryKind) {
   const Output kinds = Kvla({"config", "--json"});
   const auto json = nlohmann::json::parse(kinds.out, nullptr, false);
-  ASSERT_EQ(json["kinds"].size(), 10u) << kinds.out;
+  ASSERT_EQ(json["kinds"].size(), 12u) << kinds.out;
   for (const std::string kind : json["kinds"]) {
     const Output text = Kvla({"config", kind});
     const Output rows = Kvla({"config", kind, "--json"});
@@ -207,14 +207,14 @@ std::set<std::string> Completed(const Words& words) {
 
 TEST(CompletionTest, BashCompletesSubcommandsFlagsAndNames) {
   using Set = std::set<std::string>;
-  EXPECT_EQ(Completed({"tr"}), (Set{"train", "train-gate", "train-write-gate"}));
+  EXPECT_EQ(Completed({"tr"}), (Set{"train", "train-gate", "train-write-gate", "transplant"}));
   EXPECT_EQ(Completed({"eval", "--wo"}), (Set{"--workers"}));
   EXPECT_EQ(Completed({"--assets", "eval", "report", "--vid"}), (Set{"--videos"}));
   EXPECT_EQ(Completed({"bench", "env", "--si"}), (Set{"--size"}));
   EXPECT_EQ(Completed({"bench", ""}),
             (Set{"env", "physics", "inference", "attention", "gate", "compact", "episodes"}));
   EXPECT_EQ(Completed({"certify", "recall"}), (Set{"recall_color"}));
-  EXPECT_EQ(Completed({"certify", "--delay", "l"}), (Set{"long"}));
+  EXPECT_EQ(Completed({"certify", "--delay", "l"}), (Set{"long", "longer"}));
   EXPECT_EQ(Completed({"help", "mer"}), (Set{"merge"}));
   EXPECT_FALSE(Completed({""}).contains("worker"));
 }
