@@ -19,9 +19,12 @@
 namespace kvla {
 namespace {
 
+constexpr int kPrompt = 16;
+
 struct BackboneFlags {
   std::string folder;
-  int images = 0, prompt = 16;  // images 0: all cameras
+  int images = 0;  // 0: all cameras
+  int prompt = 0;  // 0: kPrompt, or the most that it takes if that is less
   bool json = false;
 };
 
@@ -102,12 +105,15 @@ int RunBackboneCommand(const BackboneFlags& flags) {
   const auto model = SmolVla::Load(flags.folder);
   if (!model.ok()) return ReportStatus(model.status());
   const int cameras = static_cast<int>((*model)->config().cameras.size());
+  const int longest = (*model)->config().max_prompt;
   const int images = flags.images == 0 ? cameras : flags.images;
-  if (images > cameras || flags.prompt > (*model)->config().max_prompt) {
-    return ReportStatus(BadInput(fmt::format("it takes {} images and {} prompt tokens at most",
-                                             cameras, (*model)->config().max_prompt)));
+  const int prompt = flags.prompt == 0 ? std::min(kPrompt, longest) : flags.prompt;
+  if (images > cameras || prompt > longest) {
+    return ReportStatus(
+        BadInput(fmt::format("{}: {} images and {} prompt tokens: it takes {} and {} at most",
+                             flags.folder, images, prompt, cameras, longest)));
   }
-  const nlohmann::json json = BackboneJson(**model, images, flags.prompt);
+  const nlohmann::json json = BackboneJson(**model, images, prompt);
   Print("{}", flags.json ? JsonText(json, 2) + "\n" : BackboneText(**model, json));
   return kExitDone;
 }
@@ -122,7 +128,7 @@ CLI::App* AddBackbone(CLI::App& parent, const AppContext&, int* exit_code) {
   command->add_option("--images", flags->images, "Images of an inference (all cameras)")
       ->check(CLI::PositiveNumber);
   command->add_option("--prompt", flags->prompt, "Tokens of its prompt (16)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::PositiveNumber);
   command->add_flag("--json", flags->json, "For programs");
   command->callback([flags, exit_code] { *exit_code = RunBackboneCommand(*flags); });
   return command;
