@@ -24,7 +24,7 @@ Status LoadLanguageStudy(const AppContext& context, const std::string& path,
   if (Status s = LoadConfigFile(path, overrides, config); !s.ok()) return s;
   if (Status s = check(*config); !s.ok()) return s.In(path);
   std::vector<std::string*> files = {&config->model, &config->text};
-  for (LanguageArm& arm : config->arms) {
+  for (NamedCache& arm : config->arms) {
     if (!arm.cache.gate.empty()) files.push_back(&arm.cache.gate);
   }
   for (std::string* file : files) *file = ResolvePath(*file, context.asset_root).string();

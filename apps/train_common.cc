@@ -8,6 +8,12 @@
 
 namespace kvla {
 
+Result<DemoFilter> FilterForGate(const GateTrainSetup& config) {
+  Result<DemoFilter> filter = FilterFor(std::filesystem::path(config.checkpoint));
+  if (filter.ok() && !config.task.empty()) filter->tasks = {config.task};
+  return filter;
+}
+
 void KeepMemory() {
   constexpr int kOneGigabyte = 1 << 30;
   mallopt(M_MMAP_THRESHOLD, kOneGigabyte);

@@ -15,6 +15,7 @@
 #include "base/streams.h"
 #include "harness/demos/demo_reader.h"
 #include "harness/train/train_display.h"
+#include "policy/compact/gate/gate_train_setup.h"
 #include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/training/train.h"
 
@@ -31,12 +32,7 @@ struct TrainFlags {
 void KeepMemory();
 
 // What a gate's config wants of demonstrations: its policy's, of its task alone where it names one.
-template <class Config>
-Result<DemoFilter> FilterForGate(const Config& config) {
-  Result<DemoFilter> filter = FilterFor(std::filesystem::path(config.checkpoint));
-  if (filter.ok() && !config.task.empty()) filter->tasks = {config.task};
-  return filter;
-}
+Result<DemoFilter> FilterForGate(const GateTrainSetup& config);
 
 // Declares a trainer's subcommand with the flags of TrainFlags.
 CLI::App* AddTrainer(CLI::App& parent, const char* name, const char* help, int* exit_code,
@@ -88,7 +84,7 @@ CLI::App* AddGateTrainer(CLI::App& parent, const AppContext& context, const char
                          const char* help, int* exit_code, decltype(Trainer<Config>::train) train) {
   return AddTrainer(parent, name, help, exit_code, [&context, train](const TrainFlags& flags) {
     Trainer<Config> trainer;
-    trainer.filter = &FilterForGate<Config>;
+    trainer.filter = &FilterForGate;
     trainer.folder = [](const Config& c) { return AbsolutePath(c.out).parent_path(); };
     trainer.train = train;
     return RunTrainer(context, flags, trainer);

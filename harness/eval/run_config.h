@@ -13,7 +13,7 @@
 #include "base/status.h"
 #include "harness/episode/latency.h"
 #include "kv_efficient/cost_model.h"
-#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/named_cache.h"
 #include "policy/policy.h"
 #include "results/statistics/stop_rule.h"
 #include "tasks/task_options.h"
@@ -31,15 +31,13 @@ struct RunTask {
   }
 };
 
-struct RunArm {
-  std::string name;
-  CacheConfig cache;
+// The baseline is called 'full'.
+struct RunArm : NamedCache {
   ClockConfig clock;
 
   template <class V>
   void Fields(V& v) {
-    v("name", name, "what the arm is called in the table; the baseline is called 'full'");
-    v("cache", cache, "its cache");
+    NamedCache::Fields(v);
     v("clock", clock, "how the world's time goes on while the policy thinks");
   }
 };

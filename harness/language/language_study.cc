@@ -24,10 +24,10 @@ std::string BudgetText(const CacheConfig& cache) {
   return "";
 }
 
-Status CheckLanguageArms(std::span<const LanguageArm> arms) {
+Status CheckLanguageArms(std::span<const NamedCache> arms) {
   if (arms.empty()) return BadInput("arms: there is none");
   std::set<std::string> names;
-  for (const LanguageArm& arm : arms) {
+  for (const NamedCache& arm : arms) {
     if (!names.insert(arm.name).second) {
       return BadInput(fmt::format("arms: '{}' is there twice", arm.name));
     }
@@ -43,7 +43,7 @@ Status CheckLanguageArms(std::span<const LanguageArm> arms) {
 }
 
 Result<std::unique_ptr<KvCache>> MakeLanguageCache(const LanguageModel& model,
-                                                   const LanguageArm& arm, int tokens) {
+                                                   const NamedCache& arm, int tokens) {
   Result<std::unique_ptr<KvCache>> cache =
       KvCache::Create(model.Geometry(tokens), arm.cache, at::kCPU);
   return cache.ok() ? std::move(cache) : cache.status().In(arm.name);

@@ -11,32 +11,21 @@
 
 #include "base/config_fields.h"
 #include "base/status.h"
-#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/named_cache.h"
 
 namespace kvla {
 
 class KvCache;
 class LanguageModel;
 
-// A cache under comparison; window, chunks and budgets are in tokens.
-struct LanguageArm {
-  std::string name;
-  CacheConfig cache;
-
-  template <class V>
-  void Fields(V& v) {
-    v("name", name, "what the setting is called in the table");
-    v("cache", cache, "its cache: a frame block is one token");
-  }
-};
-
-// A model, a text and the caches under comparison; a study adds what it asks.
+// A model, a text and the caches under comparison, whose window, chunks and budgets are in tokens;
+// a study adds what it asks.
 struct LanguageStudy {
   std::string name;
   std::string model;
   std::string text;
   int threads = 1;
-  std::vector<LanguageArm> arms;
+  std::vector<NamedCache> arms;
 
   template <class V>
   void Fields(V& v) {
@@ -44,16 +33,16 @@ struct LanguageStudy {
     v("model", model, "GGUF file of a Llama");
     v("text", text, "file to read");
     v("threads", threads, Range{1, 256}, "LibTorch threads");
-    v("arms", arms, "caches under comparison");
+    v("arms", arms, "caches under comparison: a frame block is one token");
   }
 };
 
 // BadInput: no arm, two of a name, a cache that contradicts itself or does not apply to a text.
-Status CheckLanguageArms(std::span<const LanguageArm> arms);
+Status CheckLanguageArms(std::span<const NamedCache> arms);
 
 // For so many tokens.
 Result<std::unique_ptr<KvCache>> MakeLanguageCache(const LanguageModel& model,
-                                                   const LanguageArm& arm, int tokens);
+                                                   const NamedCache& arm, int tokens);
 
 // Paths resolved: the model, and the tokens of the text without its first bytes. Sets LibTorch's
 // threads.

@@ -100,7 +100,7 @@ Result<std::vector<NeedleCell>> RunNeedle(
   if (Status s = OpenLanguageStudy(config, 0, &model, &passage); !s.ok()) return s;
   std::vector<NeedleCell> cells;
   int done = 0;
-  for (const LanguageArm& arm : config.arms) {
+  for (const NamedCache& arm : config.arms) {
     for (const int length : config.lengths) {
       for (const double depth : config.depths) {
         NeedleCell cell{.arm = arm.name, .cache = arm.cache, .length = length, .depth = depth};

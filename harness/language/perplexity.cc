@@ -24,7 +24,7 @@ Status CheckPerplexityConfig(const PerplexityConfig& config) {
   return CheckLanguageArms(config.arms);
 }
 
-Result<PerplexityRow> MeasurePerplexity(LanguageModel& model, const LanguageArm& arm,
+Result<PerplexityRow> MeasurePerplexity(LanguageModel& model, const NamedCache& arm,
                                         std::span<const int64_t> ids, int unscored,
                                         const std::function<bool(int)>& on_token) {
   Result<std::unique_ptr<KvCache>> cache =
@@ -73,7 +73,7 @@ Result<std::vector<PerplexityRow>> RunPerplexity(
   }
   ids.resize(static_cast<size_t>(config.tokens));
   std::vector<PerplexityRow> rows;
-  for (const LanguageArm& arm : config.arms) {
+  for (const NamedCache& arm : config.arms) {
     const int before = static_cast<int>(rows.size()) * (config.tokens - 1);
     Result<PerplexityRow> row = MeasurePerplexity(*model, arm, ids, config.unscored, [&](int done) {
       return on_token(before + done, arm.name);

@@ -52,7 +52,7 @@ struct PerplexityRow {
 Status CheckPerplexityConfig(const PerplexityConfig& config);
 
 // `ids` under one cache. `on_token` after each; false stops (kCancelled).
-Result<PerplexityRow> MeasurePerplexity(LanguageModel& model, const LanguageArm& arm,
+Result<PerplexityRow> MeasurePerplexity(LanguageModel& model, const NamedCache& arm,
                                         std::span<const int64_t> ids, int unscored,
                                         const std::function<bool(int)>& on_token);
 

@@ -26,8 +26,8 @@ RunConfig RunOf(const TransplantConfig& config) {
   run.episodes = config.episodes;
   run.first_episode = config.first_episode;
   run.tasks = config.tasks;
-  for (const TransplantArm& arm : config.arms) {
-    run.arms.push_back({.name = arm.name, .cache = arm.cache, .clock = {}});
+  for (const NamedCache& arm : config.arms) {
+    run.arms.push_back({arm, {}});
   }
   return run;
 }
@@ -64,7 +64,7 @@ Result<TransplantPlan> PlanTransplant(const TransplantConfig& config,
                     "that could be taken over",
                     config.checkpoint));
   }
-  for (const TransplantArm& arm : config.arms) {
+  for (const NamedCache& arm : config.arms) {
     // The two that hold nothing by their definition; of the others a trial says what they held.
     const CacheMethod& method = *FindCacheMethod(arm.cache.policy);
     if (method.name != "window" && !method.window_again) continue;

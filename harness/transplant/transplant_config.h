@@ -10,20 +10,9 @@
 #include "base/config_fields.h"
 #include "base/status.h"
 #include "harness/eval/run_config.h"
-#include "kv_efficient/methods/cache_config.h"
+#include "kv_efficient/methods/named_cache.h"
 
 namespace kvla {
-
-struct TransplantArm {
-  std::string name;
-  CacheConfig cache;
-
-  template <class V>
-  void Fields(V& v) {
-    v("name", name, "what the arm is called in the table");
-    v("cache", cache, "its cache; the method must hold old chunks");
-  }
-};
 
 struct TransplantConfig {
   std::string checkpoint;
@@ -36,7 +25,7 @@ struct TransplantConfig {
   double offset_s = 0;
   int after_chunks = 0;
   std::vector<RunTask> tasks;
-  std::vector<TransplantArm> arms;
+  std::vector<NamedCache> arms;
 
   template <class V>
   void Fields(V& v) {
@@ -55,7 +44,7 @@ struct TransplantConfig {
       "chunks after a cue's last one that are taken over as well: their deeper layers have attended "
       "to the cue");
     v("tasks", tasks, "tasks that have twins, and delays");
-    v("arms", arms, "caches under which the chunks are held");
+    v("arms", arms, "caches under which the chunks are held; a method must hold old ones");
   }
 };
 

@@ -63,7 +63,7 @@ std::vector<TransplantRow> TransplantRows(const TransplantPlan& plan,
   std::set<std::tuple<std::string, std::string, int64_t>> planned;
   for (const EpisodeJob& job : plan.run.jobs) planned.emplace(job.task, job.delay, job.seed);
   std::vector<TransplantRow> rows;
-  for (const TransplantArm& arm : plan.config.arms) {
+  for (const NamedCache& arm : plan.config.arms) {
     TransplantRow all{.arm = arm.name, .task = "all tasks"};
     for (const RunTask& task : plan.config.tasks) {
       TransplantRow row{.arm = arm.name, .task = task.name};

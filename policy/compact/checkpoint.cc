@@ -104,7 +104,8 @@ Result<Checkpoint> LoadCheckpoint(const fs::path& folder, std::vector<std::strin
   return checkpoint;
 }
 
-Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& parts, VlaNet& net) {
+Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& parts, VlaNet& net,
+                       std::vector<std::string>* fresh) {
   const std::vector<std::string> names = net->named_parameters().keys();
   for (const std::string& part : parts) {
     const auto begins = [&](const std::string& name) { return name.starts_with(part); };
@@ -115,20 +116,26 @@ Status TakeOverTensors(const fs::path& folder, const std::vector<std::string>& p
   Result<TensorFile> file = ReadWeights(folder / kWeightsFile);
   if (!file.ok()) return file.status();
   const torch::NoGradGuard no_grad;
-  int taken = 0;
-  for (auto& item : net->named_parameters()) {
-    const auto begins = [&](const std::string& part) { return item.key().starts_with(part); };
-    if (!parts.empty() && !std::ranges::any_of(parts, begins)) continue;
-    const auto found = file->tensors.find(item.key());
-    if (found == file->tensors.end()) continue;
+  const auto take = [&](const std::string& name, torch::Tensor into) {
+    const auto begins = [&](const std::string& part) { return name.starts_with(part); };
+    if (!parts.empty() && !std::ranges::any_of(parts, begins)) return false;
+    const auto found = file->tensors.find(name);
+    if (found == file->tensors.end()) return false;
     const torch::Tensor& source = found->second;
-    torch::Tensor into = item.value();
-    if (IsHead(item.key()) && source.dim() == into.dim() && source.size(0) < into.size(0)) {
+    if (IsHead(name) && source.dim() == into.dim() && source.size(0) < into.size(0)) {
       into = into.narrow(0, 0, source.size(0));
     }
-    if (source.sizes() != into.sizes()) continue;
+    if (source.sizes() != into.sizes()) return false;
     into.copy_(source);
-    ++taken;
+    return true;
+  };
+  int taken = 0;
+  for (const auto& item : net->named_parameters()) {
+    if (take(item.key(), item.value())) {
+      ++taken;
+    } else if (fresh != nullptr) {
+      fresh->push_back(item.key());
+    }
   }
   if (taken > 0) return {};
   return BadInput(fmt::format("{}: no tensor has a name and shape of this policy's",

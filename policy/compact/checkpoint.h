@@ -28,10 +28,10 @@ Result<Checkpoint> LoadCheckpoint(const std::filesystem::path& folder,
 
 // Copies the tensors of another policy that have a name and shape of this one's, and of a head that
 // has fewer outputs what it has: it knows fewer classes, and the first are the same. With `parts`
-// only tensors whose names begin with one of them. BadInput where the file can't be read, or no
-// tensor fits or begins with a part.
+// only tensors whose names begin with one of them. `fresh` gets the names of those that keep what
+// they had. BadInput where the file can't be read, or no tensor fits or begins with a part.
 Status TakeOverTensors(const std::filesystem::path& folder, const std::vector<std::string>& parts,
-                       VlaNet& net);
+                       VlaNet& net, std::vector<std::string>* fresh = nullptr);
 
 // `notes` go into the safetensors metadata: how the weights were made. `type` is that of the file;
 // float16 halves what is committed.

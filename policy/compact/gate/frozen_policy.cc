@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "policy/compact/checkpoint_hash.h"
+#include "policy/compact/training/train_resume.h"
 
 namespace kvla {
 namespace {
@@ -26,6 +27,19 @@ Result<FrozenPolicy> LoadFrozenPolicy(const std::filesystem::path& folder,
   checkpoint->net->eval();
   for (torch::Tensor& weight : checkpoint->net->parameters()) weight.set_requires_grad(false);
   return FrozenPolicy{*std::move(checkpoint), *std::move(hash), *std::move(reader)};
+}
+
+Result<WriterLock> BeginGateTraining(const GateTrainSetup& setup, const std::string& printed,
+                                     const TrainHooks& hooks, std::optional<FrozenPolicy>* policy) {
+  torch::manual_seed(setup.seed);
+  torch::set_num_threads(setup.threads);
+  Result<FrozenPolicy> loaded = LoadFrozenPolicy(setup.checkpoint, hooks.text_encoder);
+  if (!loaded.ok()) return loaded.status();
+  *policy = *std::move(loaded);
+  Result<WriterLock> lock = WriterLock::OfFile(setup.out);
+  if (!lock.ok()) return lock.status();
+  if (Status s = CheckSameGate(setup.out, printed); !s.ok()) return s;
+  return lock;
 }
 
 DemoEpisode Unlabelled(const DemoEpisode& episode) {

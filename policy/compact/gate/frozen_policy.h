@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/writer_lock.h"
 #include "policy/compact/checkpoint.h"
+#include "policy/compact/gate/gate_train_setup.h"
 #include "policy/compact/text/instruction_reader.h"
 #include "policy/compact/training/demo_source.h"
 #include "policy/compact/training/parallel_torch_jobs.h"
@@ -29,6 +31,13 @@ struct FrozenPolicy {
 
 Result<FrozenPolicy> LoadFrozenPolicy(const std::filesystem::path& folder,
                                       const std::filesystem::path& text_encoder);
+
+// How every training of a gate begins: LibTorch's seed and threads set, the policy loaded, the file
+// to write locked for as long as what is returned lives. BadInput before the long work where the
+// file cannot be written, or is there and was made with other settings (`printed`: the whole
+// config).
+Result<WriterLock> BeginGateTraining(const GateTrainSetup& setup, const std::string& printed,
+                                     const TrainHooks& hooks, std::optional<FrozenPolicy>* policy);
 
 struct FrozenDemo {
   DemoEpisode episode;

@@ -11,14 +11,12 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/json_text.h"
-#include "base/writer_lock.h"
 #include "kv_efficient/cache_geometry.h"
 #include "kv_efficient/methods/learned/chunk_gate.h"
 #include "policy/compact/gate/counterfactual.h"
 #include "policy/compact/gate/frozen_policy.h"
 #include "policy/compact/gate/gate_fit.h"
 #include "policy/compact/gate/gate_report.h"
-#include "policy/compact/training/train_resume.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -125,15 +123,9 @@ nlohmann::json GateTrainer::Describe() {
 }
 
 Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
-  torch::manual_seed(config_.seed);
-  torch::set_num_threads(config_.threads);
-  Result<FrozenPolicy> policy = LoadFrozenPolicy(config_.checkpoint, hooks_.text_encoder);
-  if (!policy.ok()) return policy.status();
-  policy_ = *std::move(policy);
-  // Before the long work: what cannot be written should be said now.
-  const Result<WriterLock> lock = WriterLock::OfFile(config_.out);
+  const Result<WriterLock> lock =
+      BeginGateTraining(config_, PrintConfig(config_), hooks_, &policy_);
   if (!lock.ok()) return lock.status();
-  if (Status s = CheckSameGate(config_.out, PrintConfig(config_)); !s.ok()) return s;
   if (Status s = Label("label chunks", demos, config_.episodes, 0, &train_); !s.ok()) return s;
   if (Status s = Label("label validation chunks", validation, config_.validation_episodes,
                        config_.agreement_episodes, &validation_);

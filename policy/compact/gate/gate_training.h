@@ -12,18 +12,13 @@
 
 #include "base/config_fields.h"
 #include "base/status.h"
+#include "policy/compact/gate/gate_train_setup.h"
 #include "policy/compact/training/demo_source.h"
 #include "policy/compact/training/train.h"
 
 namespace kvla {
 
-struct GateTrainConfig {
-  std::string checkpoint;  // the frozen policy
-  std::string demos;       // training demonstrations
-  std::string validation;  // demonstrations that calibrate the threshold
-  std::string out;         // gate file to write (safetensors)
-  std::string task;        // only this task's demonstrations; empty: all
-  int seed = 0;
+struct GateTrainConfig : GateTrainSetup {
   int episodes = 300;
   int validation_episodes = 60;
   std::string teacher = "actions";
@@ -40,16 +35,10 @@ struct GateTrainConfig {
   double recall = 0.995;
   double beta = 0.0;
   int agreement_episodes = 20;
-  int threads = 2;
 
   template <class V>
   void Fields(V& v) {
-    v("checkpoint", checkpoint, "folder of the frozen policy");
-    v("demos", demos, "folder of training demonstrations");
-    v("validation", validation, "folder of the demonstrations that calibrate the threshold");
-    v("out", out, "gate file to write (safetensors)");
-    v("task", task, "only demonstrations of this task; empty: all");
-    v("seed", seed, Range{0, 1000000}, "seed of weights and order");
+    GateTrainSetup::Fields(v);
     v("episodes", episodes, Range{1, 100000}, "training demonstrations to label");
     v("validation_episodes", validation_episodes, Range{1, 100000}, "demonstrations to calibrate");
     v("teacher", teacher, OneOf{"actions", "everything"},
@@ -84,7 +73,6 @@ struct GateTrainConfig {
       "precision; 0: that of 'recall'");
     v("agreement_episodes", agreement_episodes, Range{0, 100000},
       "validation demonstrations in which each chunk is taken away in turn, for the report");
-    v("threads", threads, Range{1, 256}, "LibTorch threads");
   }
 };
 

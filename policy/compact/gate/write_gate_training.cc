@@ -12,7 +12,6 @@
 #include "base/config_io.h"
 #include "base/files.h"
 #include "base/json_text.h"
-#include "base/writer_lock.h"
 #include "kv_efficient/methods/learned/chunk_gate.h"
 #include "kv_efficient/methods/learned/write_gate.h"
 #include "policy/compact/gate/frozen_policy.h"
@@ -21,7 +20,6 @@
 #include "policy/compact/training/losses.h"
 #include "policy/compact/training/minibatch.h"
 #include "policy/compact/training/sub_history.h"
-#include "policy/compact/training/train_resume.h"
 #include "policy/compact/training/training_forward.h"
 #include "tensors/torch.h"
 
@@ -165,14 +163,9 @@ Status WriteGateTrainer::Fit() {
 }
 
 Status WriteGateTrainer::Run(DemoSource& demos, DemoSource& validation) {
-  torch::manual_seed(config_.seed);
-  torch::set_num_threads(config_.threads);
-  Result<FrozenPolicy> policy = LoadFrozenPolicy(config_.checkpoint, hooks_.text_encoder);
-  if (!policy.ok()) return policy.status();
-  policy_ = *std::move(policy);
-  const Result<WriterLock> lock = WriterLock::OfFile(config_.out);
+  const Result<WriterLock> lock =
+      BeginGateTraining(config_, PrintConfig(config_), hooks_, &policy_);
   if (!lock.ok()) return lock.status();
-  if (Status s = CheckSameGate(config_.out, PrintConfig(config_)); !s.ok()) return s;
   if (Status s = Encode("encode demonstrations", demos, config_.episodes, &train_); !s.ok()) {
     return s;
   }

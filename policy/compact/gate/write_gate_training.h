@@ -14,19 +14,14 @@
 
 #include "base/config_fields.h"
 #include "base/status.h"
+#include "policy/compact/gate/gate_train_setup.h"
 #include "policy/compact/training/demo_source.h"
 #include "policy/compact/training/train.h"
 
 namespace kvla {
 
-struct WriteGateTrainConfig {
+struct WriteGateTrainConfig : GateTrainSetup {
   std::string method = "wg_kv";
-  std::string checkpoint;
-  std::string demos;
-  std::string validation;
-  std::string out;
-  std::string task;
-  int seed = 0;
   int episodes = 300;
   int validation_episodes = 20;
   int steps = 1000;
@@ -38,17 +33,11 @@ struct WriteGateTrainConfig {
   double share = 0.125;
   double temperature = 0.5;
   int validate_every = 100;
-  int threads = 2;
 
   template <class V>
   void Fields(V& v) {
+    GateTrainSetup::Fields(v);
     v("method", method, OneOf{"wg_kv", "dms"}, "cache method that the gate is for");
-    v("checkpoint", checkpoint, "folder of the frozen policy");
-    v("demos", demos, "folder of training demonstrations");
-    v("validation", validation, "folder of the demonstrations for the report");
-    v("out", out, "gate file to write (safetensors)");
-    v("task", task, "only demonstrations of this task; empty: all");
-    v("seed", seed, Range{0, 1000000}, "seed of weights, histories and noise");
     v("episodes", episodes, Range{1, 100000}, "training demonstrations");
     v("validation_episodes", validation_episodes, Range{1, 100000}, "demonstrations to report on");
     v("steps", steps, Range{1, 1000000}, "optimiser steps");
@@ -65,7 +54,6 @@ struct WriteGateTrainConfig {
       "two thirds of the training (dms)");
     v("temperature", temperature, Range{0.01, 10.0}, "of the Gumbel-sigmoid (dms)");
     v("validate_every", validate_every, Range{1, 1000000}, "steps between validations");
-    v("threads", threads, Range{1, 256}, "LibTorch threads");
   }
 };
 

@@ -64,6 +64,8 @@ class Trainer {
   Status ReadInstructions();
   Status CheckTargets() const;
   Status CheckEmphasis() const;
+  // Fresh weights, and those of warm_from.
+  Status MakeNet();
   Status Prepare();
   Status Loop();
   bool Learns(const std::string& parameter) const;
@@ -129,9 +131,10 @@ Status Trainer::CheckSettings() const {
   if (config_.warm_from.empty() && !config_.warm_parts.empty()) {
     return BadInput("warm_parts says what to take from warm_from, which is not given");
   }
-  if (config_.init_from.empty() && config_.learns != "everything") {
+  if (config_.init_from.empty() && config_.warm_from.empty() && config_.learns != "everything") {
     return BadInput(fmt::format(
-        "learns: {}: what stays as it is comes from init_from, which is empty", config_.learns));
+        "learns: {}: what stays as it is comes from init_from or warm_from, which are empty",
+        config_.learns));
   }
   const bool may_drop = history_ == History::kRobust || history_ == History::kByCues;
   if (config_.compression_share > 0 && !may_drop) {
@@ -161,6 +164,15 @@ Status Trainer::Start() {
     start_ = *hash;
     config_.policy = start->config;
     net_ = start->net;
+  } else if (config_.learns != "everything") {
+    // Images are read through what stays as it is, before there are words.
+    if (config_.policy.vocabulary.empty() && !config_.policy.reads_sentences()) {
+      return BadInput(
+          fmt::format("learns: {} with warm_from: policy.vocabulary is empty; give "
+                      "that of {}",
+                      config_.learns, config_.warm_from));
+    }
+    if (Status s = MakeNet(); !s.ok()) return s;
   }
   if (history_ != History::kPlain || config_.policy.age_clamp_blocks == 0) return {};
   config_.policy.age_clamp_blocks = 0;
@@ -185,8 +197,26 @@ bool Trainer::Learns(const std::string& parameter) const {
   return config_.learns == "everything" || !IsEncoder(parameter);
 }
 
+Status Trainer::MakeNet() {
+  if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
+  net_ = VlaNet(config_.policy);
+  if (config_.warm_from.empty()) return {};
+  std::vector<std::string> fresh;
+  if (Status s = TakeOverTensors(config_.warm_from, config_.warm_parts, net_, &fresh); !s.ok()) {
+    return s;
+  }
+  for (const std::string& name : fresh) {
+    if (Learns(name)) continue;
+    return BadInput(
+        fmt::format("learns: {}: '{}' stays as it is, and {} has no such tensor of its "
+                    "shape, or warm_parts leaves it out",
+                    config_.learns, name, config_.warm_from));
+  }
+  return {};
+}
+
 Status Trainer::Prepare() {
-  if (config_.init_from.empty()) {
+  if (net_.is_empty()) {
     if (config_.policy.vocabulary.empty() && !config_.policy.reads_sentences()) {
       std::set<std::string> words;
       for (const DemoEpisode& episode : train_.corpus().episodes()) {
@@ -194,13 +224,7 @@ Status Trainer::Prepare() {
       }
       config_.policy.vocabulary.assign(words.begin(), words.end());
     }
-    if (Status status = CheckPolicyConfig(config_.policy); !status.ok()) return status;
-    net_ = VlaNet(config_.policy);
-    if (!config_.warm_from.empty()) {
-      if (Status s = TakeOverTensors(config_.warm_from, config_.warm_parts, net_); !s.ok()) {
-        return s;
-      }
-    }
+    if (Status status = MakeNet(); !status.ok()) return status;
   }
   if (config_.compression_share > 0) {
     if (Status s = CheckKeepsCache(config_.policy, "compression_share"); !s.ok()) return s;

@@ -26,7 +26,7 @@ class NeedleTest : public testing::Test {
     config_.lengths = {300};
     config_.depths = {0, 1};
     config_.trials = 2;
-    LanguageArm arm;
+    NamedCache arm;
     arm.name = "window";
     arm.cache.policy = "window";
     config_.arms = {arm};

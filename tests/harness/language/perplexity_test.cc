@@ -26,7 +26,7 @@ class PerplexityTest : public testing::Test {
     config_.tokens = 40;
     config_.unscored = 16;
     for (const char* policy : {"full", "window", "h2o"}) {
-      LanguageArm arm;
+      NamedCache arm;
       arm.name = policy;
       arm.cache.policy = policy;
       arm.cache.window_blocks = 4;

@@ -349,6 +349,34 @@ TEST(Train, OnlyTheNamedPartsOfAnotherPolicyAreTaken) {
   EXPECT_NE(wrong.message().find("'modle'"), std::string::npos) << wrong.message();
 }
 
+TEST(Train, WhatStaysAsItIsMayComeFromAnotherPolicy) {
+  TinySource demos = Source(6), validation = Source(3);
+  const TrainConfig first = Config("frozen_first");
+  ASSERT_TRUE(Train(first, demos, validation, {}).ok());
+  TrainConfig config = Config("frozen_second");
+  config.learns = "decoder";
+  EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);  // as where?
+  config.warm_from = first.out;
+  config.policy.vocabulary.clear();
+  EXPECT_EQ(Train(config, demos, validation, {}).code(), StatusCode::kBadInput);
+  config.policy.vocabulary = {"press", "the"};
+  config.policy.num_target_classes = 5;
+  Status status = Train(config, demos, validation, {});
+  ASSERT_TRUE(status.ok()) << status.message();
+  const auto before = Weights(first.out), after = Weights(config.out);
+  for (const auto& [name, tensor] : before) {
+    if (!IsEncoder(name)) continue;
+    EXPECT_TRUE(torch::equal(after.at(name), tensor)) << name;
+  }
+  EXPECT_FALSE(torch::equal(after.at("model.layers.0.self_attn.q_proj.weight"),
+                            before.at("model.layers.0.self_attn.q_proj.weight")));
+  config.out = Config("frozen_third").out;
+  config.warm_parts = {"model"};
+  status = Train(config, demos, validation, {});
+  EXPECT_EQ(status.code(), StatusCode::kBadInput);
+  EXPECT_NE(status.message().find("stays as it is"), std::string::npos) << status.message();
+}
+
 TEST(Train, EmphasisOnATaskWithoutDemonstrationsIsBadInput) {
   TinySource demos = Source(3), validation = Source(1);
   TrainConfig config = Config("emphasis");
