@@ -152,15 +152,69 @@ class Upkeep {
   Samples append_, gate_, compact_;
 };
 
-using LayerKey = std::tuple<LayerKind, int, int>;
-LayerKey KeyOf(const LayerWork& work) { return {work.kind, work.tower, work.rows}; }
-
 double PredictedMs(const LayerWork& work, const CoreRates& rates) {
   const double many = rates.attention.at("f32").many;
   return 1e3 * (PassSeconds(work.flops, sizeof(float) * work.weights, rates.flops_per_s,
                             rates.bytes_per_s) +
                 work.attention_flops / many);
 }
+
+// Each layer of an inference, once for all that run it over as many rows.
+class Layers {
+ public:
+  void AddTurns(const BackboneShape& shape, const InferenceWork& work, std::vector<Turn>* turns) {
+    for (const LayerWork& layer : work.layers) {
+      const auto [at, is_new] = samples_.try_emplace(KeyOf(layer));
+      if (!is_new) continue;
+      turns->push_back(TurnOf(MakeLayer(shape, layer, kColdBytes),
+                              layer.flops + layer.attention_flops, &at->second));
+    }
+  }
+
+  std::vector<LayerTime> Found(const InferenceWork& work, const CoreRates& rates) const {
+    std::vector<LayerTime> times;
+    for (const LayerWork& layer : work.layers) {
+      times.push_back({layer, Of(samples_.at(KeyOf(layer))), PredictedMs(layer, rates)});
+    }
+    return times;
+  }
+
+ private:
+  using Key = std::tuple<LayerKind, int, int>;
+  static Key KeyOf(const LayerWork& work) { return {work.kind, work.tower, work.rows}; }
+
+  std::map<Key, Samples> samples_;
+};
+
+// Attention of an inference without a history, as the published models compute it.
+class AloneQueries {
+ public:
+  void AddTurns(const BackboneShape& shape, const InferenceWork& work, int tokens,
+                std::vector<Turn>* turns) {
+    const LlamaSizes& text = shape.text;
+    const KvRows own = {at::randn({text.kv_heads, tokens, text.head_dim}),
+                        at::randn({text.kv_heads, tokens, text.head_dim})};
+    for (const QueryKey& key : QueriesOf(work)) {
+      turns->push_back(Repeat(
+          [q = at::randn({text.heads, key.first, text.head_dim}), own] {
+            const c10::InferenceMode inference;
+            AttendAll(q, own.keys, own.values);
+          },
+          &queries_[key]));
+    }
+    if (work.cross_layers == 0) return;
+    turns->push_back(Repeat([maps = MakeCrossMaps(shape), own] { maps(own); }, &cross_));
+  }
+
+  void Put(LayerTimes* times) const {
+    for (const auto& [key, samples] : queries_) times->queries_alone[key] = Of(samples);
+    if (cross_.count() > 0) times->cross_alone = Of(cross_);
+  }
+
+ private:
+  std::map<QueryKey, Samples> queries_;
+  Samples cross_;
+};
 
 }  // namespace
 
@@ -197,39 +251,14 @@ Result<LayerTimes> TimeLayers(const BackboneShape& shape, const BackboneBenchCon
                       alone = WorkOf(shape, alone_tokens);
   const std::vector<HistoryArm> arms = ArmsOf(config);
   const HistorySettings settings = SettingsOf(config);
-
-  Rates rates(shape, arms, settings);
   std::vector<Turn> turns;
+  Rates rates(shape, arms, settings);
   if (Status s = rates.AddTurns(&turns); !s.ok()) return s;
-
-  std::map<LayerKey, Samples> layers;
-  for (const InferenceWork* work : {&history, &alone}) {
-    for (const LayerWork& layer : work->layers) {
-      const auto [at, is_new] = layers.try_emplace(KeyOf(layer));
-      if (!is_new) continue;
-      turns.push_back(TurnOf(MakeLayer(shape, layer, kColdBytes),
-                             layer.flops + layer.attention_flops, &at->second));
-    }
-  }
-
-  const LlamaSizes& text = shape.text;
-  const auto rows = [](int heads, int n, int width) { return at::randn({heads, n, width}); };
-  const at::Tensor keys = rows(text.kv_heads, alone_tokens, text.head_dim), values = keys.clone();
-  std::map<QueryKey, Samples> queries;
-  for (const QueryKey& key : QueriesOf(alone)) {
-    turns.push_back(Repeat(
-        [q = rows(text.heads, key.first, text.head_dim), keys, values] {
-          const c10::InferenceMode inference;
-          AttendAll(q, keys, values);
-        },
-        &queries[key]));
-  }
-  Samples cross;
-  if (alone.cross_layers > 0) {
-    turns.push_back(
-        Repeat([maps = MakeCrossMaps(shape), held = KvRows{keys, values}] { maps(held); }, &cross));
-  }
-
+  Layers layers;
+  layers.AddTurns(shape, history, &turns);
+  layers.AddTurns(shape, alone, &turns);
+  AloneQueries queries;
+  queries.AddTurns(shape, alone, alone_tokens, &turns);
   std::vector<std::unique_ptr<Upkeep>> upkeep;
   for (const HistoryArm& arm : arms) {
     auto made = Upkeep::Create(GeometryOf(shape, config), arm, settings);
@@ -237,20 +266,13 @@ Result<LayerTimes> TimeLayers(const BackboneShape& shape, const BackboneBenchCon
     upkeep.push_back(*std::move(made));
     turns.push_back(upkeep.back()->turn());
   }
-
   if (Status s = TakeTurns(turns, config.layer_seconds, config.rounds); !s.ok()) return s;
 
   LayerTimes times;
   times.rates = rates.Found();
-  const auto put = [&](const InferenceWork& work, std::vector<LayerTime>* list) {
-    for (const LayerWork& layer : work.layers) {
-      list->push_back({layer, Of(layers.at(KeyOf(layer))), PredictedMs(layer, times.rates)});
-    }
-  };
-  put(history, &times.history);
-  put(alone, &times.alone);
-  for (const auto& [key, samples] : queries) times.queries_alone[key] = Of(samples);
-  if (alone.cross_layers > 0) times.cross_alone = Of(cross);
+  times.history = layers.Found(history, times.rates);
+  times.alone = layers.Found(alone, times.rates);
+  queries.Put(&times);
   for (const auto& each : upkeep) times.upkeep.push_back(each->Found());
   return times;
 }

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <functional>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cost_model.h"
@@ -157,13 +158,103 @@ nlohmann::json PartsJson(const LayerTimes& layers) {
   return parts;
 }
 
+nlohmann::json ArmJson(const HistoryArm& arm, const UpkeepTimes& upkeep, int layers) {
+  return {{"arm", arm.name},
+          {"rho", arm.rho ? nlohmann::json(*arm.rho) : nlohmann::json()},
+          {"storage", arm.storage},
+          {"append_ms", layers * upkeep.append.median},
+          {"gate_ms", layers * upkeep.gate.median},
+          {"compact_ms", layers * upkeep.compact.median}};
+}
+
+// By inference: times of every arm, and of the first one what attention and all else take.
+struct Curves {
+  std::vector<Curve> times;
+  Curve attention, rest, predicted_attention, predicted_rest;
+};
+
+// Rows of all arms and of none; `curves` follow them.
+nlohmann::json RowsJson(const Study& study, const BackboneBenchConfig& config,
+                        const LayerTimes& layers, const HistoryTimes& history, Curves* curves) {
+  const std::vector<HistoryArm> arms = ArmsOf(config);
+  nlohmann::json rows = nlohmann::json::array();
+  const auto add = [&](const std::string& arm, int inference, const Whole& whole, double attended,
+                       bool measured) {
+    rows.push_back(RowJson(arm, inference, whole));
+    rows.back()["attended"] = attended;
+    rows.back()["measured"] = measured;
+  };
+  curves->times.resize(arms.size());
+  for (size_t i = 0; i < arms.size(); ++i) {
+    for (const HistoryPoint& point : history[i]) {
+      const Whole whole = study.OfPoint(arms[i], layers.upkeep[i], point);
+      add(arms[i].name, point.inference, whole, point.attended, point.measured);
+      curves->times[i].Add(point.inference, whole.all.median);
+      if (i > 0) continue;
+      curves->attention.Add(point.inference, whole.attention.median);
+      curves->rest.Add(point.inference, whole.all.median - whole.attention.median);
+      curves->predicted_attention.Add(point.inference, whole.predicted_attention_ms);
+      curves->predicted_rest.Add(point.inference,
+                                 whole.predicted_ms - whole.predicted_attention_ms);
+    }
+  }
+  const Whole alone = study.Alone();
+  for (const int inference : config.inferences) {
+    add("no history", inference, alone, study.alone_tokens(), true);
+  }
+  return rows;
+}
+
+nlohmann::json OvertakesJson(const Study& study, const BackboneBenchConfig& config,
+                             const Curves& curves) {
+  const auto overtakes = [&](const Curve& a, const Curve& b) {
+    return FirstFrom(config.inferences, [&](int n) { return a.At(n) >= b.At(n); });
+  };
+  const nlohmann::json first = overtakes(curves.attention, curves.rest);
+  nlohmann::json tokens;
+  if (!first.is_null()) {
+    tokens = ArmsOf(config).front().Attended(study.geometry(), SettingsOf(config).schedule(),
+                                             first.get<int>());
+  }
+  return {{"inference", first},
+          {"tokens", tokens},
+          {"predicted_inference", overtakes(curves.predicted_attention, curves.predicted_rest)}};
+}
+
+// From where on an arm passes the paper's figures against the first one: times between measured
+// histories are on straight lines, FLOPs and bytes those of every inference.
+nlohmann::json PaperJson(const Study& study, const BackboneBenchConfig& config,
+                         const LayerTimes& layers, const Curves& curves, size_t arm) {
+  const std::vector<HistoryArm> arms = ArmsOf(config);
+  const BlockSchedule schedule = SettingsOf(config).schedule();
+  const auto attended = [&](size_t i, int n) {
+    return arms[i].Attended(study.geometry(), schedule, n);
+  };
+  const auto flops = [&](size_t i, int n) {
+    return study.Flops(layers.upkeep[i], n, static_cast<double>(attended(i, n)));
+  };
+  const auto bytes = [&](size_t i, int n) {
+    return static_cast<double>(arms[i].Bytes(study.geometry(), attended(i, n)));
+  };
+  const auto from = [&](const std::function<bool(int)>& passes) {
+    return FirstFrom(config.inferences, passes);
+  };
+  return {{"arm", arms[arm].name},
+          {"time_from", from([&](int n) {
+             return curves.times[0].At(n) >= kPaperTimeRatio * curves.times[arm].At(n);
+           })},
+          {"flops_from",
+           from([&](int n) { return flops(arm, n) <= (1 - kPaperFlopsSaved) * flops(0, n); })},
+          {"memory_from",
+           from([&](int n) { return bytes(0, n) >= kPaperMemoryRatio * bytes(arm, n); })}};
+}
+
 }  // namespace
 
 nlohmann::json BackboneJson(const BackboneShape& shape, const BackboneBenchConfig& config,
                             const LayerTimes& layers, const HistoryTimes& history) {
   const Study study(shape, config, layers);
   const std::vector<HistoryArm> arms = ArmsOf(config);
-  const BlockSchedule schedule = SettingsOf(config).schedule();
   nlohmann::json json = {
       {"name", shape.name},
       {"parameters", Parameters(shape)},
@@ -171,76 +262,13 @@ nlohmann::json BackboneJson(const BackboneShape& shape, const BackboneBenchConfi
       {"block_tokens", shape.block_tokens()},
       {"prompt", shape.prompt},
       {"kv_bytes_per_token", shape.text.layers * KvBytes(study.geometry(), int64_t{1})},
-      {"parts", PartsJson(layers)},
-      {"arms", nlohmann::json::array()},
-      {"rows", nlohmann::json::array()},
-      {"paper", nlohmann::json::array()}};
-
-  std::vector<Curve> times(arms.size());
-  Curve attention, rest, predicted_attention, predicted_rest;  // of the first arm
+      {"parts", PartsJson(layers)}};
+  Curves curves;
+  json["rows"] = RowsJson(study, config, layers, history, &curves);
+  json["attention_overtakes"] = OvertakesJson(study, config, curves);
   for (size_t i = 0; i < arms.size(); ++i) {
-    const UpkeepTimes& upkeep = layers.upkeep[i];
-    json["arms"].push_back({{"arm", arms[i].name},
-                            {"rho", arms[i].rho ? nlohmann::json(*arms[i].rho) : nlohmann::json()},
-                            {"storage", arms[i].storage},
-                            {"append_ms", shape.text.layers * upkeep.append.median},
-                            {"gate_ms", shape.text.layers * upkeep.gate.median},
-                            {"compact_ms", shape.text.layers * upkeep.compact.median}});
-    for (const HistoryPoint& point : history[i]) {
-      const Whole whole = study.OfPoint(arms[i], upkeep, point);
-      nlohmann::json row = RowJson(arms[i].name, point.inference, whole);
-      row["measured"] = point.measured;
-      row["attended"] = point.attended;
-      json["rows"].push_back(row);
-      times[i].Add(point.inference, whole.all.median);
-      if (i > 0) continue;
-      attention.Add(point.inference, whole.attention.median);
-      rest.Add(point.inference, whole.all.median - whole.attention.median);
-      predicted_attention.Add(point.inference, whole.predicted_attention_ms);
-      predicted_rest.Add(point.inference, whole.predicted_ms - whole.predicted_attention_ms);
-    }
-  }
-  const Whole alone = study.Alone();
-  for (const int inference : config.inferences) {
-    nlohmann::json row = RowJson("no history", inference, alone);
-    row["measured"] = true;
-    row["attended"] = study.alone_tokens();
-    json["rows"].push_back(row);
-  }
-
-  const auto overtakes = [&](const Curve& a, const Curve& b) {
-    return FirstFrom(config.inferences, [&](int n) { return a.At(n) >= b.At(n); });
-  };
-  const nlohmann::json first = overtakes(attention, rest);
-  json["attention_overtakes"] = {
-      {"inference", first},
-      {"tokens", first.is_null() ? nlohmann::json()
-                                 : nlohmann::json(arms[0].Attended(study.geometry(), schedule,
-                                                                   first.get<int>()))},
-      {"predicted_inference", overtakes(predicted_attention, predicted_rest)}};
-
-  for (size_t i = 1; i < arms.size(); ++i) {
-    const auto attended = [&](size_t arm, int n) {
-      return static_cast<double>(arms[arm].Attended(study.geometry(), schedule, n));
-    };
-    const auto flops = [&](size_t arm, int n) {
-      return study.Flops(layers.upkeep[arm], n, attended(arm, n));
-    };
-    const auto bytes = [&](size_t arm, int n) {
-      return static_cast<double>(
-          arms[arm].Bytes(study.geometry(), static_cast<int64_t>(attended(arm, n))));
-    };
-    json["paper"].push_back(
-        {{"arm", arms[i].name},
-         {"time_from",
-          FirstFrom(config.inferences,
-                    [&](int n) { return times[0].At(n) >= kPaperTimeRatio * times[i].At(n); })},
-         {"flops_from",
-          FirstFrom(config.inferences,
-                    [&](int n) { return flops(i, n) <= (1 - kPaperFlopsSaved) * flops(0, n); })},
-         {"memory_from", FirstFrom(config.inferences, [&](int n) {
-            return bytes(0, n) >= kPaperMemoryRatio * bytes(i, n);
-          })}});
+    json["arms"].push_back(ArmJson(arms[i], layers.upkeep[i], shape.text.layers));
+    if (i > 0) json["paper"].push_back(PaperJson(study, config, layers, curves, i));
   }
   return json;
 }
