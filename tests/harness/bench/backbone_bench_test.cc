@@ -92,6 +92,15 @@ TEST(BackboneBenchTest, EveryRowIsWholeAndItsFiguresAreOfTheHistory) {
   EXPECT_EQ(RowOf(backbone, "gated 0.2", 30)["attended"], 5 + (2 * 2 + 6) * 33);
   EXPECT_LT(RowOf(backbone, "int8", 30)["kv_bytes"], RowOf(backbone, "full", 30)["kv_bytes"]);
   EXPECT_LT(RowOf(backbone, "gated 0.2", 30)["gflop"], RowOf(backbone, "full", 30)["gflop"]);
+  const auto of_layers = [&](double attended) {
+    return WorkOf(TinyShape(), 33).Flops(attended) / 1e9;
+  };
+  EXPECT_DOUBLE_EQ(RowOf(backbone, "full", 30)["gflop"].get<double>(), of_layers(5 + 30 * 33));
+  // Three layers' gate reads two blocks of 33 tokens, every second inference.
+  const double gate =
+      RowOf(backbone, "gated 0.2", 30)["gflop"].get<double>() - of_layers(5 + (2 * 2 + 6) * 33);
+  EXPECT_GT(gate, 3 * 33 * 2 * 64 * (32 + 64) / 1e9);
+  EXPECT_LT(gate, 2 * 3 * 33 * 2 * 64 * (32 + 64) / 1e9);
   for (const nlohmann::json& arm : backbone["arms"]) {
     EXPECT_GT(arm["append_ms"], 0) << arm;
   }

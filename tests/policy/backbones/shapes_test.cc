@@ -52,6 +52,7 @@ TEST(ShapesTest, ABlockIsImagesAndWhatComesWithThem) {
   EXPECT_EQ(Named("smolvla").block_tokens(), 129);
   EXPECT_EQ(Named("openvla").block_tokens(), 257);
   EXPECT_EQ(Named("pi0").block_tokens(), 512);
+  EXPECT_EQ(Named("openvla").towers[0].rows(), 256 + 5);
 }
 
 TEST(ShapesTest, AnUnknownNameIsRefusedWithThoseThatThereAre) {
