@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/bench_backbones.h"
 #include "apps/bench_policy.h"
 #include "apps/commands.h"
 #include "apps/suite_flags.h"
@@ -113,6 +114,7 @@ CLI::App* AddBench(CLI::App& parent, const AppContext& context, int* exit_code) 
   physics->callback(
       [flags, &context, exit_code] { *exit_code = RunBenchPhysics(context, *flags); });
   AddPolicyBenches(*command, context, exit_code);
+  AddBackboneBench(*command, context, exit_code);
   return command;
 }
 

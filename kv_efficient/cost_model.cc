@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kv_efficient/cost_model.h"
 
-#include <algorithm>
+#include "kv_efficient/pass_seconds.h"
 
 namespace kvla {
 
@@ -51,7 +51,7 @@ double InferenceSeconds(const VlaCost& cost, double attended_tokens, double gate
   const auto pass = [&](int tokens, double encode_flops) {
     FlopParts parts = DecoderFlops(GeometryOf(cost), ShapeOf(cost), tokens, attended_tokens);
     parts.encode = encode_flops;
-    return std::max(parts.total() / flops_per_s, bytes / bytes_per_s);
+    return PassSeconds(parts.total(), bytes, flops_per_s, bytes_per_s);
   };
   double seconds = cost.fixed_ms / 1e3;
   seconds += pass(cost.tokens_per_block, cost.encoder_gflops * 1e9);
@@ -63,7 +63,7 @@ double InferenceSeconds(const VlaCost& cost, double attended_tokens, double gate
     const double of_chunk = 2 * h * h + 2 * 4 * h * h + h;  // MLP, LSTM, head
     const double flops = 2 * (gate_tokens * of_token + of_chunk);
     const double read = KvBytes(cost, gate_tokens) + cost.bytes_per_value * (of_token + of_chunk);
-    seconds += std::max(flops / flops_per_s, read / bytes_per_s);
+    seconds += PassSeconds(flops, read, flops_per_s, bytes_per_s);
   }
   return seconds;
 }

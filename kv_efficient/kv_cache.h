@@ -72,9 +72,9 @@ class KvCache {
 
   // kBadInput when the episode is longer than geometry.max_blocks.
   Status BeginBlock();
-  // q [heads, tokens_per_block, head_dim], k and v [kv_heads, tokens_per_block, head_dim], all
-  // un-rotated; any strides with a dense last dimension. Appends k and v, attends, and returns
-  // [heads, tokens_per_block, head_dim], laid out so that transpose(0, 1) is contiguous.
+  // q [heads, tokens_per_block (0: nobody attends), head_dim], k, v [kv_heads, tokens_per_block,
+  // head_dim], un-rotated; any strides with a dense last dimension. Appends k and v, attends, and
+  // returns [heads, tokens of q, head_dim], laid out so that transpose(0, 1) is contiguous.
   // Throws c10::Error on wrong shapes or order of calls.
   at::Tensor Attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
   // The same on a CPU, without tensors, into out [tokens_per_block, heads, head_dim].

@@ -153,7 +153,8 @@ at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k, 
   c10::InferenceMode inference;
   TORCH_CHECK(in_block_, "Attend needs BeginBlock");
   const int tokens = geometry_.tokens_per_block;
-  CheckRows(q, "queries", geometry_.heads, tokens, geometry_.head_dim);
+  const bool asks = q.dim() != 3 || q.size(1) > 0;
+  CheckRows(q, "queries", geometry_.heads, asks ? tokens : 0, geometry_.head_dim);
   CheckRows(k, "keys", geometry_.kv_heads, tokens, geometry_.head_dim);
   CheckRows(v, "values", geometry_.kv_heads, tokens, geometry_.head_dim);
   int sum = 0;
@@ -162,6 +163,11 @@ at::Tensor KvCache::Attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     sum += n;
   }
   TORCH_CHECK(sum == tokens, "segments of a block add up to ", tokens);
+  if (!asks) {
+    const Stopwatch timer(clock_, &stats_.cost.latency.attend_ms);
+    store_->AppendBlock(layer, k, v);
+    return torch::empty_like(q);
+  }
   if (!device_.is_cpu()) {
     TORCH_CHECK(segments.size() == 1, "several segments need a cache on the CPU");
     return AttendOnDevice(layer, q, k, v);

@@ -49,9 +49,19 @@ Turn Repeat(std::function<void()> work, Samples* samples) {
   };
 }
 
-Status TakeTurns(const std::vector<Turn>& turns, double seconds) {
+Turn Once(std::function<void()> work, Samples* samples) {
+  return [work = std::move(work), samples](bool kept) {
+    if (!kept) return Status();
+    const double begin = ThreadMs();
+    work();
+    samples->Add(ThreadMs() - begin);
+    return Status();
+  };
+}
+
+Status TakeTurns(const std::vector<Turn>& turns, double seconds, int least_rounds) {
   const double begin = SteadyMs();
-  for (int round = 0; round < 2 || SteadyMs() - begin < 1000 * seconds; ++round) {
+  for (int round = 0; round < least_rounds || SteadyMs() - begin < 1000 * seconds; ++round) {
     for (const Turn& turn : turns) {
       if (Status status = turn(round > 0); !status.ok()) return status;
     }

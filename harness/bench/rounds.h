@@ -43,9 +43,13 @@ using Turn = std::function<Status(bool kept)>;
 // in the caches; then as often as fits into 2 ms, but at least once. Both must outlive the turn.
 Turn Repeat(std::function<void()> work, Samples* samples);
 
-// Takes all turns in order, again and again: the first round, one more, and others until `seconds`
-// have passed.
-Status TakeTurns(const std::vector<Turn>& turns, double seconds);
+// The same of work that takes so long that there is nothing to warm: once a round, and not in the
+// first one.
+Turn Once(std::function<void()> work, Samples* samples);
+
+// Takes all turns in order, again and again: `least_rounds`, the first one among them, and others
+// until `seconds` have passed.
+Status TakeTurns(const std::vector<Turn>& turns, double seconds, int least_rounds = 2);
 
 }  // namespace kvla
 

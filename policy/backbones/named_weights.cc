@@ -18,8 +18,20 @@ at::Tensor LinearMap::operator()(const at::Tensor& x) const {
 NamedWeights::NamedWeights(std::map<std::string, at::Tensor> tensors)
     : tensors_(std::move(tensors)) {}
 
+NamedWeights NamedWeights::Random() {
+  NamedWeights weights({});
+  weights.random_ = true;
+  return weights;
+}
+
 at::Tensor NamedWeights::Checked(const std::string& name, const std::vector<int64_t>& shape) {
   if (!status_.ok()) return {};
+  if (random_) {
+    constexpr double kLargest = 0.05;
+    at::Tensor drawn = torch::empty(shape).uniform_(-kLargest, kLargest);
+    parameters_ += drawn.numel();
+    return drawn;
+  }
   auto found = tensors_.extract(name);
   if (found.empty()) {
     status_ = BadInput(fmt::format("tensor '{}' is missing", name));

@@ -25,6 +25,8 @@ struct LinearMap {
 class NamedWeights {
  public:
   explicit NamedWeights(std::map<std::string, at::Tensor> tensors);
+  // Has every tensor that is asked for, of numbers below 0.05 drawn from LibTorch's generator.
+  static NamedWeights Random();
 
   // As f32: the file's own memory where it holds f32. Undefined where something was wrong.
   at::Tensor Take(const std::string& name, const std::vector<int64_t>& shape);
@@ -41,6 +43,7 @@ class NamedWeights {
   at::Tensor Checked(const std::string& name, const std::vector<int64_t>& shape);
 
   std::map<std::string, at::Tensor> tensors_;  // not yet taken
+  bool random_ = false;
   int64_t parameters_ = 0;
   Status status_;
 };

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "policy/backbones/attention.h"
-#include "policy/backbones/llama_layer.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -37,33 +35,15 @@ at::Tensor PixelShuffled(const at::Tensor& patches, int factor) {
 VisionTower::VisionTower(NamedWeights* weights, const std::string& prefix, const VisionSizes& sizes)
     : sizes_(sizes) {
   const int hidden = sizes.hidden;
-  const auto norm = [&](const std::string& name) {
-    return Norm{weights->Take(name + ".weight", {hidden}), weights->Take(name + ".bias", {hidden})};
-  };
-  const auto linear = [&](const std::string& name, int outputs, int inputs) {
-    return weights->TakeLinear(name, outputs, inputs, /*bias=*/true);
-  };
   const std::string patch = prefix + "embeddings.patch_embedding";
   patch_weight_ = weights->Take(patch + ".weight", {hidden, 3, sizes.patch, sizes.patch});
   patch_bias_ = weights->Take(patch + ".bias", {hidden});
   positions_ =
       weights->Take(prefix + "embeddings.position_embedding.weight", {sizes.patches(), hidden});
   for (int i = 0; i < sizes.layers; ++i) {
-    const std::string at = prefix + "encoder.layers." + std::to_string(i) + ".";
-    layers_.push_back({.norm1 = norm(at + "layer_norm1"),
-                       .norm2 = norm(at + "layer_norm2"),
-                       .q = linear(at + "self_attn.q_proj", hidden, hidden),
-                       .k = linear(at + "self_attn.k_proj", hidden, hidden),
-                       .v = linear(at + "self_attn.v_proj", hidden, hidden),
-                       .out = linear(at + "self_attn.out_proj", hidden, hidden),
-                       .fc1 = linear(at + "mlp.fc1", sizes.mlp, hidden),
-                       .fc2 = linear(at + "mlp.fc2", hidden, sizes.mlp)});
+    layers_.emplace_back(weights, prefix + "encoder.layers." + std::to_string(i) + ".", sizes);
   }
-  last_ = norm(prefix + "post_layernorm");
-}
-
-at::Tensor VisionTower::Normed(const at::Tensor& x, const Norm& norm) const {
-  return torch::layer_norm(x, {sizes_.hidden}, norm.weight, norm.bias, sizes_.epsilon);
+  last_ = TakeLayerNorm(weights, prefix + "post_layernorm", hidden);
 }
 
 at::Tensor VisionTower::Run(const at::Tensor& pixels, const StageFn& stage,
@@ -72,15 +52,10 @@ at::Tensor VisionTower::Run(const at::Tensor& pixels, const StageFn& stage,
   x = x.flatten(1).t() + positions_;
   Tell(stage, prefix + "patches", x);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    const Layer& layer = layers_[i];
-    const at::Tensor normed = Normed(x, layer.norm1);
-    const auto heads = [&](const LinearMap& map) { return SplitHeads(map(normed), sizes_.heads); };
-    const AttendedRows attended = AttendAll(heads(layer.q), heads(layer.k), heads(layer.v));
-    x = x + layer.out(attended.out.transpose(0, 1).flatten(1));
-    x = x + layer.fc2(torch::gelu(layer.fc1(Normed(x, layer.norm2)), "tanh"));
+    x = layers_[i].Run(x);
     Tell(stage, prefix + "layer." + std::to_string(i), x);
   }
-  x = Normed(x, last_);
+  x = last_(x, sizes_.epsilon);
   Tell(stage, prefix + "vision", x);
   return x;
 }

@@ -11,6 +11,7 @@
 #include "policy/backbones/named_weights.h"
 #include "policy/backbones/sizes.h"
 #include "policy/backbones/stages.h"
+#include "policy/backbones/vision_layer.h"
 
 namespace kvla {
 
@@ -33,20 +34,11 @@ class VisionTower {
   at::Tensor Run(const at::Tensor& pixels, const StageFn& stage, const std::string& prefix) const;
 
  private:
-  struct Norm {
-    at::Tensor weight, bias;
-  };
-  struct Layer {
-    Norm norm1, norm2;
-    LinearMap q, k, v, out, fc1, fc2;
-  };
-  at::Tensor Normed(const at::Tensor& x, const Norm& norm) const;
-
   VisionSizes sizes_;
   at::Tensor patch_weight_, patch_bias_;  // [hidden, 3, patch, patch], [hidden]
   at::Tensor positions_;                  // [patches, hidden], row by row
-  std::vector<Layer> layers_;
-  Norm last_;
+  std::vector<VisionLayer> layers_;
+  LayerNorm last_;
 };
 
 }  // namespace kvla

@@ -126,7 +126,7 @@ TEST(CommandLineTest, AnUnknownWordIsNamedWithTheNearest) {
        "kvla report has no flag '--vidoes=3'; did you mean '--videos'?"},
       {{"bench", "evn"},
        "kvla bench has no subcommand 'evn', only env, physics, "
-       "inference, attention, gate, compact, episodes"},
+       "inference, attention, gate, compact, episodes, backbones"},
       {{"list", "tasks", "more"}, "kvla list: 'more' is one argument too many"},
       {{"help", "evl"}, "did you mean 'eval'?"},
       {{"e\x1b[2Jvl"}, "'e\\x1b[2Jvl'"}};
@@ -211,8 +211,8 @@ TEST(CompletionTest, BashCompletesSubcommandsFlagsAndNames) {
   EXPECT_EQ(Completed({"eval", "--wo"}), (Set{"--workers"}));
   EXPECT_EQ(Completed({"--assets", "eval", "report", "--vid"}), (Set{"--videos"}));
   EXPECT_EQ(Completed({"bench", "env", "--si"}), (Set{"--size"}));
-  EXPECT_EQ(Completed({"bench", ""}),
-            (Set{"env", "physics", "inference", "attention", "gate", "compact", "episodes"}));
+  EXPECT_EQ(Completed({"bench", ""}), (Set{"env", "physics", "inference", "attention", "gate",
+                                           "compact", "episodes", "backbones"}));
   EXPECT_EQ(Completed({"certify", "recall"}), (Set{"recall_color"}));
   EXPECT_EQ(Completed({"certify", "--delay", "l"}), (Set{"long", "longer"}));
   EXPECT_EQ(Completed({"help", "mer"}), (Set{"merge"}));

@@ -94,6 +94,30 @@ TEST_P(SegmentsTest, AQueryOfTheBlocksOwnQueriesIsItsAttention) {
 INSTANTIATE_TEST_SUITE_P(Storage, SegmentsTest, testing::Values("f32", "bf16", "int8", "int4"),
                          [](const auto& info) { return std::string(info.param); });
 
+// The history is appended without anyone's attending to it; the last block sees the same.
+TEST_P(SegmentsTest, ABlockThatNobodyAsksForIsHeldAllTheSame) {
+  const CacheGeometry g = SmallGeometry();
+  const Episode e = MakeEpisode(g, kBlocks, 8);
+  auto cache = MakeCache(g, Config("full")), unasked = MakeCache(g, Config("full"));
+  const std::vector<at::Tensor> want = LastBlock(*cache, e, {3});
+  BeginEpisode(*unasked, e);
+  for (int block = 0; block < kBlocks; ++block) {
+    ASSERT_TRUE(unasked->BeginBlock().ok());
+    for (int layer = 0; layer < g.layers; ++layer) {
+      const BlockRows rows = RowsOfBlock(g, e, layer, block);
+      const bool last = block == kBlocks - 1;
+      const at::Tensor out =
+          unasked->Attend(layer, last ? rows.q : rows.q.narrow(1, 0, 0), rows.k, rows.v);
+      if (last) {
+        EXPECT_TRUE(torch::equal(out, want[layer]));
+      } else {
+        EXPECT_EQ(out.size(1), 0);
+      }
+    }
+    ASSERT_TRUE(unasked->EndBlock().ok());
+  }
+}
+
 TEST(Segments, QueriesLeaveNothingBehind) {
   const ScratchDir folder;
   const CacheGeometry g = SmallGeometry();

@@ -37,6 +37,24 @@ TEST(RoundsTest, TurnsAreTakenInOrderAndTheFirstRoundIsNotKept) {
   EXPECT_GT(order.size(), 8u) << "two rounds take no hundredth of a second";
 }
 
+TEST(RoundsTest, ThereAreAsManyRoundsAsAreAskedFor) {
+  int rounds = 0;
+  const Turn count = [&rounds](bool) {
+    ++rounds;
+    return Status();
+  };
+  EXPECT_TRUE(TakeTurns({count}, 0, 5).ok());
+  EXPECT_EQ(rounds, 5);
+}
+
+TEST(RoundsTest, LongWorkRunsOnceInEachRoundButTheFirst) {
+  int calls = 0;
+  Samples samples;
+  EXPECT_TRUE(TakeTurns({Once([&calls] { ++calls; }, &samples)}, 0, 4).ok());
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(samples.count(), 3);
+}
+
 TEST(RoundsTest, ATurnThatFailsEndsThem) {
   int later = 0;
   const std::vector<Turn> turns = {[](bool kept) { return kept ? BadInput("no more") : Status(); },
