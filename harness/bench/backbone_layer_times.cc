@@ -8,6 +8,7 @@
 
 #include "harness/bench/backbone_times.h"
 #include "harness/bench/machine_limits.h"
+#include "harness/bench/query_rows.h"
 #include "harness/bench/rounds.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/pass_seconds.h"
@@ -67,7 +68,7 @@ class Rates {
       return at::randn({heads, n, geometry_.head_dim});
     };
     turns->push_back(Repeat(
-        [q = rows(geometry_.heads, kManyTokens), k = rows(1, kKeys), v = rows(1, kKeys)] {
+        [q = rows(geometry_.heads, many_tokens()), k = rows(1, kKeys), v = rows(1, kKeys)] {
           const c10::InferenceMode inference;
           AttendAll(q, k, v);
         },
@@ -78,7 +79,7 @@ class Rates {
       reference.cache = *std::move(made);
       if (Status s = reference.cache->GoTo(kBlocks); !s.ok()) return s;
       for (const auto& [tokens, samples] :
-           {std::pair{kManyTokens, &reference.many}, std::pair{1, &reference.few}}) {
+           {std::pair{many_tokens(), &reference.many}, std::pair{1, &reference.few}}) {
         const at::Tensor q = at::randn({geometry_.heads, tokens, geometry_.head_dim});
         KvCache* cache = &reference.cache->cache();
         turns->push_back(Repeat([cache, q] { cache->Query(0, q); }, samples));
@@ -99,11 +100,11 @@ class Rates {
     const auto rate = [this](int rows, const Samples& samples) {
       return 4.0 * rows * geometry_.head_dim * kKeys / samples.median() * 1e3;
     };
-    rates.library_attention = rate(geometry_.heads * kManyTokens, library_);
+    rates.library_attention = rate(geometry_.heads * many_tokens(), library_);
     rates.machine["library_attention_gflop_per_s_median"] = rates.library_attention / 1e9;
     for (const auto& [storage, reference] : references_) {
       const CoreRates::Attention found = {
-          rate(PaddedRows(geometry_.heads * kManyTokens), reference.many),
+          rate(PaddedRows(geometry_.heads * many_tokens()), reference.many),
           rate(PaddedRows(geometry_.heads), reference.few)};
       rates.attention[storage] = found;
       const std::string name = "attention_" + storage;
@@ -116,8 +117,9 @@ class Rates {
  private:
   static constexpr int64_t kOutputs = 4096, kInputs = 8192;  // 128 MiB
   static constexpr int64_t kRows = 256;
-  static constexpr int kBlocks = 17, kBlockTokens = 256, kManyTokens = 128;
+  static constexpr int kBlocks = 17, kBlockTokens = 256;
   static constexpr int kKeys = kBlocks * kBlockTokens;
+  int many_tokens() const { return TokensOfCall(geometry_.heads); }
   struct Reference {
     HistoryArm arm;
     std::unique_ptr<HistoryCache> cache;
