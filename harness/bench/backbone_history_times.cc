@@ -80,7 +80,7 @@ class Arm {
           AttendAll(q, cell->crossed.keys, cell->crossed.values);
         };
       } else {
-        work = [cache, parts = q.split(TokensOfCall(geometry_.group()), 1)] {
+        work = [cache, parts = q.split(TokensOfCall(geometry_.group(), geometry_.head_dim), 1)] {
           for (const at::Tensor& part : parts) cache->Query(0, part);
         };
       }

@@ -119,7 +119,7 @@ class Rates {
   static constexpr int64_t kRows = 256;
   static constexpr int kBlocks = 17, kBlockTokens = 256;
   static constexpr int kKeys = kBlocks * kBlockTokens;
-  int many_tokens() const { return TokensOfCall(geometry_.heads); }
+  int many_tokens() const { return TokensOfCall(geometry_.heads, geometry_.head_dim); }
   struct Reference {
     HistoryArm arm;
     std::unique_ptr<HistoryCache> cache;
