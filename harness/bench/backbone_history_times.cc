@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "harness/bench/backbone_times.h"
+#include "harness/bench/query_rows.h"
 #include "harness/bench/rounds.h"
 #include "policy/backbones/attention.h"
 #include "policy/backbones/shape_layers.h"
@@ -79,7 +80,9 @@ class Arm {
           AttendAll(q, cell->crossed.keys, cell->crossed.values);
         };
       } else {
-        work = [cache, q] { cache->Query(0, q); };
+        work = [cache, parts = q.split(TokensOfCall(geometry_.group(), geometry_.head_dim), 1)] {
+          for (const at::Tensor& part : parts) cache->Query(0, part);
+        };
       }
       const double flops =
           4.0 * static_cast<double>(q.numel()) * static_cast<double>(history_->attended());

@@ -8,6 +8,7 @@
 
 #include "harness/bench/backbone_times.h"
 #include "harness/bench/machine_limits.h"
+#include "harness/bench/query_rows.h"
 #include "harness/bench/rounds.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/pass_seconds.h"
@@ -33,7 +34,9 @@ class Rates {
  public:
   Rates(const BackboneShape& shape, const std::vector<HistoryArm>& arms,
         const HistorySettings& settings)
-      : matrix_(at::ones({kOutputs, kInputs})), vector_(at::ones({kInputs})) {
+      : matrix_(at::ones({kOutputs, kInputs})),
+        vector_(at::ones({kInputs})),
+        rows_(at::ones({kRows, kInputs})) {
     CacheGeometry geometry = HistoryGeometry(shape, 1, kBlocks, settings.window_blocks);
     geometry.heads = geometry.group();
     geometry.kv_heads = 1;
@@ -55,13 +58,28 @@ class Rates {
           at::mv(matrix_, vector_);
         },
         &read_));
+    turns->push_back(Once(
+        [this] {
+          const c10::InferenceMode inference;
+          at::linear(rows_, matrix_);
+        },
+        &product_));
+    const auto rows = [this](int heads, int n) {
+      return at::randn({heads, n, geometry_.head_dim});
+    };
+    turns->push_back(Repeat(
+        [q = rows(geometry_.heads, many_tokens()), k = rows(1, kKeys), v = rows(1, kKeys)] {
+          const c10::InferenceMode inference;
+          AttendAll(q, k, v);
+        },
+        &library_));
     for (auto& [storage, reference] : references_) {
       auto made = HistoryCache::Create(geometry_, reference.arm, settings_);
       if (!made.ok()) return made.status();
       reference.cache = *std::move(made);
       if (Status s = reference.cache->GoTo(kBlocks); !s.ok()) return s;
       for (const auto& [tokens, samples] :
-           {std::pair{kManyTokens, &reference.many}, std::pair{1, &reference.few}}) {
+           {std::pair{many_tokens(), &reference.many}, std::pair{1, &reference.few}}) {
         const at::Tensor q = at::randn({geometry_.heads, tokens, geometry_.head_dim});
         KvCache* cache = &reference.cache->cache();
         turns->push_back(Repeat([cache, q] { cache->Query(0, q); }, samples));
@@ -72,25 +90,36 @@ class Rates {
 
   CoreRates Found() const {
     CoreRates rates;
-    rates.flops_per_s = limits_.flops_per_s();
+    rates.flops_per_s =
+        2.0 * kRows * static_cast<double>(matrix_.numel()) / product_.median() * 1e3;
     rates.bytes_per_s =
         sizeof(float) * static_cast<double>(kOutputs) * kInputs / read_.median() * 1e3;
     rates.machine = limits_.Json();
     rates.machine["read_gbyte_per_s_median"] = rates.bytes_per_s / 1e9;
+    rates.machine["product_gflop_per_s_median"] = rates.flops_per_s / 1e9;
+    const auto rate = [this](int rows, const Samples& samples) {
+      return 4.0 * rows * geometry_.head_dim * kKeys / samples.median() * 1e3;
+    };
+    rates.library_attention = rate(geometry_.heads * many_tokens(), library_);
+    rates.machine["library_attention_gflop_per_s_median"] = rates.library_attention / 1e9;
     for (const auto& [storage, reference] : references_) {
-      const auto rate = [&](int tokens, const Samples& samples) {
-        const double rows = PaddedRows(geometry_.heads * tokens);
-        return 4 * rows * geometry_.head_dim * static_cast<double>(reference.cache->attended()) /
-               samples.median() * 1e3;
-      };
-      rates.attention[storage] = {rate(kManyTokens, reference.many), rate(1, reference.few)};
+      const CoreRates::Attention found = {
+          rate(PaddedRows(geometry_.heads * many_tokens()), reference.many),
+          rate(PaddedRows(geometry_.heads), reference.few)};
+      rates.attention[storage] = found;
+      const std::string name = "attention_" + storage;
+      rates.machine[name + "_gflop_per_s_median"] = found.many / 1e9;
+      rates.machine[name + "_one_token_gflop_per_s_median"] = found.few / 1e9;
     }
     return rates;
   }
 
  private:
   static constexpr int64_t kOutputs = 4096, kInputs = 8192;  // 128 MiB
-  static constexpr int kBlocks = 17, kBlockTokens = 256, kManyTokens = 128;
+  static constexpr int64_t kRows = 256;
+  static constexpr int kBlocks = 17, kBlockTokens = 256;
+  static constexpr int kKeys = kBlocks * kBlockTokens;
+  int many_tokens() const { return TokensOfCall(geometry_.heads, geometry_.head_dim); }
   struct Reference {
     HistoryArm arm;
     std::unique_ptr<HistoryCache> cache;
@@ -99,9 +128,9 @@ class Rates {
 
   CacheGeometry geometry_;
   HistorySettings settings_;
-  at::Tensor matrix_, vector_;
+  at::Tensor matrix_, vector_, rows_;
   MachineLimits limits_;
-  Samples read_;
+  Samples read_, product_, library_;
   std::map<std::string, Reference> references_;
 };
 
@@ -153,10 +182,9 @@ class Upkeep {
 };
 
 double PredictedMs(const LayerWork& work, const CoreRates& rates) {
-  const double many = rates.attention.at("f32").many;
-  return 1e3 * (PassSeconds(work.flops, sizeof(float) * work.weights, rates.flops_per_s,
-                            rates.bytes_per_s) +
-                work.attention_flops / many);
+  return 1e3 * (ProductSeconds(work.flops, sizeof(float) * work.weights, rates.flops_per_s,
+                               rates.bytes_per_s) +
+                work.attention_flops / rates.library_attention);
 }
 
 // Each layer of an inference, once for all that run it over as many rows.

@@ -62,8 +62,9 @@ class Study {
 
   // The published model's own way.
   Whole Alone() const {
+    const double rate = layers_.rates.library_attention;
     Whole whole = Sum(alone_, layers_.alone, layers_.queries_alone, layers_.cross_alone,
-                      alone_tokens(), layers_.rates.attention.at("f32"), 0);
+                      alone_tokens(), {rate, rate}, 0);
     whole.flops = alone_.Flops(alone_tokens());
     whole.bytes =
         shape_.text.layers * static_cast<double>(KvBytes(geometry_, int64_t{alone_tokens()}));
@@ -83,9 +84,10 @@ class Study {
       whole.attention += queries.at({a.rows, a.cross}) * a.times;
       const int rows = PaddedRows(geometry_.group() * a.rows);
       const double flops = 4.0 * geometry_.kv_heads * rows * geometry_.head_dim * attended;
+      const double own = rows < kFewRows ? rate.few : rate.many;
       whole.predicted_attention_ms +=
           1e3 * a.times *
-          PassSeconds(flops, layer_bytes, rows < kFewRows ? rate.few : rate.many,
+          PassSeconds(flops, layer_bytes, a.cross ? layers_.rates.library_attention : own,
                       layers_.rates.bytes_per_s);
     }
     whole.all += whole.attention;
@@ -135,6 +137,7 @@ nlohmann::json RowJson(const std::string& arm, int inference, const Whole& whole
           {"kv_bytes", whole.bytes},
           {"gflop", whole.flops / 1e9},
           {"attention_ms", whole.attention.median},
+          {"predicted_attention_ms", whole.predicted_attention_ms},
           {"upkeep_ms", whole.upkeep.median},
           {"upkeep_share", whole.upkeep.median / whole.all.median},
           {"inference_ms_median", whole.all.median},

@@ -19,9 +19,9 @@ inline constexpr double kPaperMemoryRatio = 1.87;
 //   name, parameters, layers, block_tokens, prompt, kv_bytes_per_token (f32)
 //   parts: part, rows, times, gflop, ms_median, ms_mean, predicted_ms - each once
 //   arms: arm, rho, storage, append_ms, gate_ms, compact_ms - medians, an inference
-//   rows: arm, inference, measured, attended, kv_bytes, gflop, attention_ms, upkeep_ms,
-//   upkeep_share,
-//     inference_ms_median, inference_ms_mean, predicted_ms, predicted_ratio
+//   rows: arm, inference, measured, attended, kv_bytes, gflop, attention_ms,
+//     predicted_attention_ms, upkeep_ms, upkeep_share, inference_ms_median, inference_ms_mean,
+//     predicted_ms, predicted_ratio
 //   attention_overtakes: inference, tokens, predicted_inference of the first arm
 //   paper: arm, time_from, flops_from, memory_from - inferences
 // What does not come within the histories is null. "no history" is an arm whose rows are all alike.

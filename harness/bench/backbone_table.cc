@@ -15,9 +15,9 @@ std::string Text(const nlohmann::json& object, const char* key) {
   return object.at(key).get<std::string>();
 }
 
-// "from 37", or that it never comes.
+// "37", or that it does not come within the histories.
 std::string From(const nlohmann::json& inference) {
-  return inference.is_null() ? "never" : fmt::format("{}", inference.get<int>());
+  return inference.is_null() ? "not here" : fmt::format("{}", inference.get<int>());
 }
 
 std::string PartsText(const nlohmann::json& backbone) {
@@ -51,19 +51,19 @@ std::string RowsText(const nlohmann::json& backbone) {
 
 std::string FindingsText(const nlohmann::json& backbone) {
   const nlohmann::json& overtakes = backbone.at("attention_overtakes");
-  std::string text =
-      fmt::format("  Attention overtakes the rest under 'full': from inference {}{} (model: {}).\n",
-                  From(overtakes.at("inference")),
-                  overtakes.at("tokens").is_null()
-                      ? ""
-                      : fmt::format(", {} tokens", overtakes.at("tokens").get<int64_t>()),
-                  From(overtakes.at("predicted_inference")));
+  std::string text = fmt::format(
+      "  Attention takes longer than the rest under 'full' from inference: {}{} (model: {}).\n",
+      From(overtakes.at("inference")),
+      overtakes.at("tokens").is_null()
+          ? ""
+          : fmt::format(", {} tokens", overtakes.at("tokens").get<int64_t>()),
+      From(overtakes.at("predicted_inference")));
   text += fmt::format(
-      "  The paper's {:g}x time, {:g}% FLOPs, {:g}x memory against 'full' are reached from "
+      "  The paper's {:g}x time, {:g}% FLOPs, {:g}x memory against 'full' are passed from "
       "inference:\n",
       kPaperTimeRatio, 100 * kPaperFlopsSaved, kPaperMemoryRatio);
   for (const nlohmann::json& row : backbone.at("paper")) {
-    text += fmt::format("    {:<12} time {:<7} FLOPs {:<7} memory {}\n", Text(row, "arm"),
+    text += fmt::format("    {:<12} time {:<10} FLOPs {:<10} memory {}\n", Text(row, "arm"),
                         From(row.at("time_from")), From(row.at("flops_from")),
                         From(row.at("memory_from")));
   }
@@ -75,12 +75,12 @@ std::string FindingsText(const nlohmann::json& backbone) {
 std::string BackboneTable(const nlohmann::json& report) {
   const nlohmann::json& machine = report.at("machine");
   std::string text = fmt::format(
-      "One core of {}: {:.1f} GFLOP/s in a plain product of matrices (f32), {:.1f} GB/s read.\n"
+      "One core of {}: {:.1f} GFLOP/s in a product of matrices (f32), {:.1f} GB/s read.\n"
       "Measured by the layer with random weights in f32 and multiplied; milliseconds of the\n"
       "thread, medians and (means). model: predicted / measured; attn: attention's share; upkeep:\n"
       "that of appending, gate and compaction; *: extrapolated from the two longest measured.\n"
       "'no history' is the published model's own way.\n",
-      Text(machine, "cpu"), Number(machine, "gemm_gflop_per_s_median"),
+      Text(machine, "cpu"), Number(machine, "product_gflop_per_s_median"),
       Number(machine, "read_gbyte_per_s_median"));
   for (const nlohmann::json& backbone : report.at("backbones")) {
     text += fmt::format(

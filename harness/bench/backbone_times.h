@@ -34,13 +34,14 @@ using QueryTimes = std::map<QueryKey, Milliseconds>;
 
 // What this core sustains, by plain means: what the cost model goes by.
 struct CoreRates {
-  double flops_per_s = 0;  // a product of matrices
+  double flops_per_s = 0;  // a product of 256 rows with more weights than a cache holds
   double bytes_per_s = 0;  // read by a product of a matrix and a vector
   // Of the cache's attention by storage, over 4,352 keys of one KV head: many rows, one token's.
   struct Attention {
     double many = 0, few = 0;  // FLOP/s, rows as they are padded
   };
   std::map<std::string, Attention> attention{};
+  double library_attention = 0;  // LibTorch's, over as many keys, many rows
   nlohmann::json machine;
 };
 
