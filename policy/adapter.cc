@@ -70,9 +70,7 @@ int StateNumbers(const AdapterConfig& config) {
   return numbers;
 }
 
-int ActionNumbers(const AdapterConfig& config) {
-  return 3 + RotationNumbers(FormOf(config)) + 1;
-}
+int ActionNumbers(const AdapterConfig& config) { return 3 + RotationNumbers(FormOf(config)) + 1; }
 
 Result<Adapter> Adapter::Create(const AdapterConfig& config, const CheckpointSide& checkpoint,
                                 const RobotConventions& robot) {
@@ -124,7 +122,7 @@ std::vector<std::array<float, kTargetDim>> Adapter::Targets(
   const bool delta = action.position == "delta";
   const auto numbers = static_cast<size_t>(RotationNumbers(form_));
   const double unit_rad = IsScaled(form_) ? action.unit_rad : 1;
-  std::array<double, 3> offset{};                // from the hand at the inference
+  std::array<double, 3> offset{};           // from the hand at the inference
   Quaternion turned = FromRotvec(proprio);  // relative to gripper-down
   std::vector<std::array<float, kTargetDim>> targets;
   for (int step = 0; step < config_.replan_steps; ++step) {
@@ -158,22 +156,22 @@ std::vector<std::pair<std::string, std::string>> Adapter::Card() const {
   for (const AdapterCamera& c : config_.cameras) {
     cameras.push_back(fmt::format("{} at {}x{} as {}", c.camera, c.width, c.height, c.feature));
   }
-  const std::string units =
-      IsScaled(form_) ? fmt::format("; 1 = {:g} m, {:g} rad", a.unit_m, a.unit_rad)
-                      : fmt::format("; 1 = {:g} m", a.unit_m);
+  const std::string units = IsScaled(form_)
+                                ? fmt::format("; 1 = {:g} m, {:g} rad", a.unit_m, a.unit_rad)
+                                : fmt::format("; 1 = {:g} m", a.unit_m);
   return {{"adapter: cameras", fmt::format("{}", fmt::join(cameras, ", "))},
           {"adapter: resize", config_.resize},
-          {"adapter: state", fmt::format("{}: {} numbers", fmt::join(config_.state, ", "),
-                                         checkpoint_.state)},
+          {"adapter: state",
+           fmt::format("{}: {} numbers", fmt::join(config_.state, ", "), checkpoint_.state)},
           {"adapter: rotations", "relative to " + config_.rotation_from},
           {"adapter: action", fmt::format("{} position, rotation as {}, gripper ({:g} open, {:g} "
                                           "closed): {} numbers{}",
                                           a.position, a.rotation, a.gripper_open, a.gripper_closed,
                                           checkpoint_.action, units)},
           {"adapter: statistics", checkpoint_.statistics},
-          {"adapter: chunk", fmt::format("{} of {} actions are carried out, {:g} a second",
-                                         config_.replan_steps, checkpoint_.chunk,
-                                         config_.control_rate_hz)}};
+          {"adapter: chunk",
+           fmt::format("{} of {} actions are carried out, {:g} a second", config_.replan_steps,
+                       checkpoint_.chunk, config_.control_rate_hz)}};
 }
 
 }  // namespace kvla

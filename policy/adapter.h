@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the suite's robot and a checkpoint that was trained elsewhere: which camera is which, what
-// a state and an action are made of. No torch.
+// Between the suite's robot and a checkpoint that was trained elsewhere: which camera is which,
+// what a state and an action are made of. No torch.
 #ifndef KVLA_POLICY_ADAPTER_H_
 #define KVLA_POLICY_ADAPTER_H_
 

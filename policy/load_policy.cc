@@ -64,8 +64,8 @@ Result<std::unique_ptr<Policy>> LoadCompact(const PolicySource& source) {
 Result<std::string> HashPublished(const PolicySource& source) {
   const BackboneConfig& backbone = source.backbone;
   if (source.checkpoint.empty()) {
-    return HashHex(fmt::format("{} random layers {} seed {}", backbone.shape, backbone.layers,
-                               backbone.seed));
+    return HashHex(
+        fmt::format("{} random layers {} seed {}", backbone.shape, backbone.layers, backbone.seed));
   }
   std::error_code error;
   std::vector<fs::path> files;

@@ -84,8 +84,7 @@ class Gated : public CachePolicy {
 Result<ChunkGate> GateOf(const CacheConfig& c, const CacheGeometry& geometry) {
   const int chunk_tokens = c.chunk_blocks * geometry.tokens_per_block;
   if (c.gate == kRandomGate) {
-    ChunkGate random(
-        GateShape{.features = geometry.gate_features(), .chunk_tokens = chunk_tokens});
+    ChunkGate random(GateShape{.features = geometry.gate_features(), .chunk_tokens = chunk_tokens});
     FillAtRandom(random.ptr().get());
     return random;
   }

@@ -87,8 +87,7 @@ Result<std::unique_ptr<SmolVla>> SmolVla::Random(SmolVlaConfig config, uint64_t 
     processors.before.newline = true;
     processors.before.max_prompt = config.max_prompt;
     NamedWeights weights(seed);
-    std::unique_ptr<SmolVla> model(
-        new SmolVla(std::move(config), std::move(processors), &weights));
+    std::unique_ptr<SmolVla> model(new SmolVla(std::move(config), std::move(processors), &weights));
     return model;
   } catch (const c10::Error& e) {
     return BadInput(fmt::format("random weights: {}", e.what_without_backtrace()));

@@ -20,8 +20,7 @@ double RowWeights(const LlamaSizes& s) {
 
 }  // namespace
 
-SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt,
-                            int64_t history) {
+SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt, int64_t history) {
   const LlamaSizes &text = config.vlm.text, &expert = config.expert;
   const double tokens = config.prefix_tokens(images, prompt), chunk = config.chunk;
   const double seen = tokens + static_cast<double>(history);

@@ -19,8 +19,8 @@ struct SmolVlaFlops {
   double total() const { return vision + linear + attention + expert_linear + expert_attention; }
 };
 
-// Of one inference over so many images and prompt tokens, whose queries also see `history` tokens of
-// earlier ones.
+// Of one inference over so many images and prompt tokens, whose queries also see `history` tokens
+// of earlier ones.
 SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt,
                             int64_t history = 0);
 

@@ -59,15 +59,15 @@ PolicyDescription DescriptionOf(const PolicySource& source, const SmolVlaConfig&
   const int prompt = std::min(kUsualPrompt, config.max_prompt);
   spec.attention = HistoryGeometryOf(config, images, prompt, 0, source.backbone.age_clamp_blocks);
   spec.tokens_per_block = spec.attention->tokens_per_block;
-  made.card = {
-      {"policy", fmt::format("SmolVLA over {}: vision {}, language {}, expert {} layers; {} images; "
-                             "{} tokens an inference with a prompt of {}",
-                             config.vlm_name, config.vlm.vision.layers, config.vlm.text.layers,
-                             config.expert.layers, images, spec.tokens_per_block, prompt)},
-      {"weights", made.random_weights
-                      ? fmt::format("random (seed {}): costs are true, no success is said",
-                                    source.backbone.seed)
-                      : source.checkpoint.filename().string()}};
+  made.card = {{"policy",
+                fmt::format("SmolVLA over {}: vision {}, language {}, expert {} layers; {} images; "
+                            "{} tokens an inference with a prompt of {}",
+                            config.vlm_name, config.vlm.vision.layers, config.vlm.text.layers,
+                            config.expert.layers, images, spec.tokens_per_block, prompt)},
+               {"weights", made.random_weights
+                               ? fmt::format("random (seed {}): costs are true, no success is said",
+                                             source.backbone.seed)
+                               : source.checkpoint.filename().string()}};
   for (auto& item : adapter.Card()) made.card.push_back(std::move(item));
   return made;
 }

@@ -23,8 +23,8 @@ struct SmolVlaPlan {
   int images() const { return static_cast<int>(description.spec.cameras.size()); }
 };
 
-// The adapter is the run's; where the run has none, the folder's adapter.yaml; a shape's own cameras
-// are the suite's front and wrist. BadInput: no such folder, or it does not fit the robot.
+// The adapter is the run's; where the run has none, the folder's adapter.yaml; a shape's own
+// cameras are the suite's front and wrist. BadInput: no such folder, or it does not fit the robot.
 Result<SmolVlaPlan> PlanSmolVla(const PolicySource& source);
 
 }  // namespace kvla

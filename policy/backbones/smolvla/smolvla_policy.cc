@@ -41,11 +41,10 @@ Result<BytePair> TokenizerOf(const PolicySource& source) {
   return BytePair::FromGguf(*metadata);
 }
 
-// Whether a method keeps or drops whole chunks, of all lanes alike: it has a say in how one is kept,
-// or how many are.
+// Whether a method keeps or drops whole chunks, of all lanes alike: it has a say in how one is
+// kept, or how many are.
 bool KeepsChunks(const CacheMethod& method) {
-  return method.keeps_all || method.name == "window" || method.reads("keep") ||
-         method.has_budget();
+  return method.keeps_all || method.name == "window" || method.reads("keep") || method.has_budget();
 }
 
 // The expert reads the rows of the whole history, so that each must be there as it was made, and
@@ -173,8 +172,8 @@ struct SmolVlaPolicy::Episode : Session {
 };
 
 Status SmolVlaPolicy::Episode::MakeCache(int tokens) {
-  const CacheGeometry geometry = model->net->HistoryGeometry(
-      model->plan.images(), tokens, options.max_blocks, model->age_clamp);
+  const CacheGeometry geometry = model->net->HistoryGeometry(model->plan.images(), tokens,
+                                                             options.max_blocks, model->age_clamp);
   if (cache != nullptr && cache->geometry().tokens_per_block == geometry.tokens_per_block) {
     return {};
   }
@@ -282,9 +281,9 @@ Result<std::unique_ptr<SmolVlaPolicy>> SmolVlaPolicy::Load(const PolicySource& s
           ? SmolVla::Random(plan->config, static_cast<uint64_t>(source.backbone.seed))
           : SmolVla::Load(source.checkpoint);
   if (!net.ok()) return net.status();
-  return std::unique_ptr<SmolVlaPolicy>(new SmolVlaPolicy(std::unique_ptr<Model>(
-      new Model{*std::move(net), *std::move(plan), *std::move(tokenizer),
-                source.backbone.age_clamp_blocks})));
+  return std::unique_ptr<SmolVlaPolicy>(new SmolVlaPolicy(
+      std::unique_ptr<Model>(new Model{*std::move(net), *std::move(plan), *std::move(tokenizer),
+                                       source.backbone.age_clamp_blocks})));
 }
 
 const PolicySpec& SmolVlaPolicy::spec() const { return model_->plan.description.spec; }
