@@ -58,7 +58,7 @@ std::string StoppedLines(const RunMeta& meta) {
 // "0.238", or "~0.238" where the times behind it are not comparable.
 std::string TimeRatio(const Report& report, const Interval& ratio) {
   const bool mark = !report.why_not_comparable.empty() && std::isfinite(ratio.value);
-  return (mark ? kNotComparableMark : "") + Fixed(ratio.value, 3);
+  return fmt::format("{}{}", mark ? kNotComparableMark : "", Fixed(ratio.value, 3));
 }
 
 std::vector<std::string> PartHeader() {

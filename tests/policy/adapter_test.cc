@@ -92,7 +92,8 @@ TEST_F(AdapterTest, AbsolutePosesAreTakenRelativeToTheHandInEveryForm) {
       // What the checkpoint would say of a turn of .3 about x and z from gripper-down.
       const std::array<double, 3> turn = {0.3, 0, 0.3};
       Quaternion rotation = ReadRotation(RotationForm::kRotvec, turn);
-      if (from == std::string("world")) rotation = Product(rotation, RobotConventions().gripper_down);
+      if (from == std::string("world"))
+        rotation = Product(rotation, RobotConventions().gripper_down);
       std::vector<float> action = {0.5F, 0.1F, 0.1F};
       for (const double x : WriteRotation(form, rotation)) action.push_back(static_cast<float>(x));
       action.push_back(1);
@@ -115,7 +116,7 @@ TEST_F(AdapterTest, TheGripperGoesFromOpenToClosedWhateverTheSign) {
   EXPECT_FLOAT_EQ(grip(1, 0, 1), -1);  // Bridge: 1 is open
   EXPECT_FLOAT_EQ(grip(1, 0, 0), 1);
   EXPECT_FLOAT_EQ(grip(1, 0, -7), 1);  // beyond its range
-  EXPECT_FLOAT_EQ(grip(0.08, 0, 0.04), 0);
+  EXPECT_NEAR(grip(0.08, 0, 0.04), 0, 1e-6);
 }
 
 TEST_F(AdapterTest, WhatDoesNotFitIsRefusedNamingBothSides) {

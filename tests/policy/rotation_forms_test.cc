@@ -67,8 +67,8 @@ TEST(RotationForms, EulerAnglesTurnAboutFixedAxesRollFirst) {
   const std::array<double, 3> angles = {kHalf, 0, kHalf};
   const Quaternion q = ReadRotation(RotationForm::kEuler, angles);
   const std::array<double, 3> roll = {kHalf, 0, 0}, yaw = {0, 0, kHalf};
-  const Quaternion in_turn = Product(ReadRotation(RotationForm::kRotvec, yaw),
-                                     ReadRotation(RotationForm::kRotvec, roll));
+  const Quaternion in_turn =
+      Product(ReadRotation(RotationForm::kRotvec, yaw), ReadRotation(RotationForm::kRotvec, roll));
   EXPECT_LT(Apart(q, in_turn), 1e-12);
   EXPECT_LT(Apart(Product(q, Inverse(q)), {1, 0, 0, 0}), 1e-12);
 }

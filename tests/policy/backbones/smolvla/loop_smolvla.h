@@ -22,8 +22,7 @@ inline std::string LetterTokenizer() {
   vocabulary["Ċ"] = 27;
   const nlohmann::json file = {
       {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}},
-      {"pre_tokenizer",
-       {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}}};
+      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}}};
   return file.dump();
 }
 
