@@ -32,8 +32,8 @@ TEST_F(GgufTest, ItsMetadataAreReadWithoutItsWeights) {
   file.F32("f32", torch::tensor({{1.5F, -2.25F}}));
   const std::string bytes = file.Bytes();
   const auto path = folder_ / "cut.gguf";
-  // Without its last byte, which is the weights'.
-  ASSERT_TRUE(WriteFileAtomic(path, std::string_view(bytes).substr(0, bytes.size() - 1)).ok());
+  // Without its last bytes, which are the weights' and what fills them up.
+  ASSERT_TRUE(WriteFileAtomic(path, std::string_view(bytes).substr(0, bytes.size() - 32)).ok());
   EXPECT_FALSE(ReadGguf(path).ok());
   const Result<nlohmann::json> metadata = ReadGgufMetadata(path);
   ASSERT_TRUE(metadata.ok()) << metadata.status().message();

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "kv_efficient/methods/cache_config.h"
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/learned/chunk_gate.h"
-#include "kv_efficient/methods/cache_config.h"
 #include "tensors/torch.h"
 
 namespace kvla {
