@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "tensors/gguf_metadata.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
@@ -230,19 +231,25 @@ Status ReadMetadata(Reader* in, uint64_t count, Json* metadata) {
   return {};
 }
 
-Status Parse(const std::string& bytes, GgufFile* file) {
-  Reader in(bytes);
+// Up to its tensors, of which there are so many.
+Status ReadHead(Reader* in, Json* metadata, uint64_t* tensors) {
   char magic[4] = {};
   uint32_t version = 0;
-  uint64_t tensors = 0, keys = 0;
-  if (!in.Number(&magic) || std::string_view(magic, 4) != kMagic) {
+  uint64_t keys = 0;
+  if (!in->Number(&magic) || std::string_view(magic, 4) != kMagic) {
     return BadInput("not a GGUF file");
   }
-  if (!in.Number(&version) || (version != 2 && version != 3)) {
+  if (!in->Number(&version) || (version != 2 && version != 3)) {
     return BadInput(fmt::format("GGUF of version {}; 2 and 3 are read", version));
   }
-  if (!in.Number(&tensors) || !in.Number(&keys)) return BadInput("truncated in its header");
-  if (Status s = ReadMetadata(&in, keys, &file->metadata); !s.ok()) return s;
+  if (!in->Number(tensors) || !in->Number(&keys)) return BadInput("truncated in its header");
+  return ReadMetadata(in, keys, metadata);
+}
+
+Status Parse(const std::string& bytes, GgufFile* file) {
+  Reader in(bytes);
+  uint64_t tensors = 0;
+  if (Status s = ReadHead(&in, &file->metadata, &tensors); !s.ok()) return s;
   uint64_t alignment = kAlignment;
   if (const auto own = file->metadata.find("general.alignment"); own != file->metadata.end()) {
     if (!own->is_number_unsigned() || own->get<uint64_t>() == 0 || own->get<uint64_t>() % 8 != 0) {
@@ -291,6 +298,16 @@ Result<GgufFile> ReadGguf(const std::filesystem::path& path) {
     return BadInput(fmt::format("{}: {}", path.string(), e.what_without_backtrace()));
   }
   return file;
+}
+
+Result<Json> ReadGgufMetadata(const std::filesystem::path& path) {
+  const Result<MappedFile> file = MapFile(path);
+  if (!file.ok()) return file.status();
+  Reader in(file->bytes);
+  Json metadata;
+  uint64_t tensors = 0;
+  if (Status s = ReadHead(&in, &metadata, &tensors); !s.ok()) return s.In(path.string());
+  return metadata;
 }
 
 }  // namespace kvla

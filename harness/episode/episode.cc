@@ -15,6 +15,7 @@
 namespace kvla {
 
 std::string GeometryWarning(const CacheConfig& cache, const PolicySpec& policy) {
+  if (policy.window_blocks == 0) return "";  // trained with no history: nothing to be like
   if (cache.window_blocks == policy.window_blocks && cache.chunk_blocks == policy.chunk_blocks) {
     return "";
   }

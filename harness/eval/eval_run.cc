@@ -29,6 +29,7 @@
 #include "harness/workers/core_lock.h"
 #include "harness/workers/progress.h"
 #include "kv_efficient/methods/method_table.h"
+#include "results/report/no_success.h"
 #include "results/store/run_store.h"
 #include "results/trace/record_codec.h"
 #include "results/video/video_rule.h"
@@ -78,6 +79,7 @@ RunMeta Facts(const RunPlan& plan, const EvaluationOptions& options, bool pinned
                    {"planned", std::to_string(plan.planned)},
                    {"clocked_arms", JsonText(ClockedArms(plan))},
                    {"cue_ranges", JsonText(CueRanges(plan))}};
+  if (plan.random_weights) facts[kWeightsKey] = kRandomWeights;
   facts["run_id"] = HashHex(
       fmt::format("{} {} {}", facts["started"], getpid(), AbsolutePath(options.out).string()));
   facts["protocol"] = JsonText(MeasuringConditionsOf(plan, facts));

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/files.h"
 #include "base/utc.h"
+#include "results/report/no_success.h"
 
 namespace kvla {
 namespace {
@@ -42,6 +43,9 @@ Result<json> LedgerLine(const RunPlan& plan, const RunStore& store, bool finishe
   if (!rows.ok()) return rows.status();
   std::map<std::string, int> outcomes = {{"success", 0}, {"failure", 0}, {"error", 0}};
   for (const EpisodeRow& row : *rows) ++outcomes[row.outcome];
+  if (plan.random_weights) {
+    outcomes = {{kEnded, outcomes["success"] + outcomes["failure"]}, {"error", outcomes["error"]}};
+  }
   const RunConfig& config = plan.config;
   json line = {{"date", UtcNow()},
                {"run", (*meta)["run_id"]},

@@ -111,6 +111,12 @@ json CostModelClock(const RunPlan& plan) {
   return section.Take();
 }
 
+json PolicyCard(const RunPlan& plan) {
+  Section section("Policy");
+  for (const auto& [what, value] : plan.policy_card) section.Add(what, value);
+  return section.Take();
+}
+
 bool HasCostModelClock(const RunPlan& plan) {
   return std::any_of(plan.config.arms.begin(), plan.config.arms.end(), [](const RunArm& arm) {
     return arm.clock.kind == "simulated" && arm.clock.latency == "cost_model";
@@ -128,8 +134,7 @@ json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
     const std::string size = fmt::format("{}x{}", camera.width, camera.height);
     if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
   }
-  json out = json::array();
-  out.push_back(Tasks(plan));
+  json out = json::array({Tasks(plan)});
   out.push_back(Section("Episodes")
                     .Add("split", config.split + " (part of every random stream's key)")
                     .Add("run seed", std::to_string(config.seed))
@@ -141,6 +146,7 @@ json MeasuringConditionsOf(const RunPlan& plan, const RunMeta& facts) {
                     .Add("clock", Clocks(plan))
                     .Add("errors", "an outcome of their own: in no rate, never dropped")
                     .Take());
+  if (!plan.policy_card.empty()) out.push_back(PolicyCard(plan));
   if (HasCostModelClock(plan)) out.push_back(CostModelClock(plan));
   out.push_back(
       Section("Control")

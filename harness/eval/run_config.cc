@@ -14,10 +14,11 @@
 #include "base/split_names.h"
 #include "base/text.h"
 #include "harness/episode/episode.h"
+#include "kv_efficient/methods/learned/random_gate.h"
 #include "kv_efficient/methods/method_table.h"
-#include "policy/compact/checkpoint_hash.h"
-#include "policy/compact/text/text_encoder_files.h"
 #include "policy/compact/vla.h"
+#include "policy/load_policy.h"
+#include "sim/specs.h"
 #include "sim/world.h"
 #include "tasks/task_list.h"
 
@@ -65,7 +66,14 @@ Status CheckArms(const RunConfig& config, RunPlan* plan) {
     if (Status status = ValidateCacheConfig(arm.cache); !status.ok()) return status.In(where);
     if (Status status = CheckMemory(plan->policy, arm.cache); !status.ok()) return status.In(where);
     CacheConfig cache = arm.cache;
-    if (!cache.gate.empty()) {
+    if (cache.gate == kRandomGate) {
+      if (!plan->random_weights) {
+        return BadInput(fmt::format(
+            "{}: gate: random is for the costs of a policy of random weights (backbone.weights), "
+            "and this one has a checkpoint: name a trained gate",
+            where));
+      }
+    } else if (!cache.gate.empty()) {
       const std::filesystem::path gate = ResolvePath(cache.gate, plan->asset_root);
       if (!IsFile(gate)) {
         return BadInput(fmt::format("{}: gate file {} is not there (train it with kvla train-gate)",
@@ -213,17 +221,19 @@ Result<RunPlan> PlanRun(const RunConfig& config, const std::filesystem::path& as
   RunPlan plan;
   plan.config = config;
   plan.asset_root = AbsolutePath(asset_root);
-  if (config.checkpoint.empty()) return BadInput("'checkpoint' is empty: which policy?");
-  plan.checkpoint = ResolvePath(config.checkpoint, plan.asset_root);
-  if (!IsFolder(plan.checkpoint)) {
+  if (!config.checkpoint.empty()) plan.checkpoint = ResolvePath(config.checkpoint, plan.asset_root);
+  if (!config.checkpoint.empty() && !IsFolder(plan.checkpoint)) {
     return BadInput(fmt::format("checkpoint {}: no such folder, neither from here nor in {}",
                                 config.checkpoint, plan.asset_root.string()));
   }
-  PolicyConfig policy;
-  if (Status status = LoadConfigFile(plan.checkpoint / "config.yaml", {}, &policy); !status.ok()) {
-    return status;
+  Result<PolicyDescription> policy = DescribePolicy(SourceOf(plan));
+  if (!policy.ok()) return policy.status();
+  plan.policy = std::move(policy->spec);
+  plan.random_weights = policy->random_weights;
+  plan.policy_card = std::move(policy->card);
+  if (plan.random_weights && config.stop_when.rule != "never") {
+    return BadInput("stop_when: it goes by success, of which random weights have none");
   }
-  plan.policy = SpecOf(policy);
   if (Status status = CheckArms(config, &plan); !status.ok()) return status;
   Result<std::vector<Cells>> cells = CheckTasks(plan);
   if (!cells.ok()) return cells.status();
@@ -260,18 +270,23 @@ StopPlan StopPlanOf(const RunPlan& plan) {
   return stop;
 }
 
+PolicySource SourceOf(const RunPlan& plan) {
+  PolicySource source;
+  source.checkpoint = plan.checkpoint;
+  source.backbone = plan.config.backbone;
+  source.adapter = plan.config.adapter;
+  source.robot = {.control_rate_hz = kControlRateHz, .gripper_down = kGripperDown};
+  source.asset_root = plan.asset_root;
+  source.device = plan.config.device;
+  return source;
+}
+
 Result<std::unique_ptr<Policy>> LoadPolicy(const RunPlan& plan) {
-  Vla::Options options;
-  options.checkpoint = plan.checkpoint;
-  options.text_encoder = TextEncoderFolder(plan.asset_root);
-  options.device = plan.config.device;
-  Result<std::unique_ptr<Vla>> vla = Vla::Load(options);
-  if (!vla.ok()) return vla.status();
-  return std::unique_ptr<Policy>(*std::move(vla));
+  return LoadPolicy(SourceOf(plan));
 }
 
 Result<std::string> CheckPolicies(const RunPlan& plan) {
-  Result<std::string> hash = CheckpointHash(plan.checkpoint);
+  Result<std::string> hash = HashPolicy(SourceOf(plan));
   if (!hash.ok()) return hash;
   const Result<std::unique_ptr<Policy>> policy = LoadPolicy(plan);
   if (!policy.ok()) return policy.status();
@@ -282,7 +297,7 @@ Result<std::string> CheckPolicies(const RunPlan& plan) {
     if (!session.ok()) {
       return session.status().In(fmt::format("arm '{}'", plan.config.arms[arm].name));
     }
-    if (plan.caches[arm].gate.empty()) continue;
+    if (plan.caches[arm].gate.empty() || plan.caches[arm].gate == kRandomGate) continue;
     const Result<std::string> gate = HashFileHex(plan.caches[arm].gate);
     if (!gate.ok()) return gate;
     all += "+" + plan.config.arms[arm].name + ":" + *gate;

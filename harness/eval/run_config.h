@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/config_fields.h"
@@ -15,6 +16,7 @@
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/methods/named_cache.h"
 #include "policy/policy.h"
+#include "policy/policy_source.h"
 #include "results/statistics/stop_rule.h"
 #include "tasks/task_options.h"
 
@@ -45,6 +47,8 @@ struct RunArm : NamedCache {
 struct RunConfig {
   std::string name = "run";
   std::string checkpoint;
+  BackboneConfig backbone;
+  AdapterConfig adapter;
   std::string device = "cpu";
   std::string trace = "summary";
   std::string videos = "none";
@@ -65,7 +69,11 @@ struct RunConfig {
   template <class V>
   void Fields(V& v) {
     v("name", name, "what the run is called");
-    v("checkpoint", checkpoint, "folder of the policy, from here or from the repository's root");
+    v("checkpoint", checkpoint,
+      "folder of the policy, from here or from the repository's root: one that kvla train made, or "
+      "a published one");
+    v("backbone", backbone, "a published policy: its sizes alone, or how it remembers");
+    v("adapter", adapter, "between the suite's robot and a published policy");
     v("device", device, OneOf{"cpu", "cuda"}, "where the policy runs");
     v("trace", trace, OneOf{"off", "summary", "full"},
       "what is stored beside costs: decisions and actions (summary), states too (full)");
@@ -108,10 +116,12 @@ struct EpisodeJob {
 struct RunPlan {
   RunConfig config;
   std::filesystem::path asset_root;
-  std::filesystem::path checkpoint;              // resolved
+  std::filesystem::path checkpoint;              // resolved; empty: of a backbone's shape
   std::vector<CacheConfig> caches;               // of the arms, gate files resolved
   std::vector<std::vector<double>> recorded_ms;  // of the arms, for clocks that ask for them
   PolicySpec policy;
+  bool random_weights = false;  // PolicyDescription
+  std::vector<std::pair<std::string, std::string>> policy_card;
   std::vector<EpisodeJob> jobs;  // in the order of work: arms of one episode one after the other
   int max_blocks = 0;            // inferences of the longest episode
   int planned = 0;               // episodes of the whole run, whatever the shard
@@ -133,6 +143,9 @@ StopPlan StopPlanOf(const RunPlan& plan);
 // Leaves the jobs of one part of `count`: whole groups of arms, so that pairs stay together.
 // `index` counts from 1.
 Status TakeShard(int index, int count, RunPlan* plan);
+
+// Where the run's policy comes from.
+PolicySource SourceOf(const RunPlan& plan);
 
 // The run's policy, with its weights.
 Result<std::unique_ptr<Policy>> LoadPolicy(const RunPlan& plan);

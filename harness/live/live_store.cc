@@ -4,13 +4,15 @@
 #include <utility>
 
 #include "base/config_io.h"
+#include "results/report/no_success.h"
 
 namespace kvla {
 
 Result<std::unique_ptr<LiveStore>> LiveStore::Create(const std::filesystem::path& folder,
                                                      const RunConfig& config) {
-  Result<RunStore> store = RunStore::Create(
-      folder, {{"config", PrintConfig(config)}, {"config_hash", ConfigHash(config)}});
+  RunMeta meta = {{"config", PrintConfig(config)}, {"config_hash", ConfigHash(config)}};
+  if (config.backbone.weights == kRandomWeights) meta[kWeightsKey] = kRandomWeights;
+  Result<RunStore> store = RunStore::Create(folder, meta);
   if (!store.ok()) return store.status();
   return std::unique_ptr<LiveStore>(new LiveStore(*std::move(store)));
 }

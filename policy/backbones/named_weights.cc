@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/backbones/named_weights.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <utility>
 
+#include "base/rng.h"
 #include "tensors/safetensors.h"
 #include "tensors/torch.h"
 
@@ -18,20 +21,19 @@ at::Tensor LinearMap::operator()(const at::Tensor& x) const {
 NamedWeights::NamedWeights(std::map<std::string, at::Tensor> tensors)
     : tensors_(std::move(tensors)) {}
 
-NamedWeights NamedWeights::Random() {
-  NamedWeights weights({});
-  weights.random_ = true;
-  return weights;
+at::Tensor NamedWeights::Drawn(const std::string& name, const std::vector<int64_t>& shape) {
+  at::Tensor tensor = torch::empty(shape);
+  parameters_ += tensor.numel();
+  if (shape.size() == 1) return tensor.fill_(name.ends_with("bias") ? 0 : 1);
+  const double inputs = static_cast<double>(tensor.numel()) / static_cast<double>(shape[0]);
+  const double bound = std::sqrt(3 / inputs);  // a variance of 1 / inputs
+  at::Generator generator = at::detail::createCPUGenerator(StableHash(name, *seed_));
+  return tensor.uniform_(-bound, bound, generator);
 }
 
 at::Tensor NamedWeights::Checked(const std::string& name, const std::vector<int64_t>& shape) {
   if (!status_.ok()) return {};
-  if (random_) {
-    constexpr double kLargest = 0.05;
-    at::Tensor drawn = torch::empty(shape).uniform_(-kLargest, kLargest);
-    parameters_ += drawn.numel();
-    return drawn;
-  }
+  if (seed_) return Drawn(name, shape);
   auto found = tensors_.extract(name);
   if (found.empty()) {
     status_ = BadInput(fmt::format("tensor '{}' is missing", name));

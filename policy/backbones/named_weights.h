@@ -5,7 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +27,9 @@ struct LinearMap {
 class NamedWeights {
  public:
   explicit NamedWeights(std::map<std::string, at::Tensor> tensors);
-  // Has every tensor that is asked for, of numbers below 0.05 drawn from LibTorch's generator.
-  static NamedWeights Random();
+  // Has every tensor that is asked for: drawn from its name and `seed`, so that activations stay of
+  // the size of one; norms are 1 and biases 0.
+  explicit NamedWeights(uint64_t seed) : seed_(seed) {}
 
   // As f32: the file's own memory where it holds f32. Undefined where something was wrong.
   at::Tensor Take(const std::string& name, const std::vector<int64_t>& shape);
@@ -41,9 +44,10 @@ class NamedWeights {
 
  private:
   at::Tensor Checked(const std::string& name, const std::vector<int64_t>& shape);
+  at::Tensor Drawn(const std::string& name, const std::vector<int64_t>& shape);
 
+  std::optional<uint64_t> seed_;
   std::map<std::string, at::Tensor> tensors_;  // not yet taken
-  bool random_ = false;
   int64_t parameters_ = 0;
   Status status_;
 };

@@ -8,6 +8,10 @@
 
 namespace kvla {
 
+at::Tensor PrefixAttention::Over(const at::Tensor& q, const KvRows& rows) {
+  return AttendAll(q, rows.keys, rows.values).out;
+}
+
 at::Tensor PlainPrefix::Append(int layer, const Qkv& rows, std::span<const int> segments) {
   layers_.at(layer) = {rows.k, rows.v};
   std::vector<at::Tensor> out;

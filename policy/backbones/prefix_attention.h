@@ -32,6 +32,8 @@ class PrefixAttention {
   virtual AttendedRows Query(int layer, const at::Tensor& q) = 0;
   // All that queries of the layer attend to, keys rotated as they meet them.
   virtual KvRows Rows(int layer) = 0;
+  // Over rows that were made of Rows(); here so that whoever measures attention sees it.
+  virtual at::Tensor Over(const at::Tensor& q, const KvRows& rows);
 };
 
 // Tensors that are thrown away with it: the published models' own way.

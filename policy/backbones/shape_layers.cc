@@ -17,6 +17,8 @@ namespace {
 
 using Run = std::function<void()>;
 
+constexpr uint64_t kSeed = 1;  // of weights
+
 // `make()` makes a layer, `run(layer)` runs it.
 template <class Make, class RunOne>
 Run InTurns(int copies, const Make& make, RunOne run) {
@@ -31,7 +33,7 @@ Run InTurns(int copies, const Make& make, RunOne run) {
 }
 
 std::vector<LinearMap> TakeMaps(const std::vector<MapSizes>& maps) {
-  NamedWeights weights = NamedWeights::Random();
+  NamedWeights weights(kSeed);
   std::vector<LinearMap> taken;
   for (const MapSizes& map : maps) {
     taken.push_back(weights.TakeLinear("map", map.outputs, map.inputs, map.bias));
@@ -54,7 +56,7 @@ Run MakeEncoderLayer(const VisionSizes& sizes, int rows, int copies) {
   return InTurns(
       copies,
       [&] {
-        NamedWeights weights = NamedWeights::Random();
+        NamedWeights weights(kSeed);
         return VisionLayer(&weights, "", sizes);
       },
       [x = torch::randn({rows, sizes.hidden})](const VisionLayer& layer) { layer.Run(x); });
@@ -65,7 +67,7 @@ Run MakePatches(VisionSizes sizes, int copies) {
   return InTurns(
       copies,
       [&] {
-        NamedWeights weights = NamedWeights::Random();
+        NamedWeights weights(kSeed);
         return VisionTower(&weights, "", sizes);
       },
       [x = torch::randn({3, sizes.image, sizes.image})](const VisionTower& tower) {
@@ -78,7 +80,7 @@ Run MakeLlamaLayer(const LlamaSizes& sizes, LayerKind kind, int rows, int copies
   return InTurns(
       copies,
       [&] {
-        NamedWeights weights = NamedWeights::Random();
+        NamedWeights weights(kSeed);
         return LlamaLayer(&weights, "", sizes, sizes.hidden);
       },
       [kind, x = torch::randn({rows, sizes.hidden})](const LlamaLayer& layer) {
@@ -125,7 +127,7 @@ std::function<void()> MakeLayer(const BackboneShape& shape, const LayerWork& wor
 }
 
 std::function<KvRows(const KvRows&)> MakeCrossMaps(const BackboneShape& shape) {
-  NamedWeights weights = NamedWeights::Random();
+  NamedWeights weights(kSeed);
   const LlamaLayer layer(&weights, "", shape.expert.sizes, shape.text.kv_width());
   return [layer](const KvRows& held) {
     const c10::InferenceMode inference;

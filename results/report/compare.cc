@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "results/report/comparable.h"
+#include "results/report/no_success.h"
 #include "results/statistics/stop_rule.h"
 
 namespace kvla {
@@ -451,6 +452,9 @@ Result<Comparison> CompareRuns(const std::vector<RunStore>& runs, const CompareO
   for (const Contender& arm : *arms) {
     Result<RunMeta> meta = arm.run->Meta();
     if (!meta.ok()) return meta.status();
+    if (HasRandomWeights(*meta)) {
+      return BadInput(arm.name + ": " + kNoSuccess + " to compare; kvla report has its costs");
+    }
     metas.push_back(*std::move(meta));
   }
   out.why_not_comparable = WhyNotComparable(metas);

@@ -18,6 +18,7 @@
 #include "results/report/csv_line.h"
 #include "results/report/heat_map.h"
 #include "results/report/json_values.h"
+#include "results/report/no_success.h"
 #include "results/report/text_table.h"
 
 namespace kvla {
@@ -158,6 +159,7 @@ Result<CueAxis> ParseCueAxis(const std::string& name) {
 }
 
 Result<std::vector<CueRow>> BuildCueRows(const Report& report, CueAxis axis) {
+  if (HasRandomWeights(report.meta)) return BadInput(kNoSuccess);
   std::map<CellKey, Extent> extents;
   for (const EpisodeRow& e : report.episodes) {
     if (const auto value = ValueOf(e, axis)) extents[{e.id.task, e.id.delay}].Add(*value);

@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "results/report/comparable.h"
+#include "results/report/no_success.h"
 #include "results/statistics/paired.h"
 
 namespace kvla {
@@ -201,6 +202,31 @@ class WarningSummary {
   std::map<std::pair<std::string, std::string>, Kind> kinds_;  // by arm and text without numbers
 };
 
+// Of a policy that nobody trained.
+void HideOutcomes(std::vector<EpisodeRow>* episodes) {
+  for (EpisodeRow& e : *episodes) {
+    if (!e.is_error()) e.outcome = kEnded;
+    e.success = e.decisive_reached = e.decisive_right = e.motor_ok = false;
+    e.progress = kNan;
+  }
+}
+
+void HideRates(Report* report) {
+  const Interval none{kNan, kNan, kNan};
+  for (ReportRow& row : report->rows) {
+    row.success = row.decisive = row.motor = row.progress = none;
+    row.stages.clear();
+    row.time = {.successes = 0, .p50_s = kNan, .p90_s = kNan, .restricted_s = none};
+    if (!row.against_full) continue;
+    row.against_full->success_points = none;
+    row.against_full->mcnemar_p = kNan;
+  }
+  for (SuiteRow& row : report->suite) {
+    row.success = row.decisive = none;
+    row.cells_above_chance = 0;
+  }
+}
+
 }  // namespace
 
 // Rows of the run are gathered by cell; inferences stream by once, since a run's traces need not
@@ -216,6 +242,9 @@ Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
   if (!episodes.ok()) return episodes.status();
   report.episodes = std::move(*episodes);
   if (Status status = ApplyFilter(filter, &report.episodes); !status.ok()) return status;
+
+  const bool random = HasRandomWeights(report.meta);
+  if (random) HideOutcomes(&report.episodes);
 
   using CellKey = std::tuple<std::string, std::string, std::string>;  // arm, task, delay
   std::map<CellKey, Cell> cells;
@@ -257,7 +286,7 @@ Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
 
   auto clock = BuildClockRows(store, report.meta, report.episodes);
   if (!clock.ok()) return clock.status();
-  report.clock = *std::move(clock);
+  if (!random) report.clock = *std::move(clock);  // of success under a clock
 
   const std::vector<std::string> arms = ArmOrder(report.meta);
   const std::vector<std::string> delays = {"short", "medium", "long", "longer"};
@@ -270,6 +299,7 @@ Result<Report> BuildReport(const RunStore& store, const ReportFilter& filter) {
   std::sort(report.rows.begin(), report.rows.end(), before);
   std::sort(report.clock.begin(), report.clock.end(), before);
   report.suite = BuildSuiteRows(report.rows);
+  if (random) HideRates(&report);
   return report;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "results/report/csv_line.h"
+#include "results/report/no_success.h"
 #include "results/report/report.h"
 
 namespace kvla {
@@ -17,8 +18,13 @@ std::string EpisodesCsv(const Report& report) {
   for (const EpisodeRow& e : report.episodes) {
     CsvLine line;
     line.Add(e.id.arm).Add(e.id.task).Add(e.id.delay).Add(e.id.seed).Add(e.outcome);
-    line.Add(int{e.success}).Add(e.progress).Add(int{e.decisive_reached});
-    line.Add(int{e.decisive_right}).Add(int{e.motor_ok}).Add(e.steps);
+    if (e.outcome == kEnded) {
+      line.Add(NAN).Add(NAN).Add(NAN).Add(NAN).Add(NAN);
+    } else {
+      line.Add(int{e.success}).Add(e.progress).Add(int{e.decisive_reached});
+      line.Add(int{e.decisive_right}).Add(int{e.motor_ok});
+    }
+    line.Add(e.steps);
     line.Add(e.steps / e.control_rate_hz).Add(e.state_hash).Add(e.wall_s).Add(e.video);
     line.Add(e.onset_s.value_or(NAN)).Add(e.wait_s.value_or(NAN));
     out += line.Add(e.error).End();

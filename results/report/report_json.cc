@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "results/report/json_values.h"
+#include "results/report/no_success.h"
 #include "results/report/report.h"
 
 namespace kvla {
@@ -103,6 +104,7 @@ json ReportJson(const Report& report, bool episodes) {
               {"details", json::array()},
               {"warnings", report.warnings},
               {"latency", LatencyJson(report.why_not_comparable)}};
+  if (HasRandomWeights(report.meta)) out["no_success"] = kNoSuccess;
   for (const ReportRow& row : report.rows) {
     out["rows"].push_back(RowJson(row));
     out["details"].push_back(DetailJson(row));
@@ -117,7 +119,7 @@ json ReportJson(const Report& report, bool episodes) {
                                {"delay", e.id.delay},
                                {"seed", e.id.seed},
                                {"outcome", e.outcome},
-                               {"success", e.success},
+                               {"success", e.outcome == kEnded ? json(nullptr) : json(e.success)},
                                {"progress", JsonNumber(e.progress)},
                                {"steps", e.steps},
                                {"state_hash", e.state_hash}});

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "results/report/comparable.h"
+#include "results/report/no_success.h"
 #include "results/report/report.h"
 #include "results/report/text_table.h"
 
@@ -57,7 +58,7 @@ std::string StoppedLines(const RunMeta& meta) {
 // "0.238", or "~0.238" where the times behind it are not comparable.
 std::string TimeRatio(const Report& report, const Interval& ratio) {
   const bool mark = !report.why_not_comparable.empty() && std::isfinite(ratio.value);
-  return (mark ? kNotComparableMark : "") + Fixed(ratio.value, 3);
+  return fmt::format("{}{}", mark ? kNotComparableMark : "", Fixed(ratio.value, 3));
 }
 
 std::vector<std::string> PartHeader() {
@@ -132,18 +133,35 @@ void AddRow(const Report& report, const ReportRow& r, Tables* t) {
                  TimeRatio(report, f.ratios.latency_last10), TimeRatio(report, f.ratios.latency)});
 }
 
+// Where there is no success to say.
+std::string EpisodesOf(const Report& report) {
+  TextTable table(kNoSuccess, {"arm", "n", "errors"});
+  for (const ReportRow& r : report.rows) {
+    table.Add(r.task + (r.delay.empty() ? "" : ", " + r.delay),
+              {Shorten(r.arm, kMaxName), std::to_string(r.episodes), std::to_string(r.errors)});
+  }
+  return table.Format();
+}
+
 }  // namespace
 
 std::string FormatTable(const Report& report) {
   if (report.rows.empty()) return "no episodes yet\n";
   Tables tables;
   for (const ReportRow& row : report.rows) AddRow(report, row, &tables);
-  std::string out = MetaLine(report) + tables.success.Format() + "\n" + tables.progress.Format();
-  if (!report.suite.empty()) {
+  std::string out = MetaLine(report);
+  const bool random = HasRandomWeights(report.meta);
+  if (random) {
+    out += EpisodesOf(report);
+  } else {
+    out += tables.success.Format() + "\n" + tables.progress.Format();
+  }
+  if (!report.suite.empty() && !random) {
     out += "\n" + FormatSuiteTable(report.suite, report.why_not_comparable.empty());
   }
   for (const TextTable* table : {&tables.latency, &tables.parts_mean, &tables.parts_p95,
                                  &tables.memory, &tables.work, &tables.against, &tables.ratios}) {
+    if (random && table == &tables.against) continue;
     if (!table->empty()) out += "\n" + table->Format();
   }
   if (!report.clock.empty()) out += "\n" + FormatClockTable(report.clock);
@@ -159,9 +177,9 @@ std::string FormatTable(const Report& report) {
 std::string FormatEpisodes(const Report& report) {
   std::string out;
   for (const EpisodeRow& row : report.episodes) {
-    out += PrintableLine(fmt::format("{}: {}, progress {:.2f}, {} steps, state {}{}",
-                                     ToString(row.id), row.outcome, row.progress, row.steps,
-                                     row.state_hash, row.error.empty() ? "" : ": " + row.error)) +
+    out += PrintableLine(fmt::format("{}: {}, progress {}, {} steps, state {}{}", ToString(row.id),
+                                     row.outcome, Fixed(row.progress, 2), row.steps, row.state_hash,
+                                     row.error.empty() ? "" : ": " + row.error)) +
            "\n";
   }
   return out;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/files.h"
+#include "tensors/gguf_metadata.h"
 #include "tests/scratch_dir.h"
 #include "tests/tensors/small_gguf.h"
 
@@ -24,6 +25,22 @@ class GgufTest : public testing::Test {
   }
   ScratchDir folder_;
 };
+
+TEST_F(GgufTest, ItsMetadataAreReadWithoutItsWeights) {
+  SmallGguf file;
+  file.Text("general.name", "small");
+  file.F32("f32", torch::tensor({{1.5F, -2.25F}}));
+  const std::string bytes = file.Bytes();
+  const auto path = folder_ / "cut.gguf";
+  // Without its last bytes, which are the weights' and what fills them up.
+  ASSERT_TRUE(WriteFileAtomic(path, std::string_view(bytes).substr(0, bytes.size() - 32)).ok());
+  EXPECT_FALSE(ReadGguf(path).ok());
+  const Result<nlohmann::json> metadata = ReadGgufMetadata(path);
+  ASSERT_TRUE(metadata.ok()) << metadata.status().message();
+  EXPECT_EQ((*metadata)["general.name"], "small");
+  ASSERT_TRUE(WriteFileAtomic(path, "no GGUF").ok());
+  EXPECT_EQ(ReadGgufMetadata(path).status().code(), StatusCode::kBadInput);
+}
 
 // Nibble i of a block: low halves are values 0 to 15, high ones 16 to 31.
 TEST_F(GgufTest, BlocksBecomeTheNumbersThatTheyStandFor) {

@@ -10,6 +10,7 @@
 #include "kv_efficient/methods/cache_policy.h"
 #include "kv_efficient/methods/learned/chunk_gate.h"
 #include "kv_efficient/methods/learned/gate_forward.h"
+#include "kv_efficient/methods/learned/random_gate.h"
 #include "kv_efficient/methods/method_table.h"
 #include "kv_efficient/saved_state.h"
 #include "tensors/module_weights.h"
@@ -80,21 +81,32 @@ class Gated : public CachePolicy {
   GateForward::State state_;
 };
 
-Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,
-                                               const CacheGeometry& geometry) {
+Result<ChunkGate> GateOf(const CacheConfig& c, const CacheGeometry& geometry) {
+  const int chunk_tokens = c.chunk_blocks * geometry.tokens_per_block;
+  if (c.gate == kRandomGate) {
+    ChunkGate random(GateShape{.features = geometry.gate_features(), .chunk_tokens = chunk_tokens});
+    FillAtRandom(random.ptr().get());
+    return random;
+  }
   Result<LoadedGate> gate = LoadGate(c.gate);
   if (!gate.ok()) return gate.status();
   const GateShape& shape = gate->gate->shape();
-  const int chunk_tokens = c.chunk_blocks * geometry.tokens_per_block;
   if (shape.features != geometry.gate_features() || shape.chunk_tokens != chunk_tokens) {
     return BadInput(fmt::format(
         "gate '{}' was trained for chunks of {} tokens with {} features; this decoder and cache "
         "have {} tokens and {} features",
         c.gate, shape.chunk_tokens, shape.features, chunk_tokens, geometry.gate_features()));
   }
+  return gate->gate;
+}
+
+Result<std::unique_ptr<CachePolicy>> LoadGated(const CacheConfig& c,
+                                               const CacheGeometry& geometry) {
+  const Result<ChunkGate> gate = GateOf(c, geometry);
+  if (!gate.ok()) return gate.status();
   RetentionRule rule = RuleOf(c, geometry);
   rule.threshold = static_cast<float>(c.threshold);
-  return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Gated>(gate->gate, rule));
+  return Result<std::unique_ptr<CachePolicy>>(std::make_unique<Gated>(*gate, rule));
 }
 
 }  // namespace

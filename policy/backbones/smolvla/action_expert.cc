@@ -68,7 +68,7 @@ at::Tensor ActionExpert::Velocity(const at::Tensor& x, float time, int prefix_to
     at::Tensor attended;
     if (config_.cross[own]) {
       const at::Tensor q = Rotate(part.Queries(part.Normed(hidden)), *rotary_, alone);
-      attended = AttendAll(q, cross[own].keys, cross[own].values).out;
+      attended = prefix->Over(q, cross[own]);
     } else {
       Qkv rows = part.Project(hidden);
       rows.q = Rotate(rows.q, *rotary_, behind);

@@ -81,27 +81,53 @@ Result<std::unique_ptr<SmolVla>> SmolVla::Load(const std::filesystem::path& fold
   }
 }
 
-CacheGeometry SmolVla::Geometry(int images, int prompt) const {
-  const LlamaSizes& text = config_.vlm.text;
+Result<std::unique_ptr<SmolVla>> SmolVla::Random(SmolVlaConfig config, uint64_t seed) {
+  try {
+    Processors processors;
+    processors.before.newline = true;
+    processors.before.max_prompt = config.max_prompt;
+    NamedWeights weights(seed);
+    std::unique_ptr<SmolVla> model(new SmolVla(std::move(config), std::move(processors), &weights));
+    return model;
+  } catch (const c10::Error& e) {
+    return BadInput(fmt::format("random weights: {}", e.what_without_backtrace()));
+  }
+}
+
+namespace {
+
+CacheGeometry GeometryOf(const SmolVlaConfig& config, int images, int prompt) {
+  const LlamaSizes& text = config.vlm.text;
   CacheGeometry geometry;
   geometry.layers = text.layers;
   geometry.heads = text.heads;
   geometry.kv_heads = text.kv_heads;
   geometry.head_dim = text.head_dim;
-  geometry.tokens_per_block = config_.prefix_tokens(images, prompt);
+  geometry.tokens_per_block = config.prefix_tokens(images, prompt);
   geometry.max_blocks = 1;
   geometry.rope_theta = 0;  // rows come rotated
   return geometry;
 }
 
-CacheGeometry SmolVla::HistoryGeometry(int images, int prompt, int inferences,
-                                       int age_clamp) const {
-  CacheGeometry geometry = Geometry(images, prompt);
+}  // namespace
+
+CacheGeometry SmolVla::Geometry(int images, int prompt) const {
+  return GeometryOf(config_, images, prompt);
+}
+
+CacheGeometry HistoryGeometryOf(const SmolVlaConfig& config, int images, int prompt, int inferences,
+                                int age_clamp) {
+  CacheGeometry geometry = GeometryOf(config, images, prompt);
   geometry.max_blocks = inferences;
   geometry.rope_theta = kRopeTheta;
   geometry.positions_per_block = geometry.tokens_per_block;
   geometry.age_clamp_blocks = age_clamp;
   return geometry;
+}
+
+CacheGeometry SmolVla::HistoryGeometry(int images, int prompt, int inferences,
+                                       int age_clamp) const {
+  return HistoryGeometryOf(config_, images, prompt, inferences, age_clamp);
 }
 
 std::vector<int64_t> SmolVla::PromptIds(const BytePair& tokenizer,
@@ -207,17 +233,26 @@ at::Tensor SmolVla::Denoised(const at::Tensor& noise, int prefix_tokens, PrefixA
 }
 
 Result<at::Tensor> SmolVla::Actions(const SmolVlaInput& input, PrefixAttention* prefix,
-                                    const StageFn& stage) const {
+                                    const StageFn& stage, const SmolVlaTimer& timer) const {
   if (Status s = CheckInput(input); !s.ok()) return s;
   const c10::InferenceMode inference;
   try {
+    double last = timer.clock();
+    const auto lap = [&](double SmolVlaTimes::*part) {
+      const double now = timer.clock();
+      if (timer.times != nullptr) timer.times->*part = now - last;
+      last = now;
+    };
     const at::Tensor x = Embedded(input, stage);
+    lap(&SmolVlaTimes::encode_ms);
     RunPrefix(x, prefix, stage);
+    lap(&SmolVlaTimes::prefix_ms);
     const at::Tensor all = Denoised(input.noise, static_cast<int>(x.size(0)), prefix, stage);
     const at::Tensor own = all.narrow(1, 0, config_.action);
     Tell(stage, "actions.normalised", own);
     at::Tensor actions = processors_.action.Unnormalize(own);
     Tell(stage, "actions", actions);
+    lap(&SmolVlaTimes::act_ms);
     return actions;
   } catch (const c10::Error& e) {
     return InternalError(fmt::format("SmolVLA: {}", e.what_without_backtrace()));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stopwatch.h"
 #include "kv_efficient/cache_geometry.h"
 #include "policy/backbones/prefix_attention.h"
 #include "policy/backbones/processors.h"
@@ -33,6 +34,26 @@ struct SmolVlaInput {
   at::Tensor noise;             // f32 [chunk, max_action], standard normal
 };
 
+// Milliseconds of an inference by part, attention included.
+struct SmolVlaTimes {
+  double encode_ms = 0;  // images, prompt and state to the prefix
+  double prefix_ms = 0;  // the language model's layers
+  double act_ms = 0;     // the Euler steps
+};
+
+// Who wants them, and by which clock.
+struct SmolVlaTimer {
+  MsClock clock = SteadyMs;
+  SmolVlaTimes* times = nullptr;
+};
+
+// Of a cache that keeps the prefixes of earlier inferences (HistoryPrefix), at most `inferences` of
+// them: the current one lies at positions 0 .. P-1, as in the published model, an earlier one P
+// positions before the one that follows it, and one that has left the window at `age_clamp`
+// prefixes' distance (0: its true one).
+CacheGeometry HistoryGeometryOf(const SmolVlaConfig& config, int images, int prompt, int inferences,
+                                int age_clamp);
+
 // Immutable, so any number of threads may ask it. Computes in f32, whatever type the file has.
 class SmolVla {
  public:
@@ -41,6 +62,10 @@ class SmolVla {
   // the key or tensor in it, that is missing, too much or not as the others say.
   static Result<std::unique_ptr<SmolVla>> Load(const std::filesystem::path& folder);
 
+  // Weights that nobody trained (NamedWeights), for what they cost; states and actions are taken as
+  // they are.
+  static Result<std::unique_ptr<SmolVla>> Random(SmolVlaConfig config, uint64_t seed);
+
   const SmolVlaConfig& config() const { return config_; }
   const Processors& processors() const { return processors_; }
   int64_t parameters() const { return parameters_; }
@@ -48,10 +73,7 @@ class SmolVla {
   // Of a cache that takes one prefix of so many images and prompt tokens (CachedPrefix).
   CacheGeometry Geometry(int images, int prompt) const;
 
-  // Of a cache that keeps the prefixes of earlier inferences (HistoryPrefix), at most `inferences`
-  // of them: the current one lies at positions 0 .. P-1, as in the published model, an earlier one
-  // P positions before the one that follows it, and one that has left the window at `age_clamp`
-  // prefixes' distance (0: its true one).
+  // HistoryGeometryOf() its config.
   CacheGeometry HistoryGeometry(int images, int prompt, int inferences, int age_clamp) const;
 
   // Ids of an instruction as the pre-processor makes them: a newline behind it, cut to the longest
@@ -61,7 +83,7 @@ class SmolVla {
   // -> [chunk, action] in the robot's own units: one prefix into `prefix`, then the
   // Euler steps of the expert over it. BadInput: the input does not fit the config.
   Result<at::Tensor> Actions(const SmolVlaInput& input, PrefixAttention* prefix,
-                             const StageFn& stage = {}) const;
+                             const StageFn& stage = {}, const SmolVlaTimer& timer = {}) const;
   // With nothing kept.
   Result<at::Tensor> Actions(const SmolVlaInput& input) const;
 

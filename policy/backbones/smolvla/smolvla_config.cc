@@ -18,6 +18,7 @@ namespace {
 constexpr int kMostSize = 1 << 20, kMostHeads = 1 << 10, kMostLayers = 1000;
 constexpr int kMostTokens = 1 << 17;  // of a prefix
 constexpr int kMlpMultiple = 256;     // of an expert's MLP
+constexpr int kPublishedLayers = 16;  // of the VLM's, num_vlm_layers
 
 struct PublishedVlm {
   const char* name;
@@ -217,7 +218,7 @@ Result<SmolVlaConfig> ParseSmolVlaConfig(const std::string& text, const VlmSizes
   config.max_period = in.Number("max_period", 1e-9, 1e9, 4.0);
   config.max_prompt = in.Int("tokenizer_max_length", 1, kMostSize, 48);
   RefuseUnsupported(&in, vlm);
-  const int layers = in.Int("num_vlm_layers", -1, vlm.text.layers, 16);
+  const int layers = in.Int("num_vlm_layers", -1, vlm.text.layers, kPublishedLayers);
   if (layers > 0) config.vlm.text.layers = layers;  // else all
   const double width = in.Number("expert_width_multiplier", 1e-6, 16, 0.75);
   const std::string mode = in.Text("attention_mode", "cross_attn");
@@ -240,6 +241,24 @@ Result<SmolVlaConfig> ParseSmolVlaConfig(const std::string& text, const VlmSizes
   config.expert.mlp = (mlp + kMlpMultiple - 1) / kMlpMultiple * kMlpMultiple;
   if (Status s = PlaceExpert(count, mode, every, &config); !s.ok()) return s;
   return config;
+}
+
+Result<SmolVlaConfig> PublishedSmolVla(int layers, const std::vector<CameraFeature>& cameras,
+                                       int state, int action) {
+  const PublishedVlm& published = kPublished[0];
+  VlmSizes vlm = published.sizes;
+  Json config = {{"type", "smolvla"}, {"vlm_model_name", published.name}};
+  if (layers > 0) {
+    vlm.vision.layers = std::min(vlm.vision.layers, layers);
+    config["num_vlm_layers"] = std::min(layers, kPublishedLayers);
+  }
+  Json& inputs = config["input_features"] = Json::object();
+  for (const CameraFeature& c : cameras) {
+    inputs[c.name] = {{"type", "VISUAL"}, {"shape", {3, c.height, c.width}}};
+  }
+  inputs["observation.state"] = {{"type", "STATE"}, {"shape", {state}}};
+  config["output_features"]["action"] = {{"type", "ACTION"}, {"shape", {action}}};
+  return ParseSmolVlaConfig(config.dump(), vlm);
 }
 
 Result<SmolVlaConfig> LoadSmolVlaConfig(const std::filesystem::path& folder) {

@@ -56,6 +56,11 @@ Result<std::string> ParseVlmName(const std::string& text);
 // `text` is a SmolVLM's own config.json (transformers' SmolVLMConfig).
 Result<VlmSizes> ParseVlmSizes(const std::string& text);
 
+// The published sizes with at most `layers` layers in each of the vision tower, the language model
+// and the expert (0: all), for these cameras and a robot's state and action of so many numbers.
+Result<SmolVlaConfig> PublishedSmolVla(int layers, const std::vector<CameraFeature>& cameras,
+                                       int state, int action);
+
 // Of a folder. What `vlm_model_name` names is one of the published models (smolvlm_table), or a
 // folder in it with that model's config.json.
 Result<SmolVlaConfig> LoadSmolVlaConfig(const std::filesystem::path& folder);

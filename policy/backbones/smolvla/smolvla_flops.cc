@@ -20,16 +20,17 @@ double RowWeights(const LlamaSizes& s) {
 
 }  // namespace
 
-SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt) {
+SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt, int64_t history) {
   const LlamaSizes &text = config.vlm.text, &expert = config.expert;
   const double tokens = config.prefix_tokens(images, prompt), chunk = config.chunk;
+  const double seen = tokens + static_cast<double>(history);
   SmolVlaFlops flops;
   flops.vision = images * VisionFlops(config.vlm);
   const double keys_values = double{2} * text.hidden * text.kv_width();
   flops.linear = 2 * (text.layers * tokens * (RowWeights(text) + keys_values) +
                       double{1} * config.max_state * text.hidden);
   // The state sees all, the others do not see it.
-  flops.attention = 4 * text.layers * text.query_width() * ((tokens - 1) * (tokens - 1) + tokens);
+  flops.attention = 4 * text.layers * text.query_width() * ((tokens - 1) * (seen - 1) + seen);
 
   const double width = expert.hidden;
   double step = chunk * (2 * width * config.max_action + 3 * width * width);
@@ -37,11 +38,11 @@ SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt)
   for (const bool cross : config.cross) {
     step += chunk * RowWeights(expert);
     if (cross) {
-      once += tokens * 2 * text.kv_width() * expert.kv_width();
-      attended += tokens;
+      once += seen * 2 * text.kv_width() * expert.kv_width();
+      attended += seen;
     } else {
       step += chunk * 2 * width * expert.kv_width();
-      attended += tokens + chunk;
+      attended += seen + chunk;
     }
   }
   flops.expert_linear = 2 * (once + config.euler_steps * step);

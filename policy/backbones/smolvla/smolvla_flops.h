@@ -3,6 +3,8 @@
 #ifndef KVLA_POLICY_BACKBONES_SMOLVLA_SMOLVLA_FLOPS_H_
 #define KVLA_POLICY_BACKBONES_SMOLVLA_SMOLVLA_FLOPS_H_
 
+#include <cstdint>
+
 #include "policy/backbones/smolvla/smolvla_config.h"
 
 namespace kvla {
@@ -17,8 +19,10 @@ struct SmolVlaFlops {
   double total() const { return vision + linear + attention + expert_linear + expert_attention; }
 };
 
-// Of one inference over so many images and prompt tokens, with no history.
-SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt);
+// Of one inference over so many images and prompt tokens, whose queries also see `history` tokens
+// of earlier ones.
+SmolVlaFlops SmolVlaFlopsOf(const SmolVlaConfig& config, int images, int prompt,
+                            int64_t history = 0);
 
 }  // namespace kvla
 

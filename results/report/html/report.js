@@ -36,6 +36,7 @@ function section(id, title, note) {
   return element;
 }
 
+if (data.no_success) add(main, 'p', data.no_success + '; what it costs is true.', 'note');
 const number = (value, digits) => value === null || value === undefined ? '–' : value.toFixed(digits);
 function short(value) {
   if (value === null || value === undefined) return '–';
