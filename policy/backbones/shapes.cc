@@ -160,7 +160,7 @@ int64_t LlamaLayers(const LlamaSizes& s, int layers, int kv_inputs) {
 
 }  // namespace
 
-const std::vector<BackboneShape>& BackboneShapes() {
+const std::vector<BackboneShape>& PublishedShapes() {
   static const std::vector<BackboneShape> shapes = {OpenVla(), CogAct(), HybridVla(), Pi0(),
                                                     SmolVlaShape()};
   return shapes;
@@ -168,7 +168,7 @@ const std::vector<BackboneShape>& BackboneShapes() {
 
 Result<BackboneShape> BackboneShapeNamed(const std::string& name) {
   std::vector<std::string> names;
-  for (const BackboneShape& shape : BackboneShapes()) {
+  for (const BackboneShape& shape : PublishedShapes()) {
     if (shape.name == name) return shape;
     names.push_back(shape.name);
   }

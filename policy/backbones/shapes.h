@@ -69,7 +69,7 @@ struct BackboneShape {
 };
 
 // openvla, cogact, hybridvla, pi0, smolvla.
-const std::vector<BackboneShape>& BackboneShapes();
+const std::vector<BackboneShape>& PublishedShapes();
 // BadInput names those that there are.
 Result<BackboneShape> BackboneShapeNamed(const std::string& name);
 
