@@ -186,7 +186,8 @@ std::string BackboneSvg(const nlohmann::json& report) {
                              "says; hollow: extrapolated",
                              kPaperTimeRatio));
   for (int i = 0; i < panels; ++i) {
-    const double left = i % columns * kWidth, top = head + i / columns * kHeight;
+    const int column = i % columns, row = i / columns;
+    const double left = column * kWidth, top = head + row * kHeight;
     svg += PanelSvg(backbones[i], left, top);
   }
   if (panels > 0) svg += LegendSvg(backbones[0], head + rows * kHeight + 14);

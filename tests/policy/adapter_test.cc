@@ -92,8 +92,9 @@ TEST_F(AdapterTest, AbsolutePosesAreTakenRelativeToTheHandInEveryForm) {
       // What the checkpoint would say of a turn of .3 about x and z from gripper-down.
       const std::array<double, 3> turn = {0.3, 0, 0.3};
       Quaternion rotation = ReadRotation(RotationForm::kRotvec, turn);
-      if (from == std::string("world"))
+      if (from == std::string("world")) {
         rotation = Product(rotation, RobotConventions().gripper_down);
+      }
       std::vector<float> action = {0.5F, 0.1F, 0.1F};
       for (const double x : WriteRotation(form, rotation)) action.push_back(static_cast<float>(x));
       action.push_back(1);

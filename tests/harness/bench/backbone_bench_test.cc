@@ -139,7 +139,7 @@ TEST(BackboneBenchTest, WhatDoesNotFitIsExtrapolatedAndMarked) {
   EXPECT_NEAR(last["attention_ms"].get<double>(), ninth["attention_ms"].get<double>() + 21 * slope,
               1e-6);
   EXPECT_TRUE(RowOf(backbone, "gated 0.2", 9)["measured"].get<bool>());
-  EXPECT_NE(BackboneTable(report).find("*"), std::string::npos);
+  EXPECT_NE(BackboneTable(report).find('*'), std::string::npos);
 
   config.inferences = {1, 30};
   const auto refused = BenchBackbones(std::vector{TinyShape()}, config,
@@ -164,7 +164,7 @@ TEST(BackboneBenchTest, TableAndPlotShowEveryArm) {
 }
 
 TEST(BackboneBenchTest, AConfigThatSaysNothingIsRefused) {
-  const auto refuse = [](BackboneBenchConfig config, const char* what) {
+  const auto refuse = [](const BackboneBenchConfig& config, const char* what) {
     const Status status = CheckBackboneBench(config);
     EXPECT_EQ(status.code(), StatusCode::kBadInput);
     EXPECT_NE(status.message().find(what), std::string::npos) << status.message();
