@@ -250,16 +250,17 @@ TEST(SuiteConfigs, AreGoodChains) {
   const ChainConfig robust = load("train.yaml");
   std::vector<std::string> names;
   for (const ChainStage& stage : robust.stages) names.push_back(stage.name);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"see", "wide", "aim", "remember", "wheel", "correct"}));
-  EXPECT_EQ(robust.stages[2].steps, 3600);
-  EXPECT_EQ(robust.stages[2].places_weight, robust.stages[1].places_weight) << "extends wide";
+  EXPECT_EQ(names, (std::vector<std::string>{"see", "remember", "wheel", "correct"}));
+  EXPECT_EQ(robust.stages[3].steps, 540);
+  EXPECT_EQ(robust.stages[3].places_weight, robust.stages[1].places_weight) << "extends remember";
   // The others begin behind its encoders.
   for (const auto& [name, history] : {std::pair{"train_plain.yaml", "plain"},
                                       {"train_window.yaml", "window"},
-                                      {"train_seed.yaml", "robust"}}) {
+                                      {"train_seed.yaml", "robust"},
+                                      {"train_recurrent.yaml", "plain"}}) {
     const ChainConfig other = load(name);
-    EXPECT_EQ(other.init_from, StageFolder(robust, 2)) << name;
+    const std::string& start = other.policy.recurrent() ? other.warm_from : other.init_from;
+    EXPECT_EQ(start, StageFolder(robust, 0)) << name;
     ASSERT_EQ(other.stages.size(), 3U) << name;
     for (const ChainStage& stage : other.stages) {
       if (!stage.Trains()) continue;
