@@ -2,6 +2,7 @@
 // SmolVLA as a policy with sessions.
 #include "policy/backbones/smolvla/smolvla_policy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -97,6 +98,28 @@ TEST_F(SmolVlaPolicyTest, SessionsInTurnAreThoseOneByOne) {
     ASSERT_TRUE(c->BeginEpisode({.instruction = "put the ball back", .stream_key = 2}).ok());
     EXPECT_EQ(Episode(*c), second);
   }
+}
+
+// Of one gray, a stretched image is what a square camera sees; a padded one has a black margin.
+TEST_F(SmolVlaPolicyTest, AnImageIsPaddedOrStretched) {
+  const auto seen = [&](const char* resize, int width) {
+    source_.adapter.resize = resize;
+    for (AdapterCamera& camera : source_.adapter.cameras) camera.width = width;
+    auto policy = LoadPolicy(source_);
+    EXPECT_TRUE(policy.ok()) << policy.status().message();
+    policy_ = *std::move(policy);
+    for (auto& image : pixels_[0]) image.assign(size_t{3} * static_cast<size_t>(width) * 40, 120);
+    return Next(*Begun(Cache("full"), 1), 0).targets;
+  };
+  const Targets square = seen("pad", 40), stretched = seen("stretch", 56), padded = seen("pad", 56);
+  double apart = 0;
+  for (size_t i = 0; i < square.size(); ++i) {
+    for (size_t j = 0; j < square[i].size(); ++j) {
+      EXPECT_NEAR(stretched[i][j], square[i][j], 1e-5);
+      apart = std::max(apart, std::abs(double{padded[i][j]} - square[i][j]));
+    }
+  }
+  EXPECT_GT(apart, 1e-4);
 }
 
 TEST_F(SmolVlaPolicyTest, AnotherStreamKeyIsAnotherNoise) {
