@@ -7,7 +7,6 @@
 
 #include "harness/bench/backbone_times.h"
 #include "harness/bench/query_rows.h"
-#include "harness/bench/rounds.h"
 #include "policy/backbones/attention.h"
 #include "policy/backbones/shape_layers.h"
 #include "tensors/torch.h"
@@ -16,8 +15,6 @@ namespace kvla {
 namespace {
 
 constexpr double kLongFlops = 1e10;  // of what is run once a round
-
-Milliseconds Of(const Samples& samples) { return {samples.median(), samples.mean()}; }
 
 // Times of one arm's queries at one history.
 struct Cell {
@@ -86,8 +83,7 @@ class Arm {
       }
       const double flops =
           4.0 * static_cast<double>(q.numel()) * static_cast<double>(history_->attended());
-      turns->push_back(flops > kLongFlops ? Once(std::move(work), &cell->queries[key])
-                                          : Repeat(std::move(work), &cell->queries[key]));
+      turns->push_back(TurnOf(std::move(work), flops, kLongFlops, &cell->queries[key]));
     }
   }
 
@@ -98,8 +94,8 @@ class Arm {
     point.bytes = arm_.storage == "f32"
                       ? static_cast<double>(arm_.Bytes(geometry_, history_->attended()))
                       : static_cast<double>(history_->cache().store().live_bytes());
-    for (const auto& [key, samples] : cell.queries) point.queries[key] = Of(samples);
-    if (crosses()) point.cross = Of(cell.cross);
+    for (const auto& [key, samples] : cell.queries) point.queries[key] = MillisecondsOf(samples);
+    if (crosses()) point.cross = MillisecondsOf(cell.cross);
     return point;
   }
 

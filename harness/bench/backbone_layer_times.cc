@@ -9,7 +9,6 @@
 #include "harness/bench/backbone_times.h"
 #include "harness/bench/machine_limits.h"
 #include "harness/bench/query_rows.h"
-#include "harness/bench/rounds.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/pass_seconds.h"
 #include "policy/backbones/attention.h"
@@ -22,12 +21,6 @@ namespace {
 // Copies of a layer's weights that take turns, together more than a last-level cache holds.
 constexpr int64_t kColdBytes = int64_t{96} << 20;
 constexpr double kLongFlops = 2e10;  // of what is run once a round
-
-Milliseconds Of(const Samples& samples) { return {samples.median(), samples.mean()}; }
-
-Turn TurnOf(std::function<void()> work, double flops, Samples* samples) {
-  return flops > kLongFlops ? Once(std::move(work), samples) : Repeat(std::move(work), samples);
-}
 
 // What the cost model goes by.
 class Rates {
@@ -169,7 +162,8 @@ class Upkeep {
   }
 
   UpkeepTimes Found() const {
-    return {Of(append_), Of(gate_), Of(compact_), history_->gate_flops() / chunk_};
+    return {MillisecondsOf(append_), MillisecondsOf(gate_), MillisecondsOf(compact_),
+            history_->gate_flops() / chunk_};
   }
 
  private:
@@ -195,14 +189,15 @@ class Layers {
       const auto [at, is_new] = samples_.try_emplace(KeyOf(layer));
       if (!is_new) continue;
       turns->push_back(TurnOf(MakeLayer(shape, layer, kColdBytes),
-                              layer.flops + layer.attention_flops, &at->second));
+                              layer.flops + layer.attention_flops, kLongFlops, &at->second));
     }
   }
 
   std::vector<LayerTime> Found(const InferenceWork& work, const CoreRates& rates) const {
     std::vector<LayerTime> times;
     for (const LayerWork& layer : work.layers) {
-      times.push_back({layer, Of(samples_.at(KeyOf(layer))), PredictedMs(layer, rates)});
+      times.push_back(
+          {layer, MillisecondsOf(samples_.at(KeyOf(layer))), PredictedMs(layer, rates)});
     }
     return times;
   }
@@ -235,8 +230,8 @@ class AloneQueries {
   }
 
   void Put(LayerTimes* times) const {
-    for (const auto& [key, samples] : queries_) times->queries_alone[key] = Of(samples);
-    if (cross_.count() > 0) times->cross_alone = Of(cross_);
+    for (const auto& [key, samples] : queries_) times->queries_alone[key] = MillisecondsOf(samples);
+    if (cross_.count() > 0) times->cross_alone = MillisecondsOf(cross_);
   }
 
  private:
@@ -245,6 +240,12 @@ class AloneQueries {
 };
 
 }  // namespace
+
+Milliseconds MillisecondsOf(const Samples& samples) { return {samples.median(), samples.mean()}; }
+
+Turn TurnOf(std::function<void()> work, double flops, double most, Samples* samples) {
+  return flops > most ? Once(std::move(work), samples) : Repeat(std::move(work), samples);
+}
 
 std::vector<HistoryArm> ArmsOf(const BackboneBenchConfig& config) {
   std::vector<HistoryArm> arms = {{.name = "full"}};

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/bench/curve.h"
 #include "kv_efficient/attention/ragged_attention.h"
 #include "kv_efficient/cost_model.h"
 #include "kv_efficient/pass_seconds.h"
@@ -103,23 +104,6 @@ class Study {
   const LayerTimes& layers_;
   CacheGeometry geometry_;
   InferenceWork work_, alone_;
-};
-
-// Points of a curve, by inference; between them it is straight.
-class Curve {
- public:
-  void Add(int inference, double value) { points_.emplace_back(inference, value); }
-  double At(int inference) const {
-    size_t i = 1;
-    while (i + 1 < points_.size() && points_[i].first < inference) ++i;
-    if (points_.size() == 1) return points_[0].second;
-    const auto [x0, y0] = points_[i - 1];
-    const auto [x1, y1] = points_[i];
-    return y0 + (y1 - y0) * (inference - x0) / (x1 - x0);
-  }
-
- private:
-  std::vector<std::pair<int, double>> points_;
 };
 
 // The first inference between the shortest and the longest history from which on `passes` holds, or

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/bench/backbone_report.h"
+#include "harness/bench/curve.h"
 #include "results/report/svg.h"
 
 namespace kvla {
@@ -52,34 +53,28 @@ struct Point {
   double seconds = 0;
   bool measured = true;
 };
-struct Curve {
+struct ArmCurve {
   std::string arm;
   std::vector<Point> points;
+  Curve seconds;             // through the points
   nlohmann::json time_from;  // null: never
-
-  // On the straight line between two points.
-  double At(int inference) const {
-    size_t i = 1;
-    while (i + 1 < points.size() && points[i].inference < inference) ++i;
-    const Point &a = points[i - 1], &b = points[i];
-    return a.seconds +
-           (b.seconds - a.seconds) * (inference - a.inference) / (b.inference - a.inference);
-  }
 };
 
-std::vector<Curve> CurvesOf(const nlohmann::json& backbone) {
-  std::vector<Curve> curves;
+std::vector<ArmCurve> CurvesOf(const nlohmann::json& backbone) {
+  std::vector<ArmCurve> curves;
   for (const nlohmann::json& row : backbone.at("rows")) {
     const auto arm = row.at("arm").get<std::string>();
     if (curves.empty() || curves.back().arm != arm) {
-      curves.push_back({.arm = arm, .points = {}, .time_from = {}});
+      curves.push_back({.arm = arm, .points = {}, .seconds = {}, .time_from = {}});
     }
-    curves.back().points.push_back({row.at("inference").get<int>(),
-                                    row.at("inference_ms_median").get<double>() / 1e3,
-                                    row.at("measured").get<bool>()});
+    const Point point = {row.at("inference").get<int>(),
+                         row.at("inference_ms_median").get<double>() / 1e3,
+                         row.at("measured").get<bool>()};
+    curves.back().points.push_back(point);
+    curves.back().seconds.Add(point.inference, point.seconds);
   }
   for (const nlohmann::json& row : backbone.at("paper")) {
-    for (Curve& curve : curves) {
+    for (ArmCurve& curve : curves) {
       if (curve.arm == row.at("arm").get<std::string>()) curve.time_from = row.at("time_from");
     }
   }
@@ -92,7 +87,7 @@ std::string Line(double x1, double y1, double x2, double y2, const char* color) 
       y2, color);
 }
 
-std::string CurveSvg(const Curve& curve, size_t index, const Axis& x, const Axis& y) {
+std::string CurveSvg(const ArmCurve& curve, size_t index, const Axis& x, const Axis& y) {
   const Style style = StyleOf(curve.arm, index);
   std::string path, dots;
   for (const Point& point : curve.points) {
@@ -113,17 +108,18 @@ std::string CurveSvg(const Curve& curve, size_t index, const Axis& x, const Axis
     svg += fmt::format(
         "<path d=\"M{:.1f} {:.1f}l5 -9h-10z\" fill=\"{}\"><title>{}: {:g}x from inference {}"
         "</title></path>\n",
-        x.At(from), y.At(curve.At(from)) - 4, style.color, curve.arm, kPaperTimeRatio, from);
+        x.At(from), y.At(curve.seconds.At(from)) - 4, style.color, curve.arm, kPaperTimeRatio,
+        from);
   }
   return svg;
 }
 
 std::string PanelSvg(const nlohmann::json& backbone, double left, double top) {
-  const std::vector<Curve> curves = CurvesOf(backbone);
+  const std::vector<ArmCurve> curves = CurvesOf(backbone);
   Axis x{1, 1, left + kLeft, left + kWidth - kRight};
   Axis y{1e30, 0, top + kHeight - kBottom, top + kTop};
   x.low = 1e30;
-  for (const Curve& curve : curves) {
+  for (const ArmCurve& curve : curves) {
     for (const Point& point : curve.points) {
       x.low = std::min<double>(x.low, point.inference);
       x.high = std::max<double>(x.high, point.inference);
@@ -156,7 +152,7 @@ std::string PanelSvg(const nlohmann::json& backbone, double left, double top) {
 }
 
 std::string LegendSvg(const nlohmann::json& backbone, double top) {
-  const std::vector<Curve> curves = CurvesOf(backbone);
+  const std::vector<ArmCurve> curves = CurvesOf(backbone);
   std::string svg;
   double x = kLeft;
   for (size_t i = 0; i < curves.size(); ++i) {

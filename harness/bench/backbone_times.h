@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "harness/bench/backbone_config.h"
 #include "harness/bench/history_cache.h"
+#include "harness/bench/rounds.h"
 #include "policy/backbones/shape_work.h"
 
 namespace kvla {
@@ -27,6 +28,11 @@ struct Milliseconds {
     return *this;
   }
 };
+
+Milliseconds MillisecondsOf(const Samples& samples);
+
+// Of work of so many FLOPs: once a round where that is more than `most`, else as Repeat().
+Turn TurnOf(std::function<void()> work, double flops, double most, Samples* samples);
 
 // Attention of one layer's queries: rows, and whether over what the expert's maps made.
 using QueryKey = std::pair<int, bool>;

@@ -21,11 +21,7 @@ constexpr int kBlocks = 4;  // different ones
 int64_t HistoryArm::Attended(const CacheGeometry& geometry, const BlockSchedule& schedule,
                              int inference) const {
   const int block = inference - 1, left = schedule.LeftChunks(block);
-  int64_t kept = left;
-  if (rho) {
-    kept = 0;
-    for (int chunk = 0; chunk < left; ++chunk) kept += KeepsChunk(chunk, *rho) ? 1 : 0;
-  }
+  const int64_t kept = rho ? KeptChunks(left, *rho) : left;
   const int64_t blocks = kept * schedule.chunk_blocks + inference - schedule.NearBegin(block);
   return geometry.instruction_tokens + blocks * geometry.tokens_per_block;
 }

@@ -11,9 +11,11 @@
 namespace kvla {
 
 // Of the first n chunks that left, floor(n x share) are kept, spread evenly.
+constexpr int64_t KeptChunks(int chunks, double share) {
+  return static_cast<int64_t>(chunks * share + 1e-9);
+}
 constexpr bool KeepsChunk(int chunk, double share) {
-  const auto kept = [share](int chunks) { return static_cast<int64_t>(chunks * share + 1e-9); };
-  return kept(chunk + 1) > kept(chunk);
+  return KeptChunks(chunk + 1, share) > KeptChunks(chunk, share);
 }
 
 // Pays for what a learned gate pays for, and runs one, but decides by KeepsChunk().

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/backbones/attention.h"
+#include "policy/backbones/cross_rows.h"
 #include "policy/backbones/llama_layer.h"
 #include "policy/backbones/vision_tower.h"
 #include "tensors/torch.h"
@@ -131,8 +132,7 @@ std::function<KvRows(const KvRows&)> MakeCrossMaps(const BackboneShape& shape) {
   const LlamaLayer layer(&weights, "", shape.expert.sizes, shape.text.kv_width());
   return [layer](const KvRows& held) {
     const c10::InferenceMode inference;
-    const auto rows = [](const at::Tensor& x) { return x.transpose(0, 1).flatten(1); };
-    return KvRows{layer.Keys(rows(held.keys)), layer.Values(rows(held.values))};
+    return CrossRowsOf(layer, held);
   };
 }
 

@@ -17,6 +17,7 @@
 #include "policy/compact/net/recomputed_window.h"
 #include "policy/compact/net/recurrent_feed.h"
 #include "policy/compact/text/instruction_reader.h"
+#include "policy/frame_check.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -162,7 +163,7 @@ class Vla::Pass {
   Pass(Model* model, std::span<const InferRequest> requests)
       : model_(model), results_(requests.size(), Result<Inference>(Inference())) {
     for (size_t i = 0; i < requests.size(); ++i) {
-      if (Status status = Check(*requests[i].input); !status.ok()) {
+      if (Status status = CheckFrame(model_->spec, *requests[i].input); !status.ok()) {
         results_[i] = std::move(status);
       } else {
         due_.push_back({i, static_cast<Episode*>(requests[i].session), requests[i].input});
@@ -190,17 +191,6 @@ class Vla::Pass {
     Episode* episode;
     const FrameInput* input;
   };
-
-  Status Check(const FrameInput& input) const {
-    const std::vector<PolicyCamera>& cameras = model_->spec.cameras;
-    bool fits = input.images.size() == cameras.size();
-    for (size_t i = 0; fits && i < cameras.size(); ++i) {
-      fits = input.images[i].size() == size_t{3} * cameras[i].width * cameras[i].height;
-    }
-    return fits ? Status()
-                : BadInput(fmt::format("the policy wants {} RGB images of {}x{}", cameras.size(),
-                                       model_->config.image_size, model_->config.image_size));
-  }
 
   LatencyParts& latency(const Due& due) { return results_[due.request]->cost.latency; }
   std::span<float> block(size_t i) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "policy/backbones/attention.h"
+#include "policy/backbones/cross_rows.h"
 #include "tensors/torch.h"
 
 namespace kvla {
@@ -34,9 +35,7 @@ std::vector<KvRows> ActionExpert::CrossRows(PrefixAttention* prefix) const {
   for (size_t layer = 0; layer < config_.expert_layer.size(); ++layer) {
     const int own = config_.expert_layer[layer];
     if (own < 0 || !config_.cross[own]) continue;
-    const KvRows held = prefix->Rows(static_cast<int>(layer));
-    const auto rows = [](const at::Tensor& x) { return x.transpose(0, 1).flatten(1); };
-    cross[own] = {layers_[own].Keys(rows(held.keys)), layers_[own].Values(rows(held.values))};
+    cross[own] = CrossRowsOf(layers_[own], prefix->Rows(static_cast<int>(layer)));
   }
   return cross;
 }

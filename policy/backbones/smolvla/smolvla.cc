@@ -37,6 +37,19 @@ int LongestSequence(const SmolVlaConfig& config) {
          config.chunk;
 }
 
+CacheGeometry GeometryOf(const SmolVlaConfig& config, int images, int prompt) {
+  const LlamaSizes& text = config.vlm.text;
+  CacheGeometry geometry;
+  geometry.layers = text.layers;
+  geometry.heads = text.heads;
+  geometry.kv_heads = text.kv_heads;
+  geometry.head_dim = text.head_dim;
+  geometry.tokens_per_block = config.prefix_tokens(images, prompt);
+  geometry.max_blocks = 1;
+  geometry.rope_theta = 0;  // rows come rotated
+  return geometry;
+}
+
 }  // namespace
 
 SmolVla::SmolVla(SmolVlaConfig config, Processors processors, NamedWeights* weights)
@@ -93,23 +106,6 @@ Result<std::unique_ptr<SmolVla>> SmolVla::Random(SmolVlaConfig config, uint64_t 
     return BadInput(fmt::format("random weights: {}", e.what_without_backtrace()));
   }
 }
-
-namespace {
-
-CacheGeometry GeometryOf(const SmolVlaConfig& config, int images, int prompt) {
-  const LlamaSizes& text = config.vlm.text;
-  CacheGeometry geometry;
-  geometry.layers = text.layers;
-  geometry.heads = text.heads;
-  geometry.kv_heads = text.kv_heads;
-  geometry.head_dim = text.head_dim;
-  geometry.tokens_per_block = config.prefix_tokens(images, prompt);
-  geometry.max_blocks = 1;
-  geometry.rope_theta = 0;  // rows come rotated
-  return geometry;
-}
-
-}  // namespace
 
 CacheGeometry SmolVla::Geometry(int images, int prompt) const {
   return GeometryOf(config_, images, prompt);

@@ -15,6 +15,7 @@
 #include "policy/backbones/smolvla/smolvla.h"
 #include "policy/backbones/smolvla/smolvla_flops.h"
 #include "policy/backbones/smolvla/smolvla_plan.h"
+#include "policy/frame_check.h"
 #include "tensors/gguf_metadata.h"
 #include "tensors/torch.h"
 
@@ -115,17 +116,6 @@ struct SmolVlaPolicy::Model {
   BytePair tokenizer;
   int age_clamp = 0;
 
-  Status Check(const FrameInput& input) const {
-    bool fits = input.images.size() == plan.description.spec.cameras.size();
-    std::string sizes;
-    for (size_t i = 0; i < plan.description.spec.cameras.size(); ++i) {
-      const PolicyCamera& c = plan.description.spec.cameras[i];
-      fits = fits && input.images[i].size() == size_t{3} * c.width * c.height;
-      sizes += fmt::format("{}{}x{}", sizes.empty() ? "" : ", ", c.width, c.height);
-    }
-    return fits ? Status() : BadInput("the policy wants RGB images of " + sizes);
-  }
-
   SmolVlaInput InputOf(const FrameInput& frame) const {
     SmolVlaInput input;
     for (const std::optional<size_t>& place : plan.cameras) {
@@ -218,7 +208,7 @@ Status SmolVlaPolicy::Episode::TakeOverChunks(const Session& from, std::span<con
 }
 
 Result<Inference> SmolVlaPolicy::Episode::Infer(const FrameInput& frame) {
-  if (Status s = model->Check(frame); !s.ok()) return s;
+  if (Status s = CheckFrame(model->plan.description.spec, frame); !s.ok()) return s;
   try {
     const c10::InferenceMode inference_mode;
     const SmolVlaConfig& config = model->plan.config;
