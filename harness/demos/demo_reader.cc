@@ -50,6 +50,24 @@ class Reads {
   std::string Text(const std::string& name) { return Take(node_.Text(name)); }
   int64_t Integer(const std::string& name) { return Take(node_.Integer(name)); }
   std::vector<double> Reals(const std::string& name) { return Take(node_.Reals(name)); }
+  // Of attributes 'KIND_begin_s' and 'KIND_end_s'.
+  std::vector<CueInterval> Intervals(const std::string& kind) {
+    const std::vector<double> begins = Reals(kind + "_begin_s"), ends = Reals(kind + "_end_s");
+    std::vector<CueInterval> intervals;
+    for (size_t i = 0; i < std::min(begins.size(), ends.size()); ++i) {
+      intervals.push_back({begins[i], ends[i]});
+    }
+    // Written so that NaN is refused too.
+    const bool in_time = std::ranges::all_of(intervals, [](const CueInterval& x) {
+      return x.begin_s >= 0 && x.end_s >= x.begin_s && x.end_s <= kMaxCueS;
+    });
+    if (begins.size() != ends.size() || !in_time) {
+      Refuse(fmt::format(
+          "attributes '{0}_begin_s' and '{0}_end_s' must be the begins and ends of {0}s, seconds",
+          kind));
+    }
+    return intervals;
+  }
   void Refuse(const std::string& what) {
     if (status_.ok()) status_ = Bad(what);
   }
@@ -244,8 +262,10 @@ Result<DemoEpisode> DemoReader::Read(int index) {
   const auto ee_pos = Rows<double, 3>(reads.Get<double>("obs/ee_pos", {n, 3}));
   const auto ee_quat = Rows<double, 4>(reads.Get<double>("obs/ee_quat", {n, 4}));
   const std::vector<double> width = reads.Get<double>("obs/gripper_width", {n});
-  const std::vector<double> begins = reads.Reals("cue_begin_s");
-  const std::vector<double> ends = reads.Reals("cue_end_s");
+  const std::vector<CueInterval> cues = reads.Intervals("cue");
+  // Older shards do not say when decoys were shown.
+  const std::vector<CueInterval> decoys =
+      group->HasAttribute("decoy_begin_s") ? reads.Intervals("decoy") : std::vector<CueInterval>();
   const std::vector<double> places = reads.Reals("target_places");
   // Older shards do not say from when on what is remembered is asked for.
   const std::vector<double> use =
@@ -265,18 +285,6 @@ Result<DemoEpisode> DemoReader::Read(int index) {
       std::ranges::any_of(places, [](double x) { return std::isinf(static_cast<float>(x)); })) {
     reads.Refuse("attribute 'target_places' must be places of three numbers each");
   }
-  std::vector<CueInterval> cues;
-  for (size_t i = 0; i < std::min(begins.size(), ends.size()); ++i) {
-    cues.push_back({begins[i], ends[i]});
-  }
-  // Written so that NaN is refused too.
-  const bool in_time = std::ranges::all_of(cues, [](const CueInterval& cue) {
-    return cue.begin_s >= 0 && cue.end_s >= cue.begin_s && cue.end_s <= kMaxCueS;
-  });
-  if (begins.size() != ends.size() || !in_time) {
-    reads.Refuse(
-        "attributes 'cue_begin_s' and 'cue_end_s' must be the begins and ends of cues, seconds");
-  }
   if (use.size() != 1 || !(use[0] <= kMaxCueS)) {  // so that NaN is refused too
     reads.Refuse("attribute 'decision_s' must be one time, seconds");
   }
@@ -291,6 +299,7 @@ Result<DemoEpisode> DemoReader::Read(int index) {
                                static_cast<float>(places[i + 2])});
   }
   e.cue_blocks = CueBlocks(cues, sizes->stride, e.blocks);
+  e.decoy_blocks = CueBlocks(decoys, sizes->stride, e.blocks);
   return e;
 }
 

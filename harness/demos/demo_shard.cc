@@ -62,13 +62,17 @@ std::string EnvArgs(const DemosConfig& config, const std::string& task) {
 // What an episode is, and when in it something happens.
 void WriteFacts(const DemoRecording& r, int replan_steps, const std::string& model_file,
                 Writes* writes) {
-  std::vector<double> begins, ends, places;
+  std::vector<double> begins, ends, decoy_begins, decoy_ends, places;
   for (const std::array<double, 3>& place : r.scenario.target_places) {
     places.insert(places.end(), place.begin(), place.end());
   }
   for (const CueInterval& cue : r.scenario.cues) {
     begins.push_back(cue.begin_s);
     ends.push_back(cue.end_s);
+  }
+  for (const Decoy& decoy : r.scenario.decoys) {
+    decoy_begins.push_back(decoy.begin * kControlPeriod);
+    decoy_ends.push_back(decoy.end * kControlPeriod);
   }
   writes->Integer("num_samples", r.steps)
       .Integer("num_inferences", r.inferences)
@@ -85,6 +89,8 @@ void WriteFacts(const DemoRecording& r, int replan_steps, const std::string& mod
       .Reals("target_places", places)  // [classes * 3], world metres
       .Reals("cue_begin_s", begins)
       .Reals("cue_end_s", ends)
+      .Reals("decoy_begin_s", decoy_begins)
+      .Reals("decoy_end_s", decoy_ends)
       .Reals("onset_s", {r.scenario.OnsetSeconds()})
       .Reals("wait_s", {r.scenario.WaitSeconds()})
       .Reals("decision_s", {r.scenario.decision_s})

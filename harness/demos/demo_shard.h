@@ -6,8 +6,8 @@
 //                             settings_hash, complete
 //   data/demo_K               attributes: num_samples, num_inferences, model_file, instruction,
 //                             task, delay, split, seed, episode, target, cue_begin_s, cue_end_s,
-//                             onset_s, wait_s, decision_s (-1: none), image_stride, cues, decoys,
-//                             layout (TaskOptions), disturbance
+//                             decoy_begin_s, decoy_end_s, onset_s, wait_s, decision_s (-1: none),
+//                             image_stride, cues, decoys, layout (TaskOptions), disturbance
 //     actions        [n, 7]   the expert's action in the state at hand (the label)
 //     executed       [n, 7]   the action that was done: with the disturbance
 //     targets        [n, 7]   pose the label asks for (policy/compact/training/demo_source.h)

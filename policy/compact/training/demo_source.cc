@@ -55,10 +55,12 @@ Status CheckDemo(const DemoEpisode& e, const PolicyConfig& config) {
       e.waypoints.size() != steps || e.target_class.size() != steps || e.decision.size() != steps) {
     return bad(fmt::format("its lists are not of {} images and {} control steps", e.blocks, steps));
   }
-  if (!std::ranges::all_of(e.cue_blocks, [&e](const auto& cue) {
-        return cue.first >= 0 && cue.first <= cue.second && cue.second <= e.blocks;
-      })) {
-    return bad("a cue lies outside of the episode");
+  const auto inside = [&e](const auto& shown) {
+    return shown.first >= 0 && shown.first <= shown.second && shown.second <= e.blocks;
+  };
+  if (!std::ranges::all_of(e.cue_blocks, inside)) return bad("a cue lies outside of the episode");
+  if (!std::ranges::all_of(e.decoy_blocks, inside)) {
+    return bad("a decoy lies outside of the episode");
   }
   return {};
 }

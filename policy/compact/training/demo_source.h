@@ -35,6 +35,8 @@ struct DemoEpisode {
   // Inferences that saw the cue, half-open [begin, end): the cue labels. What reads them:
   // TrainStage::shows, history: by_cues and the loss of policy.cue_orders. A gate never sees them.
   std::vector<std::pair<int, int>> cue_blocks;
+  // Those that saw a decoy, likewise; read by TrainStage::shows alone.
+  std::vector<std::pair<int, int>> decoy_blocks;
 };
 
 // Packs an episode's images (packed_frames.h) and lets go of them; does nothing the second time.

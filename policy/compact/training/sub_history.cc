@@ -14,13 +14,45 @@ constexpr double kForgetShare = 0.15;
 // Of the sample, what the run at its end keeps where there are many cues.
 constexpr double kLeastRunShare = 1.0 / 3;
 constexpr int kFreshBlocks = 2;
+constexpr int kMostDecoys = 2;  // that are shown beside the cues
+
+using Blocks = std::pair<int, int>;  // half-open
+
+void AddChunks(const Blocks& blocks, int chunk_blocks, std::set<int>* chunks) {
+  for (int block = blocks.first; block < blocks.second; ++block) {
+    chunks->insert(block / chunk_blocks);
+  }
+}
 
 std::set<int> CueChunks(const DemoEpisode& episode, int chunk_blocks) {
   std::set<int> chunks;
-  for (const auto& [begin, end] : episode.cue_blocks) {
-    for (int block = begin; block < end; ++block) chunks.insert(block / chunk_blocks);
-  }
+  for (const Blocks& cue : episode.cue_blocks) AddChunks(cue, chunk_blocks, &chunks);
   return chunks;
+}
+
+// None to kMostDecoys of those that end before `end_block`: beside a cue alone nobody learns to
+// tell them apart.
+void AddDecoys(const DemoEpisode& episode, int chunk_blocks, int end_block, Rng& rng,
+               std::set<int>* chunks) {
+  std::vector<Blocks> before;
+  for (const Blocks& decoy : episode.decoy_blocks) {
+    if (decoy.second <= end_block) before.push_back(decoy);
+  }
+  rng.Shuffle(before);
+  before.resize(std::min<size_t>(before.size(), rng.UniformInt(kMostDecoys + 1)));
+  for (const Blocks& decoy : before) AddChunks(decoy, chunk_blocks, chunks);
+}
+
+// Blocks in which a decision has just got its target.
+std::vector<int> FreshDecisions(const DemoEpisode& episode, int replan_steps) {
+  std::vector<int> fresh;
+  for (int block = 0; block < episode.blocks; ++block) {
+    const int begin = block * replan_steps;
+    if (episode.decision[begin] != 0 && IsFresh(episode, block, replan_steps)) {
+      fresh.push_back(block);
+    }
+  }
+  return fresh;
 }
 
 // -1: none.
@@ -126,12 +158,20 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
       end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
     } else if (const int open = FirstBlockInUse(episode, options.replan_steps); open >= 0) {
       end_block = std::max(recent, open + 1 + rng.UniformInt(episode.blocks - open));
+      if (options.fresh_share > 0 && rng.Uniform() < options.fresh_share) {
+        const std::vector<int> fresh = FreshDecisions(episode, options.replan_steps);
+        if (!fresh.empty()) {
+          end_block = std::max(recent, fresh[rng.UniformInt(static_cast<int>(fresh.size()))] + 1);
+        }
+      }
     }
     const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);
     if (HasUse(episode, options.replan_steps, first_chunk * chunk_blocks, end_block)) {
-      AddCues(cues, limit, &chunks);
+      std::set<int> shown = cues;
+      if (options.show_cues) AddDecoys(episode, chunk_blocks, end_block, rng, &shown);
+      AddCues(shown, limit, &chunks);
     }
     if (!run_alone) AddOlder(first_chunk, limit, rng, &chunks);
   }

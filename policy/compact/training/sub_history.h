@@ -33,8 +33,10 @@ struct SubHistoryOptions {
   int replan_steps = 4;
   double recent_share = 0.6;    // of max_blocks: the contiguous run at the end
   double decision_share = 0.5;  // how often that run ends after the first use of the target
+  double fresh_share = 0;       // and of those runs: right after a decision got its target
   History history = History::kRobust;
-  bool show_cues = false;  // where the run uses a target, the chunks of its cue come before others
+  // Where the run uses a target, the chunks of its cue come before others, and of a few decoys.
+  bool show_cues = false;
   bool compress =
       false;  // kRobust, kByCues: chunks compressed or dropped at random; else all whole
 };
@@ -47,7 +49,7 @@ bool UsesTarget(const DemoEpisode& episode, int block, int replan_steps);
 // target away, and what has to be remembered could be read off it.
 bool IsFresh(const DemoEpisode& episode, int block, int replan_steps);
 
-// Reads cue labels for show_cues and kByCues alone.
+// Reads labels of cues for show_cues and kByCues alone, those of decoys for show_cues.
 SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& options, Rng& rng);
 
 }  // namespace kvla

@@ -265,6 +265,7 @@ SubHistoryOptions Trainer::Histories(bool full, bool compress) const {
   options.show_cues = config_.shows == "cues" || history_ == History::kByCues;
   options.compress = compress;
   options.decision_share = config_.decision_share;
+  options.fresh_share = config_.fresh_share;
   options.max_blocks = full ? std::numeric_limits<int>::max() : config_.sample_blocks;
   return options;
 }

@@ -68,6 +68,7 @@ struct TrainStage {
   double square_weight = 0.0;
   double decision_weight = 1.0;
   double decision_share = 0.5;
+  double fresh_share = 0;
   std::vector<std::string> emphasis;
   std::string learns = "everything";
   int validate_every = 250;
@@ -94,7 +95,7 @@ struct TrainStage {
       "share of steps on histories with chunks compressed or dropped; robust and by_cues");
     v("shows", shows, OneOf{"anywhere", "cues"},
       "beside a sub-history's run at its end: older chunks by chance, or first those that saw a "
-      "cue which the run needs (reads cue labels; for the first stage)");
+      "cue which the run needs, and a few with decoys (reads cue labels; for the first stage)");
     v("waypoint_weight", waypoint_weight, Range{0.0, 100.0}, "weight of the waypoint loss");
     v("target_weight", target_weight, Range{0.0, 100.0}, "weight of the target-identity loss");
     v("shown_weight", shown_weight, Range{0.0, 100.0},
@@ -117,6 +118,9 @@ struct TrainStage {
       "and the way to it in the losses of actions, waypoints and places");
     v("decision_share", decision_share, Range{0.0, 1.0},
       "share of sub-histories that end after the first such block; the others end anywhere");
+    v("fresh_share", fresh_share, Range{0.0, 1.0},
+      "of those the share that ends right after a decision got its target: of a long decision all "
+      "but its first blocks give the target away");
     v("emphasis", emphasis,
       "tasks that are sampled twice as often, or more: twice for each time that they are named");
     v("learns", learns, OneOf{"everything", "decoder", "heads"},

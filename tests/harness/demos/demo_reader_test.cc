@@ -30,6 +30,8 @@ struct Demo {
   std::vector<int32_t> target_class = std::vector<int32_t>(kSteps, -1);
   std::vector<double> ee_pos = std::vector<double>(kSteps * 3, 0.25);
   std::vector<double> begins = {0.0}, ends = {0.1}, places = {0.1, 0.2, 0.3};
+  bool tells_decoys = false;
+  std::vector<double> decoy_begins = {}, decoy_ends = {};
 };
 
 void Set(Hdf5Node& node, const std::string& name, const auto& values, std::vector<int64_t> shape) {
@@ -70,6 +72,10 @@ class DemoReaderTest : public testing::Test {
       }
       EXPECT_TRUE(group->SetReals("cue_begin_s", demo.begins).ok());
       EXPECT_TRUE(group->SetReals("cue_end_s", demo.ends).ok());
+      if (demo.tells_decoys) {
+        EXPECT_TRUE(group->SetReals("decoy_begin_s", demo.decoy_begins).ok());
+        EXPECT_TRUE(group->SetReals("decoy_end_s", demo.decoy_ends).ok());
+      }
       EXPECT_TRUE(group->SetReals("target_places", demo.places).ok());
       Set(*group, "actions", demo.actions, {kSteps, 7});
       Set(*group, "executed", demo.actions, {kSteps, 7});
@@ -198,6 +204,11 @@ TEST_F(DemoReaderTest, CuesAndClassesOutOfRangeAreRefused) {
   Write({demo});
   ExpectSays(ReadStatus(), {"'cue_begin_s' and 'cue_end_s'"});
   demo = Demo();
+  demo.tells_decoys = true;
+  demo.decoy_begins = {0.3};
+  Write({demo});
+  ExpectSays(ReadStatus(), {"'decoy_begin_s' and 'decoy_end_s'"});
+  demo = Demo();
   demo.target_class[1] = -2;
   Write({demo});
   ExpectSays(ReadStatus(), {"target_class"});
@@ -240,6 +251,18 @@ TEST_F(DemoReaderTest, AMixtureOfSuitesIsRefused) {
   ExpectSays(OpenStatus(), {"c.hdf5", "another suite than", "a.hdf5", "decoys is "});
   Write({three}, "c.hdf5", kEnvArgs, "decoy: true");
   ExpectSays(OpenStatus(), {"c.hdf5", "unknown key 'decoy'"});
+}
+
+// A block is two control steps of 0.05 s.
+TEST_F(DemoReaderTest, DecoysAreReadInBlocks) {
+  Demo demo;
+  demo.tells_decoys = true;
+  demo.decoy_begins = {0.1, 5};
+  demo.decoy_ends = {0.2, 6};  // the second one after the episode's end
+  Write({demo});
+  const Result<DemoEpisode> read = (*DemoReader::Open(scratch_.path()))->Read(0);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->decoy_blocks, (std::vector<std::pair<int, int>>{{1, 2}}));
 }
 
 TEST_F(DemoReaderTest, WhenWhatIsRememberedIsAskedForIsReadInControlSteps) {

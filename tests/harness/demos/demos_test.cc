@@ -31,7 +31,8 @@ std::vector<float> Flat(const std::vector<Row>& rows) {
 
 TEST_F(DemosTest, WhatIsReadIsWhatWasRecorded) {
   const DemosConfig config = SmallConfig();
-  const DemoRecording r = Record(0, config);
+  DemoRecording r = Record(0, config);
+  r.scenario.decoys = {{.begin = 4, .end = 12}};  // control steps, four a block
   const fs::path shard = Write(config, {r, Record(1, config)});
   Result<std::unique_ptr<DemoReader>> reader = DemoReader::Open(scratch_ / "train");
   ASSERT_TRUE(reader.ok()) << reader.status().message();
@@ -50,6 +51,7 @@ TEST_F(DemosTest, WhatIsReadIsWhatWasRecorded) {
   EXPECT_EQ(Flat(read->waypoints), r.waypoints);
   EXPECT_EQ(read->target_class, std::vector<int>(r.target_class.begin(), r.target_class.end()));
   EXPECT_EQ(read->decision, r.decision);
+  EXPECT_EQ(read->decoy_blocks, (std::vector<std::pair<int, int>>{{1, 3}}));
   ASSERT_EQ(read->proprio.size(), static_cast<size_t>(read->blocks));
   for (size_t b = 0; b < read->proprio.size(); ++b) {
     for (size_t i = 0; i < 3; ++i) {

@@ -47,6 +47,10 @@ TEST(CheckDemo, WhatAPolicyReadsMustBeThere) {
          e.cue_blocks = {{3, 2}};
        },
        "cue"},
+      {[](DemoEpisode& e, PolicyConfig&) {
+         e.decoy_blocks = {{3, 13}};
+       },
+       "decoy"},
   };
   for (const auto& [change, what] : bad) {
     const Status status = check(change);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "tests/policy/tiny_policy.h"
 
@@ -48,6 +50,53 @@ TEST(SubHistory, ATargetIsFreshInItsFirstBlocks) {
     if (IsFresh(episode, block, 1)) fresh.push_back(block);
   }
   EXPECT_EQ(fresh, (std::vector<int>{4, 5, 8, 9}));
+}
+
+// Ten blocks a target, from block 40 on; a cue in chunk 2, decoys in chunks 4 and 6.
+DemoEpisode TwoDecisions() {
+  DemoEpisode episode;
+  episode.blocks = episode.steps = 80;
+  episode.target_class.assign(episode.steps, -1);
+  episode.decision.assign(episode.steps, 0);
+  for (int block = 40; block < 60; ++block) {
+    episode.decision[block] = 1;
+    episode.target_class[block] = block < 50 ? 1 : 2;
+  }
+  episode.cue_blocks = {{8, 10}};
+  episode.decoy_blocks = {{17, 19}, {25, 27}};
+  return episode;
+}
+
+constexpr SubHistoryOptions kShows = {
+    .max_blocks = 16, .replan_steps = 1, .decision_share = 1, .show_cues = true};
+
+TEST(SubHistory, EndsWhereADecisionIsFresh) {
+  SubHistoryOptions options = kShows;
+  options.fresh_share = 1;
+  Rng rng(2);
+  std::set<int> ends;
+  for (int i = 0; i < 60; ++i) {
+    ends.insert(DrawSubHistory(TwoDecisions(), options, rng).blocks.back());
+  }
+  EXPECT_EQ(ends, (std::set<int>{40, 41, 50, 51}));
+}
+
+TEST(SubHistory, ShowsCuesAndSomeDecoys) {
+  std::map<int, int> held;  // how often a chunk is among the blocks
+  Rng rng(3);
+  constexpr int kDraws = 300;
+  for (int i = 0; i < kDraws; ++i) {
+    SubHistoryOptions options = kShows;
+    options.fresh_share = 1;
+    for (const int block : DrawSubHistory(TwoDecisions(), options, rng).blocks) {
+      if (block % 4 == 0) ++held[block / 4];
+    }
+  }
+  EXPECT_EQ(held[2], kDraws);
+  for (const int decoy : {4, 6}) {
+    EXPECT_GT(held[decoy], kDraws / 3) << decoy;
+    EXPECT_LT(held[decoy], kDraws * 2 / 3) << decoy;
+  }
 }
 
 class SubHistoryTest : public testing::TestWithParam<int> {};
