@@ -21,9 +21,7 @@ constexpr int kChunks = 8;  // of an episode
 
 // Both gates. A state that meets the same chunk again and again changes nothing of the work.
 struct Bench {
-  explicit Bench(ChunkGate of)
-      : gate(std::move(of)),
-        forward(WeightsOf(*gate), gate->shape().features, gate->shape().hidden) {
+  explicit Bench(ChunkGate of) : gate(std::move(of)), forward(WeightsOf(*gate), gate->shape()) {
     torch::manual_seed(1);
     chunks = torch::randn({kChunks, gate->shape().chunk_tokens, gate->shape().features});
   }

@@ -9,8 +9,7 @@
 namespace kvla {
 
 struct KeptShare::Gate {
-  explicit Gate(const GateShape& shape)
-      : module(shape), forward(WeightsOf(*module), shape.features, shape.hidden) {}
+  explicit Gate(const GateShape& shape) : module(shape), forward(WeightsOf(*module), shape) {}
   ChunkGate module;
   GateForward forward;
   GateForward::State state;

@@ -27,18 +27,31 @@ ChunkGateImpl::ChunkGateImpl(const GateShape& shape) : shape_(shape) {
   const int h = shape.hidden;
   norm_ =
       register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({shape.features})));
-  token1_ = register_module("token1", torch::nn::Linear(shape.features, h));
-  token2_ = register_module("token2", torch::nn::Linear(h, h));
-  chunk_ = register_module("chunk", torch::nn::Linear(2 * h, h));
-  lstm_ = register_module("lstm", torch::nn::LSTMCell(h, h));
+  if (shape.mlp) {
+    token1_ = register_module("token1", torch::nn::Linear(shape.features, h));
+    token2_ = register_module("token2", torch::nn::Linear(h, h));
+  }
+  chunk_ = register_module("chunk", torch::nn::Linear(shape.pooled(), h));
+  if (shape.lstm) lstm_ = register_module("lstm", torch::nn::LSTMCell(h, h));
   head_ = register_module("head", torch::nn::Linear(h, 1));
 }
 
 at::Tensor ChunkGateImpl::Aggregate(const at::Tensor& features) {
-  const at::Tensor tokens =
-      token2_->forward(torch::gelu(token1_->forward(norm_->forward(features))));
+  const at::Tensor normed = norm_->forward(features);
+  if (!shape_.mlp) return chunk_->forward(normed.mean(-2));
+  const at::Tensor tokens = token2_->forward(torch::gelu(token1_->forward(normed)));
   const at::Tensor pooled = torch::cat({tokens.mean(-2), tokens.amax(-2)}, -1);
   return torch::gelu(chunk_->forward(pooled));
+}
+
+at::Tensor ChunkGateImpl::Remember(const at::Tensor& chunk, State* state) {
+  if (!shape_.lstm) return chunk;
+  if (state->h.defined()) {
+    std::tie(state->h, state->c) = lstm_->forward(chunk, std::tuple{state->h, state->c});
+  } else {
+    std::tie(state->h, state->c) = lstm_->forward(chunk);
+  }
+  return state->h;
 }
 
 at::Tensor ChunkGateImpl::Forward(const at::Tensor& features) {
@@ -47,32 +60,21 @@ at::Tensor ChunkGateImpl::Forward(const at::Tensor& features) {
   State state;
   std::vector<at::Tensor> outputs;
   for (int64_t i = 0; i < chunks.size(1); ++i) {
-    if (state.h.defined()) {
-      std::tie(state.h, state.c) =
-          lstm_->forward(chunks.select(1, i), std::tuple{state.h, state.c});
-    } else {
-      std::tie(state.h, state.c) = lstm_->forward(chunks.select(1, i));
-    }
-    outputs.push_back(state.h);
+    outputs.push_back(Remember(chunks.select(1, i), &state));
   }
   if (outputs.empty()) return torch::zeros({features.size(0), 0}, features.options());
   return head_->forward(torch::stack(outputs, 1)).squeeze(-1);
 }
 
 at::Tensor ChunkGateImpl::Step(const at::Tensor& features, State* state) {
-  const at::Tensor chunk = Aggregate(features);
-  if (state->h.defined()) {
-    std::tie(state->h, state->c) = lstm_->forward(chunk, std::tuple{state->h, state->c});
-  } else {
-    std::tie(state->h, state->c) = lstm_->forward(chunk);
-  }
-  return head_->forward(state->h).squeeze(-1);
+  return head_->forward(Remember(Aggregate(features), state)).squeeze(-1);
 }
 
 double ChunkGateImpl::Flops() const {
   const double h = shape_.hidden;
-  const double tokens = static_cast<double>(shape_.chunk_tokens) * (shape_.features * h + h * h);
-  return 2 * (tokens + 2 * h * h + 8 * h * h + h);
+  const double token = shape_.mlp ? shape_.features * h + h * h : 0;
+  const double lstm = shape_.lstm ? 8 * h * h : 0;
+  return 2 * (shape_.chunk_tokens * token + shape_.pooled() * h + lstm + h);
 }
 
 Status SaveGate(const ChunkGate& gate, const std::filesystem::path& path,
@@ -86,6 +88,8 @@ Status SaveGate(const ChunkGate& gate, const std::filesystem::path& path,
   file.metadata["features"] = std::to_string(gate->shape().features);
   file.metadata["chunk_tokens"] = std::to_string(gate->shape().chunk_tokens);
   file.metadata["hidden"] = std::to_string(gate->shape().hidden);
+  file.metadata["mlp"] = gate->shape().mlp ? "1" : "0";
+  file.metadata["lstm"] = gate->shape().lstm ? "1" : "0";
   return WriteSafetensors(path, file);
 }
 
@@ -107,12 +111,21 @@ Result<LoadedGate> LoadGate(const std::filesystem::path& path) {
       return bad(fmt::format("its '{}' is '{}'", name, text));
     }
   }
+  for (auto [name, part] : {std::pair{"mlp", &shape.mlp}, std::pair{"lstm", &shape.lstm}}) {
+    const auto said = file->metadata.find(name);
+    if (said == file->metadata.end()) continue;  // older files have both
+    if (said->second != "0" && said->second != "1") {
+      return bad(fmt::format("its '{}' is '{}', it must be 0 or 1", name, said->second));
+    }
+    *part = said->second == "1";
+  }
   try {
     // Building the module first would allocate whatever the metadata says: check the widest tensor.
-    const auto widest = file->tensors.find("token1.weight");
+    const std::string widest_name = shape.mlp ? "token1.weight" : "chunk.weight";
+    const auto widest = file->tensors.find(widest_name);
     if (widest == file->tensors.end() ||
         widest->second.numel() != int64_t{shape.features} * shape.hidden) {
-      return bad("tensor 'token1.weight' is missing or of another shape");
+      return bad(fmt::format("tensor '{}' is missing or of another shape", widest_name));
     }
     LoadedGate loaded;
     loaded.gate = ChunkGate(shape);

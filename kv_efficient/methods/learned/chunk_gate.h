@@ -15,14 +15,9 @@
 #include <utility>
 
 #include "base/status.h"
+#include "kv_efficient/methods/learned/gate_shape.h"
 
 namespace kvla {
-
-struct GateShape {
-  int features = 0;      // CacheGeometry::gate_features()
-  int chunk_tokens = 0;  // chunk_blocks * tokens_per_block
-  int hidden = 64;
-};
 
 // Keys and values of one chunk, [layers, kv_heads, tokens, head_dim] each with keys un-rotated, as
 // the gate's input [tokens, layers * kv_heads * head_dim * 2]; leading batch dimensions are kept.
@@ -30,10 +25,10 @@ at::Tensor GateFeatures(const at::Tensor& keys, const at::Tensor& values);
 
 // Layer norm over a token's features (no statistics shared over tokens or batch), an MLP on each
 // token, mean and maximum over the chunk's tokens, an MLP, an LSTM from chunk to chunk, a linear
-// head.
+// head. Of a shape without MLP or LSTM: GateShape.
 class ChunkGateImpl : public torch::nn::Module {
  public:
-  // LSTM state, [B, hidden] each; undefined at the start of an episode.
+  // LSTM state, [B, hidden] each; undefined at the start of an episode, and without LSTM.
   struct State {
     at::Tensor h, c;
   };
@@ -51,6 +46,8 @@ class ChunkGateImpl : public torch::nn::Module {
 
  private:
   at::Tensor Aggregate(const at::Tensor& features);  // [..., tokens, F] -> [..., hidden]
+  // A chunk [B, hidden] after those before it.
+  at::Tensor Remember(const at::Tensor& chunk, State* state);
 
   GateShape shape_;
   torch::nn::LayerNorm norm_{nullptr};

@@ -17,7 +17,11 @@ Status FillGate(const TensorFile& file, torch::nn::Module& gate) {
     }
     item.value().copy_(found->second);
   }
-  if (file.tensors.size() != parameters.size()) return BadInput("it has tensors that no gate has");
+  for (const auto& [name, tensor] : file.tensors) {
+    if (!parameters.contains(name)) {
+      return BadInput(fmt::format("tensor '{}' is none of this gate's", name));
+    }
+  }
   gate.eval();
   return {};
 }

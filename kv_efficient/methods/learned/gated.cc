@@ -24,9 +24,7 @@ namespace {
 class Gated : public CachePolicy {
  public:
   Gated(ChunkGate gate, RetentionRule rule)
-      : CachePolicy(rule),
-        gate_(std::move(gate)),
-        forward_(WeightsOf(*gate_), gate_->shape().features, gate_->shape().hidden) {}
+      : CachePolicy(rule), gate_(std::move(gate)), forward_(WeightsOf(*gate_), gate_->shape()) {}
 
   Needs needs() const override { return {.keys_values = true}; }
   void Reset(const EpisodeFacts&) override { state_ = {}; }
@@ -41,10 +39,10 @@ class Gated : public CachePolicy {
   std::unique_ptr<CachePolicy> Clone() const override { return std::make_unique<Gated>(*this); }
   MethodCost cost() const override {
     const GateShape& s = gate_->shape();
-    int64_t held = 2 * s.hidden;  // the LSTM's state
+    int64_t held = s.lstm ? 2 * s.hidden : 0;  // the LSTM's state
     for (const at::Tensor& weights : gate_->parameters()) held += weights.numel();
     // The features, and normalized, and the MLP's first layer.
-    const int64_t transient = int64_t{s.chunk_tokens} * (2 * s.features + s.hidden);
+    const int64_t transient = int64_t{s.chunk_tokens} * (2 * s.features + (s.mlp ? s.hidden : 0));
     constexpr int64_t kValueBytes = sizeof(float);
     return {held * kValueBytes, transient * kValueBytes, gate_->Flops()};
   }
@@ -70,7 +68,9 @@ class Gated : public CachePolicy {
         return BadInput("the saved state of the gate is cut short or not finite");
       }
     }
-    if (!in.done()) return BadInput("the saved state does not belong to this gate");
+    if (!in.done() || !gate_->shape().lstm) {
+      return BadInput("the saved state does not belong to this gate");
+    }
     state_ = state;
     return {};
   }

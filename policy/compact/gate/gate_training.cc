@@ -139,8 +139,10 @@ Status GateTrainer::Run(DemoSource& demos, DemoSource& validation) {
   labelled_ = CpuMinutes();
   const PolicyConfig& sizes = policy_->checkpoint.config;
   const CacheGeometry geometry = GeometryOf(sizes, sizes.instruction_capacity(), 1);
-  gate_ =
-      ChunkGate(GateShape{geometry.gate_features(), sizes.chunk_blocks * sizes.tokens_per_block()});
+  gate_ = ChunkGate(GateShape{.features = geometry.gate_features(),
+                              .chunk_tokens = sizes.chunk_blocks * sizes.tokens_per_block(),
+                              .mlp = config_.aggregate == "mlp",
+                              .lstm = config_.memory == "lstm"});
   if (Status s = Fit(); !s.ok()) return s;
   shift_ = CalibrateGate(config_, validation_, gate_);
   const std::string report = JsonText(Describe(), 2) + "\n";

@@ -28,6 +28,8 @@ struct GateTrainConfig : GateTrainSetup {
   std::string find = "few";
   std::string keep = "compressed";
   std::string storage = "f32";
+  std::string aggregate = "mlp";
+  std::string memory = "lstm";
   double useful_drop = 0.05;
   int epochs = 60;
   double learning_rate = 2e-3;
@@ -61,6 +63,10 @@ struct GateTrainConfig : GateTrainSetup {
       "while features are recorded; a gate is for arms with the same 'keep'");
     v("storage", storage, OneOf{"f32", "bf16", "int8", "int4"},
       "the arm's type of keys and values, in the same places");
+    v("aggregate", aggregate, OneOf{"mlp", "mean"},
+      "what the gate makes of a chunk's tokens; mean: their mean, without the MLP (an ablation)");
+    v("memory", memory, OneOf{"lstm", "none"},
+      "what the gate knows of earlier chunks; none: it has no LSTM (an ablation)");
     v("useful_drop", useful_drop, Range{0.0, 100.0},
       "loss a useful chunk takes off, at least; of that, what the fewest may fall short");
     v("epochs", epochs, Range{1, 10000}, "passes over the labelled episodes");

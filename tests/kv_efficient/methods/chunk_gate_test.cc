@@ -15,8 +15,24 @@ ChunkGate SmallGate() {
   return ChunkGate(GateShape{24, 6, 16});
 }
 
-TEST(Gate, StepEqualsForward) {
-  ChunkGate gate = SmallGate();
+// With and without its MLP and its LSTM.
+class GateParts : public testing::TestWithParam<std::pair<bool, bool>> {
+ protected:
+  static ChunkGate Make() {
+    torch::manual_seed(1);
+    return ChunkGate(GateShape{.features = 24,
+                               .chunk_tokens = 6,
+                               .hidden = 16,
+                               .mlp = GetParam().first,
+                               .lstm = GetParam().second});
+  }
+};
+INSTANTIATE_TEST_SUITE_P(All, GateParts,
+                         testing::Values(std::pair{true, true}, std::pair{true, false},
+                                         std::pair{false, true}, std::pair{false, false}));
+
+TEST_P(GateParts, StepEqualsForward) {
+  ChunkGate gate = Make();
   const at::Tensor x = torch::randn({3, 9, 6, 24});
   const at::Tensor all = gate->Forward(x);
   ASSERT_EQ(all.sizes(), (std::vector<int64_t>{3, 9}));
@@ -28,14 +44,15 @@ TEST(Gate, StepEqualsForward) {
 }
 
 // What runs in an episode, against LibTorch.
-TEST(Gate, TheKernelsComputeWhatLibTorchDoes) {
-  for (const GateShape& shape : {GateShape{24, 6, 16}, GateShape{40, 1, 5}, GateShape{7, 9, 64}}) {
+TEST_P(GateParts, TheKernelsComputeWhatLibTorchDoes) {
+  for (GateShape shape : {GateShape{24, 6, 16}, GateShape{40, 1, 5}, GateShape{7, 9, 64}}) {
+    std::tie(shape.mlp, shape.lstm) = GetParam();
     torch::manual_seed(2);
     ChunkGate gate(shape);
     const torch::NoGradGuard no_grad;
     gate->named_parameters()["norm.bias"].normal_();  // fresh ones are 0 and 1
     gate->named_parameters()["norm.weight"].normal_();
-    GateForward forward(WeightsOf(*gate), shape.features, shape.hidden);
+    GateForward forward(WeightsOf(*gate), shape);
     ChunkGateImpl::State want_state;
     GateForward::State state;
     for (int step = 0; step < 6; ++step) {
@@ -46,8 +63,8 @@ TEST(Gate, TheKernelsComputeWhatLibTorchDoes) {
   }
 }
 
-TEST(Gate, IsCausal) {
-  ChunkGate gate = SmallGate();
+TEST_P(GateParts, IsCausal) {
+  ChunkGate gate = Make();
   const at::Tensor x = torch::randn({9, 6, 24});
   at::Tensor y = x.clone();
   y.narrow(0, 5, 4).mul_(-2);
@@ -65,8 +82,14 @@ TEST(Gate, FeaturesAreKeysThenValuesOfOneToken) {
   EXPECT_TRUE(torch::equal(GateFeatures(keys.unsqueeze(0), values.unsqueeze(0))[0], f));
 }
 
-TEST(Gate, GradientReachesEveryParameterThroughCrossEntropy) {
-  ChunkGate gate = SmallGate();
+TEST(Gate, WithoutAnLstmAChunkIsJudgedByItself) {
+  ChunkGate gate(GateShape{.features = 24, .chunk_tokens = 6, .hidden = 16, .lstm = false});
+  const at::Tensor x = torch::randn({9, 6, 24});
+  EXPECT_LT(MaxDifference(gate->Forward(x)[8], gate->Forward(x.narrow(0, 8, 1))[0]), 1e-6);
+}
+
+TEST_P(GateParts, GradientReachesEveryParameterThroughCrossEntropy) {
+  ChunkGate gate = Make();
   const at::Tensor x = torch::randn({2, 7, 6, 24});
   const at::Tensor labels = (torch::rand({2, 7}) > 0.7).to(torch::kFloat32);
   torch::binary_cross_entropy_with_logits(gate->Forward(x), labels).backward();
@@ -92,9 +115,9 @@ TEST(Gate, LearnsWhichChunkIsMarked) {
   EXPECT_LT(last, 0.5 * first);
 }
 
-TEST(Gate, SavesAndLoads) {
+TEST_P(GateParts, SavesAndLoads) {
   const ScratchDir folder;
-  ChunkGate gate = SmallGate();
+  ChunkGate gate = Make();
   const auto path = folder / "gate.safetensors";
   ASSERT_TRUE(SaveGate(gate, path, {{"config_hash", "abc"}, {"threshold", "0.4"}}).ok());
   auto loaded = LoadGate(path);
@@ -151,6 +174,17 @@ TEST(Gate, WrongFilesAreRefused) {
     EXPECT_EQ(odd.code(), StatusCode::kBadInput);
     EXPECT_NE(odd.message().find("'head.bias'"), std::string::npos) << odd.message();
   }
+  // A part that is there or not.
+  auto parts = ReadSafetensors(c.gate);
+  ASSERT_TRUE(parts.ok());
+  parts->metadata["lstm"] = "perhaps";
+  ASSERT_TRUE(WriteSafetensors(folder / "parts.safetensors", *parts).ok());
+  EXPECT_NE(LoadGate(folder / "parts.safetensors").status().message().find("'lstm' is 'perhaps'"),
+            std::string::npos);
+  parts->metadata["lstm"] = "0";  // its tensors are there all the same
+  ASSERT_TRUE(WriteSafetensors(folder / "parts.safetensors", *parts).ok());
+  EXPECT_NE(LoadGate(folder / "parts.safetensors").status().message().find("lstm."),
+            std::string::npos);
   // Metadata that lies about the size must not allocate it.
   auto file = ReadSafetensors(c.gate);
   ASSERT_TRUE(file.ok());
