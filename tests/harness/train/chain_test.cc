@@ -250,7 +250,8 @@ TEST(SuiteConfigs, AreGoodChains) {
   const ChainConfig robust = load("train.yaml");
   std::vector<std::string> names;
   for (const ChainStage& stage : robust.stages) names.push_back(stage.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"see", "remember", "wheel", "correct"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"see", "remember", "wheel", "correct", "wheel_again",
+                                             "correct_again"}));
   EXPECT_EQ(robust.stages[3].steps, 540);
   EXPECT_EQ(robust.stages[3].places_weight, robust.stages[1].places_weight) << "extends remember";
   // The others begin behind its encoders.
@@ -261,13 +262,17 @@ TEST(SuiteConfigs, AreGoodChains) {
     const ChainConfig other = load(name);
     const std::string& start = other.policy.recurrent() ? other.warm_from : other.init_from;
     EXPECT_EQ(start, StageFolder(robust, 0)) << name;
-    ASSERT_EQ(other.stages.size(), 3U) << name;
+    ASSERT_EQ(other.stages.size(), 5U) << name;
     for (const ChainStage& stage : other.stages) {
       if (!stage.Trains()) continue;
       EXPECT_EQ(stage.history, history) << name;
       EXPECT_EQ(stage.learns, "decoder") << name;
     }
-    EXPECT_FALSE(other.stages[1].Trains()) << name;
+    for (const size_t round : {1, 3}) {
+      const ChainStage& wheel = other.stages[round];
+      EXPECT_FALSE(wheel.Trains()) << name;
+      EXPECT_EQ(wheel.wheel.cache, std::string(history) == "window" ? "window" : "full") << name;
+    }
   }
   DemosConfig demos;
   const Status loaded = LoadConfigFile(folder / "demos.yaml", {}, &demos);
