@@ -40,6 +40,15 @@ class Writes {
     if (status_.ok()) status_ = node_->SetReals(name, values);
     return *this;
   }
+  // Attributes 'KIND_begin_s' and 'KIND_end_s'.
+  Writes& Intervals(const std::string& kind, const std::vector<CueInterval>& intervals) {
+    std::vector<double> begins, ends;
+    for (const CueInterval& x : intervals) {
+      begins.push_back(x.begin_s);
+      ends.push_back(x.end_s);
+    }
+    return Reals(kind + "_begin_s", begins).Reals(kind + "_end_s", ends);
+  }
   const Status& status() const { return status_; }
 
  private:
@@ -62,17 +71,13 @@ std::string EnvArgs(const DemosConfig& config, const std::string& task) {
 // What an episode is, and when in it something happens.
 void WriteFacts(const DemoRecording& r, int replan_steps, const std::string& model_file,
                 Writes* writes) {
-  std::vector<double> begins, ends, decoy_begins, decoy_ends, places;
+  std::vector<double> places;
+  std::vector<CueInterval> decoys;
   for (const std::array<double, 3>& place : r.scenario.target_places) {
     places.insert(places.end(), place.begin(), place.end());
   }
-  for (const CueInterval& cue : r.scenario.cues) {
-    begins.push_back(cue.begin_s);
-    ends.push_back(cue.end_s);
-  }
   for (const Decoy& decoy : r.scenario.decoys) {
-    decoy_begins.push_back(decoy.begin * kControlPeriod);
-    decoy_ends.push_back(decoy.end * kControlPeriod);
+    decoys.push_back({decoy.begin * kControlPeriod, decoy.end * kControlPeriod});
   }
   writes->Integer("num_samples", r.steps)
       .Integer("num_inferences", r.inferences)
@@ -87,10 +92,8 @@ void WriteFacts(const DemoRecording& r, int replan_steps, const std::string& mod
       .Integer("target", r.scenario.target)
       .Integer("choices", r.choices)
       .Reals("target_places", places)  // [classes * 3], world metres
-      .Reals("cue_begin_s", begins)
-      .Reals("cue_end_s", ends)
-      .Reals("decoy_begin_s", decoy_begins)
-      .Reals("decoy_end_s", decoy_ends)
+      .Intervals("cue", r.scenario.cues)
+      .Intervals("decoy", decoys)
       .Reals("onset_s", {r.scenario.OnsetSeconds()})
       .Reals("wait_s", {r.scenario.WaitSeconds()})
       .Reals("decision_s", {r.scenario.decision_s})

@@ -35,7 +35,7 @@ struct DemoEpisode {
   // Inferences that saw the cue, half-open [begin, end): the cue labels. What reads them:
   // TrainStage::shows, history: by_cues and the loss of policy.cue_orders. A gate never sees them.
   std::vector<std::pair<int, int>> cue_blocks;
-  // Those that saw a decoy, likewise; read by TrainStage::shows alone.
+  // Those that saw a decoy, likewise; read where a sample is to show cues, and nowhere else.
   std::vector<std::pair<int, int>> decoy_blocks;
 };
 

@@ -63,6 +63,21 @@ int FirstBlockInUse(const DemoEpisode& episode, int replan_steps) {
   return -1;
 }
 
+// Where the run of `recent` blocks ends: anywhere, or after the first use of the target.
+int DrawEnd(const DemoEpisode& episode, const SubHistoryOptions& options, int recent, Rng& rng) {
+  if (rng.Uniform() >= options.decision_share) {
+    return recent + rng.UniformInt(episode.blocks - recent + 1);
+  }
+  const int open = FirstBlockInUse(episode, options.replan_steps);
+  if (open < 0) return episode.blocks;
+  int last = open + rng.UniformInt(episode.blocks - open);
+  if (options.fresh_share > 0 && rng.Uniform() < options.fresh_share) {
+    const std::vector<int> fresh = FreshDecisions(episode, options.replan_steps);
+    if (!fresh.empty()) last = fresh[rng.UniformInt(static_cast<int>(fresh.size()))];
+  }
+  return std::max(recent, last + 1);
+}
+
 bool HasUse(const DemoEpisode& episode, int replan_steps, int first_block, int end_block) {
   for (int block = first_block; block < end_block; ++block) {
     if (UsesTarget(episode, block, replan_steps)) return true;
@@ -154,17 +169,7 @@ SubHistory DrawSubHistory(const DemoEpisode& episode, const SubHistoryOptions& o
   } else {
     const int recent = run_alone ? options.max_blocks
                                  : static_cast<int>(options.max_blocks * options.recent_share);
-    if (rng.Uniform() >= options.decision_share) {
-      end_block = recent + rng.UniformInt(episode.blocks - recent + 1);
-    } else if (const int open = FirstBlockInUse(episode, options.replan_steps); open >= 0) {
-      end_block = std::max(recent, open + 1 + rng.UniformInt(episode.blocks - open));
-      if (options.fresh_share > 0 && rng.Uniform() < options.fresh_share) {
-        const std::vector<int> fresh = FreshDecisions(episode, options.replan_steps);
-        if (!fresh.empty()) {
-          end_block = std::max(recent, fresh[rng.UniformInt(static_cast<int>(fresh.size()))] + 1);
-        }
-      }
-    }
+    end_block = DrawEnd(episode, options, recent, rng);
     const size_t limit = options.max_blocks / chunk_blocks;
     const int first_chunk = std::max(0, (end_block - recent) / chunk_blocks);
     for (int c = first_chunk; c * chunk_blocks < end_block; ++c) chunks.insert(c);

@@ -30,8 +30,7 @@ struct Demo {
   std::vector<int32_t> target_class = std::vector<int32_t>(kSteps, -1);
   std::vector<double> ee_pos = std::vector<double>(kSteps * 3, 0.25);
   std::vector<double> begins = {0.0}, ends = {0.1}, places = {0.1, 0.2, 0.3};
-  bool tells_decoys = false;
-  std::vector<double> decoy_begins = {}, decoy_ends = {};
+  std::vector<double> decoy_begins = {}, decoy_ends = {};  // without begins: an older shard
 };
 
 void Set(Hdf5Node& node, const std::string& name, const auto& values, std::vector<int64_t> shape) {
@@ -72,7 +71,7 @@ class DemoReaderTest : public testing::Test {
       }
       EXPECT_TRUE(group->SetReals("cue_begin_s", demo.begins).ok());
       EXPECT_TRUE(group->SetReals("cue_end_s", demo.ends).ok());
-      if (demo.tells_decoys) {
+      if (!demo.decoy_begins.empty()) {
         EXPECT_TRUE(group->SetReals("decoy_begin_s", demo.decoy_begins).ok());
         EXPECT_TRUE(group->SetReals("decoy_end_s", demo.decoy_ends).ok());
       }
@@ -204,7 +203,6 @@ TEST_F(DemoReaderTest, CuesAndClassesOutOfRangeAreRefused) {
   Write({demo});
   ExpectSays(ReadStatus(), {"'cue_begin_s' and 'cue_end_s'"});
   demo = Demo();
-  demo.tells_decoys = true;
   demo.decoy_begins = {0.3};
   Write({demo});
   ExpectSays(ReadStatus(), {"'decoy_begin_s' and 'decoy_end_s'"});
@@ -256,7 +254,6 @@ TEST_F(DemoReaderTest, AMixtureOfSuitesIsRefused) {
 // A block is two control steps of 0.05 s.
 TEST_F(DemoReaderTest, DecoysAreReadInBlocks) {
   Demo demo;
-  demo.tells_decoys = true;
   demo.decoy_begins = {0.1, 5};
   demo.decoy_ends = {0.2, 6};  // the second one after the episode's end
   Write({demo});

@@ -68,15 +68,13 @@ DemoEpisode TwoDecisions() {
 }
 
 constexpr SubHistoryOptions kShows = {
-    .max_blocks = 16, .replan_steps = 1, .decision_share = 1, .show_cues = true};
+    .max_blocks = 16, .replan_steps = 1, .decision_share = 1, .fresh_share = 1, .show_cues = true};
 
 TEST(SubHistory, EndsWhereADecisionIsFresh) {
-  SubHistoryOptions options = kShows;
-  options.fresh_share = 1;
   Rng rng(2);
   std::set<int> ends;
   for (int i = 0; i < 60; ++i) {
-    ends.insert(DrawSubHistory(TwoDecisions(), options, rng).blocks.back());
+    ends.insert(DrawSubHistory(TwoDecisions(), kShows, rng).blocks.back());
   }
   EXPECT_EQ(ends, (std::set<int>{40, 41, 50, 51}));
 }
@@ -86,9 +84,7 @@ TEST(SubHistory, ShowsCuesAndSomeDecoys) {
   Rng rng(3);
   constexpr int kDraws = 300;
   for (int i = 0; i < kDraws; ++i) {
-    SubHistoryOptions options = kShows;
-    options.fresh_share = 1;
-    for (const int block : DrawSubHistory(TwoDecisions(), options, rng).blocks) {
+    for (const int block : DrawSubHistory(TwoDecisions(), kShows, rng).blocks) {
       if (block % 4 == 0) ++held[block / 4];
     }
   }
